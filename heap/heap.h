@@ -1,0 +1,181 @@
+/* heap/heap.h -- the semi-space copying collector: public interface of heap/.
+ *
+ * School of checking: TRUSTED. Everything passed in comes from our own runtime, so broken preconditions are
+ * asserted (HEAP_ASSERT: kept in release where the check is once per collection; HEAP_DEBUG_ASSERT: per object,
+ * debug builds only). Running out of memory is not a broken precondition: it is a status.
+ *
+ * Who owns what: a heap owns its window (address-space reservation), its chunks, its externref set and its free
+ * list. It borrows the descriptor table and the callbacks of its embedder for its whole life. It knows descriptors
+ * (how large an object is and where its references are), never Wasm types, and does no I/O.
+ *
+ * Invariants, cited by tag where the code relies on them:
+ *   .ref        A reference is a u32: 0 null; low bit 1 an i31 (31 payload bits above it); else the byte offset of
+ *               a 4-aligned object inside the window.
+ *   .header     An object starts with a u32: (descriptor index << 1) | forwarded. A forwarded object keeps its new
+ *               offset in the next 4 bytes, so no object is smaller than 8 bytes.
+ *   .nullpage   The window's first 64 KiB are never mapped.
+ *   .rebase     Nobody holds `mutator->base`, `top` or `limit` over anything that may allocate or collect.
+ *   .reserve    Before a chunk is taken, what is used plus the worst case of the other space fits the limit, so a
+ *               collection never runs out half way.
+ *   .bytes      References inside objects are stored in little-endian order on every target.
+ *
+ * Algorithm: C. J. Cheney, "A nonrecursive list compacting algorithm", CACM 13(11), 1970, over chunked semi-spaces.
+ * Threads: one heap, one thread at a time.
+ */
+#ifndef HEMI_HEAP_HEAP_H
+#define HEMI_HEAP_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A reference as the heap sees it (.ref). Wrapped so that it never mixes with integers by accident. */
+typedef struct heap_ref {
+    uint32_t bits;
+} heap_ref;
+
+static inline heap_ref heap_null(void) { return (heap_ref){0}; }
+static inline bool heap_is_null(heap_ref r) { return r.bits == 0; }
+static inline bool heap_is_i31(heap_ref r) { return (r.bits & 1u) != 0; }
+static inline bool heap_is_object(heap_ref r) { return r.bits != 0 && (r.bits & 1u) == 0; }
+static inline heap_ref heap_i31(uint32_t value) { return (heap_ref){(value << 1) | 1u}; }
+static inline uint32_t heap_i31_u(heap_ref r) { return r.bits >> 1; }
+static inline int32_t heap_i31_s(heap_ref r) { return (int32_t)r.bits >> 1; }
+
+/* What a slot holds, for descriptors (heap objects) and for the runtime's own root maps alike. */
+enum heap_slot { HEAP_SLOT_DATA, HEAP_SLOT_REF, HEAP_SLOT_FUNC };
+
+enum heap_kind {
+    HEAP_FREE = 0, /* an unused descriptor: no object has it */
+    HEAP_FIXED,    /* `size` bytes; references at the listed offsets */
+    HEAP_ARRAY,    /* header, u32 length, then length x elem_size bytes */
+    HEAP_EXTERN,   /* header, intrusive link, u64 host id: 16 bytes; owned by the heap's externref set */
+};
+
+/* How to size and scan an object. The embedder fills these in; the heap only reads them. */
+struct heap_desc {
+    uint8_t kind;          /* enum heap_kind */
+    uint8_t elem;          /* HEAP_ARRAY: enum heap_slot of the elements */
+    uint16_t elem_size;    /* HEAP_ARRAY: 1, 2, 4, 8 or 16 */
+    uint32_t size;         /* HEAP_FIXED: bytes including the header, a multiple of 4, at least 8 */
+    uint32_t nrefs;        /* HEAP_FIXED: number of reference offsets at `offsets` */
+    uint32_t nfuncs;       /* HEAP_FIXED: number of function-id offsets, right after those */
+    const uint32_t *offsets;
+};
+
+/* The descriptor table: `at` never moves during a heap's life; entries may be added at any time. */
+struct heap_descs {
+    const struct heap_desc *at;
+};
+
+/* The mutator's view: lives in the embedder's hot structure, written by the heap (.rebase).
+ * Offsets, not pointers: an object at offset o is at base + o. */
+struct heap_mutator {
+    uint8_t *base;  /* from-base of the window */
+    uint32_t top;   /* next free byte */
+    uint32_t limit; /* end of the current chunk */
+};
+
+enum heap_status {
+    HEAP_OK = 0,
+    HEAP_NO_MEMORY, /* the limit, the budget or the system refused; nothing changed */
+    HEAP_TOO_LARGE, /* the object can never fit (size overflow or larger than the limit) */
+    HEAP_STOPPED,   /* reserved for sliced collections */
+};
+
+struct heap;
+struct heap_visitor;
+
+/* Handed to the roots callback. One function per kind of slot: a slot is never reinterpreted. */
+void heap_visit_ref(struct heap_visitor *v, uint32_t *slot);  /* a heap reference; updated in place */
+void heap_visit_func(struct heap_visitor *v, uint32_t func);  /* a function id: marks, never moves */
+
+struct heap_stats {
+    uint64_t collections;
+    uint64_t bytes_allocated;     /* in all, since the heap was made */
+    uint64_t bytes_copied;        /* in all */
+    uint64_t bytes_live;          /* after the last collection, plus what was allocated since */
+    uint64_t bytes_committed;     /* chunks mapped now */
+    uint64_t bytes_peak;          /* most ever committed */
+    uint64_t externs_live;        /* slots of the externref set in use */
+    uint64_t externs_made;
+    uint64_t externs_dead;        /* swept so far */
+    uint64_t pause_ns_total;
+    uint64_t pause_ns_max;
+};
+
+/* What the heap asks of, and reports to, its embedder. `ctx` is passed through. All but `roots` may be NULL. */
+struct heap_embedder {
+    void *ctx;
+    /* Visit every root exactly once. Called once per collection; must not allocate. */
+    void (*roots)(void *ctx, struct heap_visitor *v);
+    /* Called every `poll_bytes` of copying so that a long collection can yield; must not touch this heap. */
+    void (*poll)(void *ctx);
+    /* An externref object died. Called after the collection is complete; must not allocate in this heap. */
+    void (*extern_dead)(void *ctx, uint64_t id);
+    /* Charges (delta > 0) or returns (delta < 0) committed bytes against a wider budget; false refuses. */
+    bool (*charge)(void *ctx, int64_t delta);
+    /* After each collection, with the statistics as they now stand. */
+    void (*collected)(void *ctx, const struct heap_stats *stats);
+};
+
+/* Zero means the default in every field. */
+struct heap_options {
+    uint64_t limit_bytes;     /* most memory the heap may commit; default 1 GiB, at most 4 GiB - 64 KiB */
+    uint32_t growth_percent;  /* F: next collection after live x F/100 more bytes; default 200 */
+    uint32_t stress_every;    /* collect at every Nth allocation; 0 = never (the stress build's default is 1) */
+    uint32_t extern_desc;     /* index of the HEAP_EXTERN descriptor */
+};
+
+/* Makes a heap that writes its allocation window into *m (which must outlive it).
+ * Fails with HEAP_NO_MEMORY; *out is NULL then. */
+enum heap_status heap_new(const struct heap_options *opt, const struct heap_embedder *emb, struct heap_descs descs,
+                          struct heap_mutator *m, struct heap **out);
+/* Frees everything; externrefs still alive are reported dead first. NULL is allowed. */
+void heap_free(struct heap *h);
+
+/* Allocates `size` bytes (header included, multiple of 4, >= 8) with descriptor `desc`; the rest is zeroed.
+ * May collect: every reference the caller holds elsewhere than in a root is stale afterwards. */
+enum heap_status heap_alloc(struct heap *h, uint32_t desc, uint32_t size, heap_ref *out);
+/* As heap_alloc for an array of `length` elements; computes the size (HEAP_TOO_LARGE on overflow), sets the length. */
+enum heap_status heap_alloc_array(struct heap *h, uint32_t desc, uint32_t length, heap_ref *out);
+
+/* The inline fast path: bumps, or returns null and changes nothing. The caller falls back to heap_alloc.
+ * The memory is NOT zeroed by this function: the caller stores every field. In stress builds it always declines. */
+static inline heap_ref heap_bump(struct heap_mutator *m, uint32_t desc, uint32_t size)
+{
+    uint32_t at = m->top;
+    if ((uint64_t)at + size > m->limit) return heap_null();
+    m->top = at + size;
+    uint32_t header = desc << 1;
+    __builtin_memcpy(m->base + at, &header, 4);
+    return (heap_ref){at};
+}
+
+/* Externrefs. The same id is the same object for as long as that object lives (identity). May collect. */
+enum heap_status heap_extern(struct heap *h, uint64_t id, heap_ref *out);
+uint64_t heap_extern_id(const struct heap *h, heap_ref r); /* r must be a HEAP_EXTERN object */
+
+/* Collects now. Never fails: .reserve. */
+void heap_collect(struct heap *h);
+/* Gives free chunks back to the system (call it when the store idles). */
+void heap_trim(struct heap *h);
+void heap_get_stats(const struct heap *h, struct heap_stats *out);
+/* Walks every object, reference and externref; returns true, or false with what and where in `why`. */
+bool heap_verify(struct heap *h, char *why, size_t len);
+
+static inline uint32_t heap_object_desc(const uint8_t *base, heap_ref r)
+{
+    uint32_t header;
+    __builtin_memcpy(&header, base + r.bits, 4);
+    return header >> 1;
+}
+static inline uint32_t heap_array_length(const uint8_t *base, heap_ref r)
+{
+    uint32_t n;
+    __builtin_memcpy(&n, base + r.bits + 4, 4);
+    return n;
+}
+enum { HEAP_ARRAY_DATA = 8, HEAP_EXTERN_SIZE = 16, HEAP_NULL_BYTES = 64 * 1024 };
+
+#endif
