@@ -1,0 +1,98 @@
+/* runtime/module.h -- a decoded, validated and translated module. Immutable once made; shared by its instances.
+ *
+ * School: UNTRUSTED bytes. Decoding and validating never assert on them: the first error sticks, with its byte offset.
+ * Ownership: a module owns a copy of its bytes (names and segments point into it), its code, and one reference on each
+ * type group it names. Instances hold references on their module. */
+#ifndef HEMI_RUNTIME_MODULE_H
+#define HEMI_RUNTIME_MODULE_H
+
+#include "runtime/code.h"
+#include "runtime/types.h"
+#include "runtime/val.h"
+
+enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG };
+
+struct name { /* borrowed from module->bytes; valid UTF-8, not terminated */
+    const char *at;
+    uint32_t len;
+};
+
+struct limits {
+    uint64_t min, max; /* max = UINT64_MAX when absent */
+    bool has_max, is64, shared;
+};
+
+/* A constant expression. Plain ones cost nothing at run time; others are translated code with no parameters and one
+ * result, run by the interpreter like a function, so that every intermediate is rooted in its frame. */
+enum const_kind { CONST_VAL, CONST_GLOBAL, CONST_FUNC, CONST_CODE };
+struct const_expr {
+    uint8_t kind;
+    valtype type;
+    union val val;  /* CONST_VAL: a number, a null or an i31 */
+    uint32_t index; /* CONST_GLOBAL, CONST_FUNC: module-local index; CONST_CODE: into module->const_code */
+    uint32_t offset; /* byte offset in the module */
+};
+
+struct global_decl { valtype type; bool mut; struct const_expr init; };
+struct table_decl { valtype type; struct limits limits; bool has_init; struct const_expr init; };
+struct memory_decl { struct limits limits; };
+struct func_decl {
+    uint32_t type; /* canonical id */
+    uint32_t body_offset, body_size; /* in module->bytes; 0 for imports */
+};
+struct import {
+    struct name module, name;
+    uint8_t kind;
+    uint32_t index; /* in its own index space: funcs[index], tables[index], ... */
+};
+struct export { struct name name; uint8_t kind; uint32_t index; };
+
+enum seg_mode { SEG_ACTIVE, SEG_PASSIVE, SEG_DECLARED };
+struct elem_seg {
+    uint8_t mode;
+    uint32_t table;
+    struct const_expr offset;
+    valtype type;
+    uint32_t count;
+    bool plain;              /* all items are CONST_VAL or CONST_FUNC: needs no evaluation */
+    struct const_expr *items;
+};
+struct data_seg {
+    uint8_t mode;
+    uint32_t memory;
+    struct const_expr offset;
+    const uint8_t *bytes;
+    uint32_t size;
+};
+
+struct module {
+    uint32_t refs;
+    struct engine *engine;
+    uint8_t *bytes;
+    size_t size;
+
+    uint32_t ntypes, nimports, nfuncs, ntables, nmemories, nglobals, ntags, nexports, nelems, ndatas;
+    uint32_t nimported_funcs, nimported_tables, nimported_memories, nimported_globals, nimported_tags;
+    uint32_t *types; /* module-local index -> canonical id */
+    struct import *imports;
+    struct func_decl *funcs;
+    struct table_decl *tables;
+    struct memory_decl *memories;
+    struct global_decl *globals;
+    uint32_t *tags; /* canonical function type ids */
+    struct export *exports; /* in declaration order; names are unique */
+    struct elem_seg *elems;
+    struct data_seg *datas;
+    uint32_t start; /* function index, or UINT32_MAX */
+
+    struct code *code;       /* nfuncs entries, imports' unused: code[funcidx] */
+    struct code *const_code; /* one per CONST_CODE */
+    uint32_t nconst_code;
+    struct site *sites;      /* module-wide; sites[0] is SITE_ENTRY */
+    uint32_t nsites;
+    uint16_t *live_slots;
+    uint32_t nlive_slots;
+    struct name *func_names; /* from the name section, nfuncs entries or NULL; at == NULL when unnamed */
+};
+
+#endif

@@ -1,0 +1,163 @@
+/* runtime/runtime.h -- the engine's public interface, used by server/ and tests/. Never sees a socket.
+ *
+ * Schools: bytes of modules are UNTRUSTED (an error with an offset comes back); arguments of this interface come from
+ * our own server, which has checked kinds and ownership: they are asserted. A call's values are checked against its type by
+ * the caller (server) for number and kind; reference TYPES (a concrete type wanted) are checked here and give ARGUMENT.
+ *
+ * Ownership: engine > modules (counted) ; engine > stores > instances, functions, tables, memories, globals, tags: these
+ * are borrowed pointers that live until the store is freed. References to heap objects are never handed out bare:
+ * a struct root holds each (.root): collections update it in place.
+ * Threads: everything of one engine on one thread. Native stacks may differ: a call into the guest runs on whichever
+ * native stack calls rt_call, on the VM stack given; while it runs it may call `yield`, which may switch native
+ * stacks, but nobody else may use that STORE meanwhile except nested inside a host call. */
+#ifndef HEMI_RUNTIME_RUNTIME_H
+#define HEMI_RUNTIME_RUNTIME_H
+
+#include "proto/tables/status.h"
+#include "proto/tables/traps.h"
+#include "runtime/module.h"
+#include "runtime/types.h"
+#include "runtime/val.h"
+
+struct engine;
+struct module;
+struct store;
+struct instance;
+
+/* What went wrong, and where. Plain data, no ownership. */
+struct rt_error {
+    enum hemi_status status;
+    enum wasm_trap trap;
+    uint64_t offset;     /* byte offset in the module, when has_offset */
+    bool has_offset;
+    uint32_t func;       /* module function index, when has_func */
+    bool has_func;
+    int32_t exit_code;
+    char message[240];   /* names what and where, terminated; includes function name when known */
+};
+
+/* ---- Engine: one per worker. */
+struct engine_options {
+    /* Called at poll points of long work (validation, bulk operations, guest loops and calls when *poll is set,
+     * collections). May switch to another fiber. HEMI_OK: go on; anything else (CANCELLED, DEADLINE, INTERRUPTED):
+     * the work is unwound with it. During collections the result is ignored. NULL: never. */
+    enum hemi_status (*yield)(void *ctx);
+    void *ctx;
+    const volatile uint32_t *poll; /* NULL: a flag that is never set */
+};
+enum hemi_status engine_new(const struct engine_options *opt, struct engine **out);
+void engine_free(struct engine *e); /* all modules and stores must be gone */
+
+/* ---- Modules */
+struct module_limits { uint32_t max_functions; uint64_t max_bytes; }; /* zero: default (proto limits) */
+/* Decodes, validates and translates. Copies the bytes. INVALID_MODULE, UNSUPPORTED, LIMIT, NO_MEMORY or what yield returned. */
+enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out, struct rt_error *err);
+struct module *module_ref(struct module *m);
+void module_unref(struct module *m); /* NULL is allowed */
+
+/* ---- Values with their type, and roots */
+struct rt_val {
+    valtype type;
+    union val val;
+};
+/* A root: one reference kept alive and up to date. Embedded by its owner; linked into the store. */
+struct root {
+    struct root *prev, *next;
+    uint32_t bits; /* heap reference, or function id when slot is HEAP_SLOT_FUNC */
+    uint8_t slot;
+};
+void root_init(struct store *s, struct root *r, enum heap_slot slot, uint32_t bits);
+void root_deinit(struct root *r); /* idempotent */
+
+/* ---- Stores */
+struct store_options {
+    uint64_t heap_limit;    /* bytes; 0 = default 256 MiB */
+    uint64_t memory_limit;  /* bytes of all linear memories together; 0 = default 4 GiB */
+    uint64_t table_limit;   /* elements of all tables; 0 = default 10,000,000 */
+    uint32_t instance_limit; /* 0 = default 10,000 */
+    uint32_t gc_stress;     /* heap_options.stress_every */
+    void *ctx;
+    void (*extern_dead)(void *ctx, uint64_t id);
+    bool (*charge)(void *ctx, int64_t delta); /* memory budget wider than the store */
+};
+enum hemi_status store_new(struct engine *e, const struct store_options *opt, struct store **out);
+void store_free(struct store *s); /* no activation may be running; reports remaining externrefs dead */
+void store_collect(struct store *s);
+void store_trim(struct store *s);
+bool store_verify(struct store *s, char *why, size_t len); /* heap_verify and our own tables */
+struct store_stats { struct heap_stats heap; uint64_t memory_bytes; uint32_t instances; uint64_t roots; uint64_t host_calls; };
+void store_get_stats(const struct store *s, struct store_stats *out);
+
+/* Makes or finds the externref with this host id (identity: same id, same live object). HEAP exhaustion: NO_MEMORY. */
+enum hemi_status store_extern(struct store *s, uint64_t id, struct root *out /* initialised by this call */);
+/* Is it an extern made by store_extern? Then its id. */
+bool store_extern_id(const struct store *s, uint32_t ref_bits, uint64_t *id);
+/* Dynamic type test of a reference value (nulls, i31, externs, objects, functions). */
+bool store_ref_is(const struct store *s, union val v, valtype t);
+/* The most precise static type of a reference value, for display and class. */
+valtype store_ref_type(const struct store *s, union val v, enum heap_slot slot);
+
+/* ---- What instances import and export */
+struct rt_extern {
+    uint8_t kind; /* enum extern_kind */
+    union {
+        uint32_t func; /* function id */
+        struct table *table;
+        struct memory *memory;
+        struct global *global;
+        struct tag *tag;
+    };
+};
+/* A VM stack for one activation: `size` bytes at `base`, writable, 16-byte aligned. The caller owns it. */
+struct vm_stack { char *base; size_t size; };
+
+/* Instantiates: checks imports (LINK names module, name and both types), evaluates initialisers (may collect), copies
+ * segments, runs the start function. On failure after side effects the instance stays alive unreachable, as the
+ * specification wants for what it has already written. imports: one per module->imports. */
+enum hemi_status instance_new(struct store *s, struct module *m, const struct rt_extern *imports, struct vm_stack stack,
+                              struct instance **out, struct rt_error *err);
+bool instance_export(struct instance *in, const char *name, size_t len, struct rt_extern *out);
+uint32_t instance_export_count(const struct instance *in);
+void instance_export_at(struct instance *in, uint32_t i, struct name *name, struct rt_extern *out);
+const struct module *instance_module(const struct instance *in);
+
+/* ---- Functions */
+const struct rtype *func_type(struct store *s, uint32_t func, uint32_t *type_id /* may be NULL */);
+/* Calls. args/results are in the order of the function type; reference arguments must be kept alive by roots of the
+ * caller until this call starts; reference results are valid until the next thing that may collect: root them at once.
+ * TRAP, EXCEPTION (err->message names the tag), EXIT, LIMIT, or what yield or a host function returned.
+ * Nesting: legal inside a host function of the same store, on another vm_stack. */
+enum hemi_status rt_call(struct store *s, uint32_t func, const union val *args, union val *results,
+                         struct vm_stack stack, struct rt_error *err);
+/* A host function. `call` runs on the guest's native stack and may switch away from it. It reads args, writes results;
+ * bits of references in args are valid until anything may collect, so root them first. Returns HEMI_OK, or a status with which the
+ * guest is unwound: TRAP (HOST_TRAP), EXIT with *exit_code, CANCELLED, ... `drop` is called when the store is freed. */
+struct host_func_options {
+    void *ctx;
+    enum hemi_status (*call)(void *ctx, struct store *s, struct instance *caller, const union val *args,
+                             union val *results, struct rt_error *err);
+    void (*drop)(void *ctx);
+};
+enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t nparams, uint32_t nresults,
+                               const struct host_func_options *opt, uint32_t *func);
+enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const struct host_func_options *opt, uint32_t *func);
+
+/* ---- Memories, globals, tables, tags. Offsets and counts are checked here: ARGUMENT with a message on failure. */
+enum hemi_status memory_new(struct store *s, const struct limits *l, struct memory **out);
+uint64_t memory_pages(const struct memory *m);
+enum hemi_status memory_grow(struct memory *m, uint64_t delta, uint64_t *old_pages); /* LIMIT or NO_MEMORY: unchanged */
+enum hemi_status memory_read(const struct memory *m, uint64_t at, void *to, size_t n);
+enum hemi_status memory_write(struct memory *m, uint64_t at, const void *from, size_t n);
+enum hemi_status global_new(struct store *s, valtype type, bool mut, union val init, struct global **out);
+enum hemi_status global_set(struct global *g, union val v); /* ARGUMENT when immutable or of another type */
+valtype global_type(const struct global *g, bool *mut);
+union val global_get(const struct global *g);
+enum hemi_status table_new(struct store *s, valtype type, const struct limits *l, union val init, struct table **out);
+valtype table_type(const struct table *t, struct limits *l);
+uint32_t table_size(const struct table *t);
+enum hemi_status table_get(const struct table *t, uint64_t i, union val *out);
+enum hemi_status table_set(struct table *t, uint64_t i, union val v);
+enum hemi_status table_grow(struct table *t, uint64_t delta, union val init, uint32_t *old);
+enum hemi_status tag_new(struct store *s, uint32_t func_type, struct tag **out);
+
+#endif

@@ -1,0 +1,141 @@
+/* runtime/vm.h -- the state that bodies, helpers, the collector and the store share while guest code runs.
+ *
+ * School: TRUSTED (our own state): asserted.
+ * Invariants:
+ *   .base    No heap base, memory base or table base is kept over a call, a yield or an allocation; all are reloaded
+ *            through `vm`, `mem` or the instance.
+ *   .exit    While C code that may allocate, call out or yield runs on behalf of a guest, vm->exit_fp is the callee fp
+ *            of the innermost guest frame and the header below it names that frame's {site, instance}.
+ *   .func    A function id is its instance's func_base plus the function's index among those it DEFINES; ids are handed out
+ *            in blocks of FUNC_BLOCK, and 0 is null. An imported function keeps the id it has where it is defined.
+ *   .pending VM_UNWIND is returned if and only if vm->pending.status is not HEMI_OK. */
+#ifndef HEMI_RUNTIME_VM_H
+#define HEMI_RUNTIME_VM_H
+
+#include "proto/tables/status.h"
+#include "proto/tables/traps.h"
+#include "runtime/code.h"
+#include "runtime/module.h"
+#include "runtime/runtime.h"
+
+enum { FUNC_BLOCK_SHIFT = 6, FUNC_BLOCK = 1 << FUNC_BLOCK_SHIFT };
+
+/* Why a guest is being unwound. */
+struct pending {
+    enum hemi_status status; /* TRAP, EXCEPTION, EXIT, CANCELLED, ... */
+    enum wasm_trap trap;
+    uint32_t exn;            /* EXCEPTION: the exception object; a root */
+    uint32_t func_instance;  /* TRAP: instance id and module function index of the trapping frame ... */
+    uint32_t func;
+    uint32_t offset;         /* ... and the byte offset in its module */
+    int32_t exit_code;       /* EXIT */
+};
+
+/* A linear memory. Address space for its maximum is reserved, so `base` never moves; `size` is the accessible bytes. */
+struct memory {
+    uint8_t *base;
+    uint64_t size;     /* bytes */
+    uint64_t reserved; /* bytes of address space */
+    uint64_t max_pages;
+    struct limits type;
+    struct store *store;
+    struct memory *next; /* all of the store's */
+};
+
+struct table {
+    uint32_t *elems; /* function ids or heap references, by `slot` */
+    uint32_t size;
+    uint8_t slot; /* enum heap_slot: HEAP_SLOT_REF or HEAP_SLOT_FUNC */
+    valtype type;
+    struct limits limits;
+    uint32_t capacity;
+    struct store *store;
+    struct table *next;
+};
+
+/* A global's cell. Bodies use `val` alone, at offset 0. */
+struct global {
+    union val val;
+    valtype type;
+    uint8_t slot; /* enum heap_slot */
+    bool mut;
+    struct store *store;
+    struct global *next;
+};
+
+struct tag {
+    uint32_t id;   /* index in store->tags: an exception object stores it */
+    uint32_t type; /* canonical function type */
+    uint32_t desc; /* descriptor of its exception objects */
+    struct store *store;
+    struct tag *next;
+};
+
+/* Exception object: header, u32 tag id, then the payload fields of its descriptor's layout. */
+enum { EXN_TAG_OFFSET = 4 };
+
+/* A segment's run-time state. Dropped: count 0. */
+struct elem_inst { uint32_t *items; uint32_t count; uint8_t slot; };
+struct data_inst { const uint8_t *bytes; uint32_t size; };
+
+/* Hot part of a store; the first thing a body reaches for. */
+struct vm {
+    struct heap_mutator heap;
+    char *stack_limit;              /* highest address a frame may end at, in the running activation */
+    const volatile uint32_t *poll;  /* non-zero: a slice ended or someone wants attention (shared by all stores) */
+    char *exit_fp;                  /* .exit */
+    struct store *store;
+    const struct rtype *rtypes;     /* the engine's type table: rtypes[canonical id] */
+    struct instance **func_blocks;  /* func id >> FUNC_BLOCK_SHIFT -> instance */
+    struct instance **instances;    /* instance id -> instance */
+    struct pending pending;
+};
+
+/* A module's instance, or a host function (then `module` is the pseudo-module of one function, `host` is set, and
+ * defined function 0 is it). */
+struct instance {
+    struct vm *vm;
+    struct memory *mem0;            /* memory 0, or the store's empty memory when there is none */
+    const struct module *module;
+    const struct code *code;        /* module->code: index by module function index (defined functions only) */
+    const uint32_t *types;          /* module->types */
+    struct global **globals;
+    struct table **tables;
+    struct memory **memories;
+    struct tag **tags;
+    uint32_t *imported_funcs;       /* function ids, nimported_funcs of them */
+    struct elem_inst *elems;
+    struct data_inst *datas;
+    uint32_t id;                    /* index in vm->instances */
+    uint32_t func_base;             /* .func */
+    struct store *store;
+    struct host_func *host;         /* non-NULL: a host function */
+};
+
+static inline uint32_t func_id(const struct instance *in, uint32_t index)
+{
+    uint32_t n = in->module->nimported_funcs;
+    return index < n ? in->imported_funcs[index] : in->func_base + (index - n);
+}
+static inline struct instance *func_instance(const struct vm *vm, uint32_t id)
+{
+    return vm->func_blocks[id >> FUNC_BLOCK_SHIFT];
+}
+/* The module function index, inside func_instance(vm, id), of the function with this id. */
+static inline uint32_t func_index(const struct instance *in, uint32_t id)
+{
+    return id - in->func_base + in->module->nimported_funcs;
+}
+static inline const struct code *func_code(const struct vm *vm, uint32_t id)
+{
+    const struct instance *in = func_instance(vm, id);
+    return &in->code[func_index(in, id)];
+}
+
+/* ---- Helpers that bodies call. All that may allocate, yield or call out rely on .exit having been set by the body.
+ * They return VM_OK or VM_UNWIND (with vm->pending set). `slots` points at the instruction's first operand in the frame,
+ * where results go too. Implemented in ops_*.c; the rows of runtime/helpers.def name them all (so that stencils reach
+ * them through a table). */
+uint32_t rt_trap(struct vm *vm, struct instance *in, const uint8_t *pc, enum wasm_trap trap);
+
+#endif
