@@ -132,10 +132,16 @@ static inline const struct code *func_code(const struct vm *vm, uint32_t id)
     return &in->code[func_index(in, id)];
 }
 
-/* ---- Helpers that bodies call. All that may allocate, yield or call out rely on .exit having been set by the body.
- * They return VM_OK or VM_UNWIND (with vm->pending set). `slots` points at the instruction's first operand in the frame,
- * where results go too. Implemented in ops_*.c; the rows of runtime/helpers.def name them all (so that stencils reach
- * them through a table). */
-uint32_t rt_trap(struct vm *vm, struct instance *in, const uint8_t *pc, enum wasm_trap trap);
+/* ---- Helpers that bodies call: see helpers.def. */
+#define HELPER(name, file, what)                                                                                       \
+    uint32_t rt_##name(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b);
+#include "runtime/helpers.def"
+#undef HELPER
+
+/* Sets pending to a trap of the innermost guest frame (.exit must hold, or pc be given by the body) and returns
+ * VM_UNWIND. With pc != NULL the place is `in`'s function whose code holds pc; else the site at vm->exit_fp says it. */
+uint32_t vm_trap(struct vm *vm, struct instance *in, const uint8_t *pc, enum wasm_trap trap);
+/* Sets pending to another status (LIMIT, CANCELLED, EXIT...) and returns VM_UNWIND. */
+uint32_t vm_stop(struct vm *vm, enum hemi_status status);
 
 #endif
