@@ -1,0 +1,185 @@
+/* server/config.h -- what the daemon can be told, one row per option, and the file it is told in.
+ *
+ * A row is X(name, KIND, default, min, max, doc). From the rows come the structs, the parser, the range checks, the
+ * dump (`hemid --dump-config`) and docs/config.md, which a test compares with the rows.
+ *
+ * Kinds: SIZE bytes, written "64MiB" or a number; DURATION milliseconds, "250ms", "30s", "5m", "2h" or a number of
+ * seconds; COUNT a number; LEVEL, FORMAT, NEED one word of a list (config_words); TEXT a string of min..max bytes;
+ * MODE an octal file mode, "0660"; UIDS a list of user ids or names.
+ *
+ * School of checking: the file comes from an administrator, so everything wrong in it is an error return with the
+ * file, line and key, never an assertion. Threads: none here is thread-safe.
+ */
+#ifndef HEMI_SERVER_CONFIG_H
+#define HEMI_SERVER_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define KIB (1ull << 10)
+#define MIB (1ull << 20)
+#define GIB (1ull << 30)
+#define SECONDS 1000ull
+
+/* What one tenant may use; the worker gets these rows as they stand. A row "per worker" is for all its connections. */
+#define LIMIT_OPTIONS(X)                                                                                               \
+    X(workers, COUNT, 1, 1, 64, "worker processes of the tenant; its connections are spread over them")                \
+    X(memory, SIZE, GIB, 16 * MIB, 1024 * GIB,                                                                         \
+      "memory of one worker: the engine's accounting, and RLIMIT_DATA on top of what the worker starts with")          \
+    X(heap, SIZE, 512 * MIB, MIB, 4 * GIB, "garbage-collected heap of one store")                                      \
+    X(linear_memory, SIZE, GIB, 64 * KIB, 64 * GIB, "all linear memories of one store together")                       \
+    X(table_elements, COUNT, 10000000, 1, 4294967295, "elements of all tables of one store together")                  \
+    X(module_size, SIZE, 128 * MIB, KIB, GIB, "bytes of one module")                                                   \
+    X(modules, COUNT, 1000, 1, 1000000, "modules of one connection")                                                   \
+    X(stores, COUNT, 1000, 1, 1000000, "stores of one worker")                                                         \
+    X(instances, COUNT, 10000, 1, 1000000, "instances of one store")                                                   \
+    X(connections, COUNT, 256, 1, 100000, "connections of one worker; more are refused as a limit")                    \
+    X(handles, COUNT, 1000000, 16, 100000000, "handles of one connection")                                             \
+    X(window_requests, COUNT, 1024, 1, 65536, "requests a client may have unanswered (flow control)")                  \
+    X(window_bytes, SIZE, 16 * MIB, 64 * KIB, GIB, "bytes of unanswered requests a client may have sent")              \
+    X(output, SIZE, 4 * MIB, 64 * KIB, GIB, "bytes waiting for a client that does not read; then producers stop")      \
+    X(deadline, DURATION, 0, 0, 86400 * SECONDS, "longest time for one request, also when it asks for more; 0: none")  \
+    X(slice, DURATION, 10, 1, 1000, "time a guest runs before other ready activations get their turn")                 \
+    X(stack, SIZE, MIB, 64 * KIB, 64 * MIB, "VM stack of one activation")                                              \
+    X(frames, COUNT, 50000, 16, 1000000, "call depth of one activation")                                               \
+    X(nesting, COUNT, 100, 1, 1000, "host calls that may be outstanding inside one another")                           \
+    X(idle_exit, DURATION, 60 * SECONDS, 0, 86400 * SECONDS,                                                           \
+      "a worker without stores and connections ends after this time; 0: it stays")
+
+/* The daemon itself. */
+#define DAEMON_OPTIONS(X)                                                                                              \
+    X(log_level, LEVEL, LOG_INFO, LOG_DEBUG, LOG_ERROR, "least important line that is logged")                         \
+    X(log_format, FORMAT, FORMAT_AUTO, FORMAT_AUTO, FORMAT_JSON,                                                       \
+      "how a line is written; auto is plain on a terminal and JSON elsewhere")                                         \
+    X(log_rate, COUNT, 50, 1, 100000, "lines per second that clients or guests may cause; more are counted and dropped") \
+    X(landlock, NEED, NEED_REPORT, NEED_REPORT, NEED_REQUIRE,                                                          \
+      "whether a worker may start where the kernel has no Landlock (its level is always reported)")                    \
+    X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS, "time from SIGTERM until workers are killed")          \
+    X(hello_timeout, DURATION, 5 * SECONDS, 10, 60 * SECONDS, "time a peer has to send its HELLO")                     \
+    X(hello_pending, COUNT, 256, 1, 65536, "peers that may be about to say HELLO; then the oldest is dropped")         \
+    X(handover_window, COUNT, 16, 1, 200, "connections on their way to one worker, not yet adopted by it")             \
+    X(handover_queue, COUNT, 1024, 1, 65536, "connections of one tenant waiting for that; more are refused as busy")   \
+    X(handover_tries, COUNT, 3, 1, 100, "workers that may be lost before adopting a connection until it is refused")   \
+    X(backlog, COUNT, 511, 1, 65535, "connections the kernel holds for a listening socket")                            \
+    X(restart_delay, DURATION, 50, 0, 60 * SECONDS, "pause before a crashed worker is replaced; doubles per crash")    \
+    X(restart_delay_max, DURATION, 5 * SECONDS, 0, 600 * SECONDS, "longest such pause")                                \
+    X(start_timeout, DURATION, 30 * SECONDS, 100, 600 * SECONDS, "time a worker has to report that it is ready")
+
+/* A listening socket. */
+#define SOCKET_OPTIONS(X)                                                                                              \
+    X(path, TEXT, "", 1, 107, "where it is; the directory must exist")                                                 \
+    X(mode, MODE, 0600, 0, 0777, "its file mode, whatever the umask")                                                  \
+    X(owner, TEXT, "", 0, 64, "user name or id that owns it; empty: the daemon's")                                     \
+    X(group, TEXT, "", 0, 64, "group name or id that owns it; empty: the daemon's")
+
+/* A tenant: exactly one of socket, token_file and uids says who it is. */
+#define TENANT_OPTIONS(X)                                                                                              \
+    X(name, TEXT, "", 1, 63, "letters, digits, '-', '_' and '.'; unique")                                              \
+    X(token_file, TEXT, "", 0, 1023, "file with the token that its clients send (one line)")                           \
+    X(uids, UIDS, 0, 0, 4294967294, "users whose processes are this tenant")
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+enum log_format { FORMAT_AUTO, FORMAT_PLAIN, FORMAT_JSON };
+enum config_need { NEED_REPORT, NEED_REQUIRE };
+
+#define CONFIG_UIDS_MAX 64
+#define CONFIG_TOKEN_MAX 256 /* bytes of a token, without the line's end */
+
+struct config_uids {
+    uint32_t count;
+    uid_t at[CONFIG_UIDS_MAX];
+};
+
+/* The C member of a row. */
+#define CONFIG_MEMBER_SIZE(name, max) uint64_t name;
+#define CONFIG_MEMBER_DURATION(name, max) uint64_t name;
+#define CONFIG_MEMBER_COUNT(name, max) uint64_t name;
+#define CONFIG_MEMBER_LEVEL(name, max) uint64_t name;
+#define CONFIG_MEMBER_FORMAT(name, max) uint64_t name;
+#define CONFIG_MEMBER_NEED(name, max) uint64_t name;
+#define CONFIG_MEMBER_MODE(name, max) uint64_t name;
+#define CONFIG_MEMBER_TEXT(name, max) char name[(max) + 1];
+#define CONFIG_MEMBER_UIDS(name, max) struct config_uids name;
+#define CONFIG_MEMBER(name, kind, def, min, max, doc) CONFIG_MEMBER_##kind(name, max)
+
+/* Sizes in bytes, durations in milliseconds, everything within the row's range. */
+struct tenant_limits {
+    LIMIT_OPTIONS(CONFIG_MEMBER)
+};
+
+struct daemon_options {
+    DAEMON_OPTIONS(CONFIG_MEMBER)
+};
+
+struct socket_options {
+    SOCKET_OPTIONS(CONFIG_MEMBER)
+};
+
+struct tenant_config {
+    TENANT_OPTIONS(CONFIG_MEMBER)
+    bool has_socket;
+    struct socket_options socket; /* valid if has_socket */
+    size_t token_len;             /* 0: no token */
+    uint8_t token[CONFIG_TOKEN_MAX];
+    struct tenant_limits limits;
+};
+
+/* A whole configuration. Owns its tenants; config_deinit frees them. */
+struct config {
+    struct daemon_options options;
+    struct socket_options socket; /* the shared socket of tenants known by token or uid; path "" when there is none */
+    struct tenant_config *tenants;
+    size_t ntenants;
+    struct tenant_limits limits; /* what a tenant has that says nothing */
+};
+
+/* Where and why a configuration was refused: "FILE:LINE: KEY: reason". */
+struct config_error {
+    char text[512];
+};
+
+/* The defaults: no tenant and no socket. Never fails. */
+void config_init(struct config *config);
+
+/* Reads FILE into `config`, which must be initialised. On failure `config` holds only something to deinit.
+ * Returns 0, or -EINVAL for anything wrong in the file or the token files it names (`error` says what and where),
+ * -ENOMEM, or -errno when the file cannot be read (`error` too). */
+int config_load(struct config *config, const char *file, struct config_error *error);
+
+/* The configuration without a file: one socket at `path`, one tenant, which is the daemon's own uid.
+ * Returns 0; -EINVAL when that uid is the overflow uid, which authenticates nobody; -ENOMEM. */
+int config_default(struct config *config, const char *path, struct config_error *error);
+
+/* Checks what holds between options (names unique, one identity per tenant, no socket twice...). 0 or -EINVAL. */
+int config_check(const struct config *config, const char *file, struct config_error *error);
+
+void config_deinit(struct config *config);
+
+/* Writes the configuration in the file's own format, every option with its value. */
+void config_dump(const struct config *config, FILE *out);
+
+/* Writes docs/config.md. */
+void config_docs(FILE *out);
+
+/* Whether the kernel shows this uid for ids it cannot map: 65534 and /proc/sys/kernel/overflowuid. */
+bool config_uid_is_overflow(uid_t uid);
+
+/* Whether a reload can go from `a` to `b` without a restart: same tenants by the same identities, same sockets.
+ * False leaves in `error` what differs. */
+bool config_reloadable(const struct config *a, const struct config *b, struct config_error *error);
+
+/* The word for value `value` of a LEVEL, FORMAT or NEED option, for logs ("warning"). NULL if there is none. */
+const char *config_level_word(uint64_t value);
+
+/* One word of --log-level. Returns 0 or -EINVAL. */
+int config_parse_level(const char *word, uint64_t *out);
+
+/* Number with unit. Returns 0, -EINVAL for another form, -ERANGE when it does not fit 64 bits. */
+int config_parse_size(const char *text, uint64_t *bytes);
+int config_parse_duration(const char *text, uint64_t *ms);
+
+#endif

@@ -1,0 +1,44 @@
+/* server/server.h -- the daemon: supervisor, tenant workers, jail, logs.
+ *
+ * Processes. `hemid` is the SUPERVISOR: it listens, learns from the socket, a token or the peer's uid which tenant a
+ * connection belongs to, reads exactly its HELLO and hands the socket to that tenant's WORKER, a process of its own
+ * (fork and exec of the same executable with --worker), which jails itself before it reads a client's byte. From then
+ * on the client and the worker talk without the supervisor.
+ *
+ * Two schools of checking. Bytes from a client, from a worker or from the config file are a PEER's: error returns,
+ * never assertions. A process's own state is asserted (SERVER_ASSERT, on in every build): a supervisor whose state is
+ * broken must not go on handing out connections, and a worker that stops costs its tenant only.
+ *
+ * Who owns what:
+ *   supervisor       listening sockets and their lock files; connections until they are adopted; per worker its pidfd,
+ *                    control socket, log pipe and shared page. No store, no guest byte.
+ *   worker           its connections, from ADOPTED on; its stores; nothing that another worker could reach.
+ *   shared page      written by the worker, owned (unmapped, closed) by the supervisor.
+ *
+ * Invariants, cited by tag where the code relies on them:
+ *   .hello-exact        The supervisor takes exactly HELLO's bytes from a connection.
+ *   .adopt-before-read  A worker reads from a connection only after it has sent ADOPTED.
+ *   .one-copy           After ADOPTED the supervisor has no descriptor of that connection.
+ *   .drain-control      When a worker ends, its control socket is read to the end before its un-adopted connections are
+ *                       handed over again; so ADOPTED is never missed.
+ *   .control-nonblock   A worker never waits for the supervisor.
+ *   .jail-first, .jail-always, .jail-self   see jail.h
+ *   .own-socket         A socket file is unlinked only by the daemon that holds its lock file.
+ *   .die-together       A worker ends when its supervisor does: PDEATHSIG, and end of file on the control socket.
+ *   .single-thread      Supervisor and workers have one thread each (PDEATHSIG is the creating thread's).
+ *
+ * Files: main (options), config, listen (sockets), supervisor (loop, signals, draining), supervisor_client (HELLO,
+ * identity, handover), supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps), handover
+ * (messages), page, jail, jail_seccomp, log; worker and what belongs to it: see worker.h.
+ */
+#ifndef HEMI_SERVER_SERVER_H
+#define HEMI_SERVER_SERVER_H
+
+#include <stdnoreturn.h>
+
+/* Says so in the log and in a worker's last words, then aborts. */
+noreturn void server_assert_failed(const char *file, int line, const char *what);
+
+#define SERVER_ASSERT(condition) ((condition) ? (void)0 : server_assert_failed(__FILE__, __LINE__, #condition))
+
+#endif
