@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# tests/docs.sh -- what the documents say against what the code has.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bad=0
+for package in $(sed -n '/^BUILD_PACKAGES=(/,/)/p; /^LINT_PACKAGES=(/,/)/p' dev | tr -d '()' | sed 's/[A-Z_]*=//'); do
+    grep -q "\`$package\`" README.md || { echo "README.md does not name the package $package"; bad=1; }
+done
+while read -r path; do
+    [ -e "$path" ] || { echo "a document names $path, which does not exist"; bad=1; }
+done < <(grep -ohE '`(client|heap|proto|runtime|server|tests|docs|deploy)/[A-Za-z0-9_./-]*`' README.md CONTRIBUTING.md docs/*.md | tr -d '`' | sort -u)
+for file in README.md LICENSE CHANGELOG.md CONTRIBUTING.md docs/architecture.md docs/protocol.md; do
+    [ -s "$file" ] || { echo "missing $file"; bad=1; }
+done
+if git grep -nE 'FIXME|XXX' -- '*.c' '*.h' '*.def' '*.sh'; then
+    echo "unfinished business in the sources"
+    bad=1
+fi
+exit $bad
