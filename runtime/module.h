@@ -10,7 +10,6 @@
 #include "runtime/types.h"
 #include "runtime/val.h"
 
-enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG };
 
 struct name { /* borrowed from module->bytes; valid UTF-8, not terminated */
     const char *at;

@@ -68,4 +68,7 @@ static inline bool vt_nullable(valtype t) { return (t & 16u) != 0; }
 static inline uint32_t vt_heap(valtype t) { return t >> 8; }
 static inline bool ht_is_abstract(uint32_t ht) { return ht >= HT_FIRST_ABSTRACT; }
 
+/* What instances import and export; EXTERN_REF is any other reference (only on the wire). Binary format's numbers. */
+enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG, EXTERN_REF, EXTERN_KINDS };
+
 #endif
