@@ -12,11 +12,11 @@
 #ifndef HEMI_PROTO_EXTERNS_H
 #define HEMI_PROTO_EXTERNS_H
 
+#include "proto/tables/types.h"
 #include "proto/value.h"
 
 #define EXTERN_FIXED_BYTES 32u
 
-enum extern_kind { EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY, EXTERN_GLOBAL, EXTERN_TAG, EXTERN_REF, EXTERN_KINDS };
 enum { EXTERN_HAS_MAX = 1, EXTERN_64 = 2, EXTERN_MUTABLE = 4, EXTERN_SHARED = 8 };
 
 struct extern_entry {
