@@ -48,6 +48,9 @@ struct rtype {
 
 struct engine; /* runtime.h */
 
+/* The heap type below all others, which validation gives to operands of unreachable code. No module can write it. */
+#define HT_BOT HT_FIRST_ABSTRACT
+
 /* A type as a module declares it, before it has an id. References inside to types of the same group are valtypes whose
  * heap type is TYPE_REC(i); all others already hold canonical ids. */
 #define TYPE_REC_BASE 0xF00000u
@@ -57,9 +60,9 @@ struct type_def {
     bool final;
     uint32_t super; /* canonical id, TYPE_REC(i), or TYPE_NONE */
     uint32_t nparams, nresults;
-    valtype *vals; /* owned by the caller */
+    const valtype *vals; /* owned by the caller */
     uint32_t nfields;
-    struct field *fields; /* offset and size are ignored */
+    const struct field *fields; /* offset and size are ignored */
 };
 
 /* Interns a group of n definitions; ids[0..n) receive the canonical ids. Adds one reference (types_unref drops it).

@@ -1,0 +1,39 @@
+/* runtime/engine.c -- an engine's life, and its poll points. */
+#include "runtime/engine.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+static const volatile uint32_t never_set;
+
+enum hemi_status engine_new(const struct engine_options *opt, struct engine **out)
+{
+    *out = NULL;
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e) return HEMI_NO_MEMORY;
+    if (opt) e->options = *opt;
+    e->poll = e->options.poll ? e->options.poll : &never_set;
+    /* A seed that cannot be had only makes hash collisions easier to find. */
+    if (getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0) e->seed = (uint64_t)(uintptr_t)e;
+    enum hemi_status status = types_init(e);
+    if (status != HEMI_OK) {
+        free(e);
+        return status;
+    }
+    *out = e;
+    return HEMI_OK;
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e) return;
+    assert(e->nmodules == 0 && e->nstores == 0);
+    types_deinit(e);
+    free(e);
+}
+
+enum hemi_status engine_poll(struct engine *e)
+{
+    if (!e->options.yield || (e->options.poll && !*e->poll)) return HEMI_OK;
+    return e->options.yield(e->options.ctx);
+}

@@ -1,0 +1,53 @@
+/* runtime/engine.h -- the inside of struct engine, for runtime/ alone (others see runtime.h).
+ *
+ * School: TRUSTED, asserted. The engine owns the type table; modules and stores borrow it and count themselves here, so
+ * that engine_free can insist that they are gone.
+ * Invariants:
+ *   .fixed  `rtypes`, `descs` and `links` are address-space reservations of TYPES_MAX entries. They never move; their
+ *           first `committed` entries are accessible. Entries from `ntypes` on have never been used and are zero.
+ *   .ids    A type id indexes all three. Id 0 is never given out, so no object has a zero header; ENGINE_EXTERN_DESC is
+ *           the descriptor of externref objects. A recursion group's ids are consecutive.
+ *   .free   Unused ids below `ntypes` form runs, a list sorted by id and without neighbours: the first id of a run has
+ *           kind TYPE_FREE, the run's length in group_size and the next run's first id (or TYPE_NONE) in group.
+ *   .refs   rtypes[group].refs counts modules and host functions that name the group, and each mention of one of its
+ *           types in another live group. */
+#ifndef HEMI_RUNTIME_ENGINE_H
+#define HEMI_RUNTIME_ENGINE_H
+
+#include "runtime/runtime.h"
+#include "runtime/types.h"
+
+enum { ENGINE_EXTERN_DESC = 1, ENGINE_FIRST_TYPE = 2 };
+
+/* What only the type registry needs to know of a type; `next` and `hash` are kept on a group's first type. */
+struct type_link {
+    uint32_t hash;
+    uint32_t next;     /* next group in the same bucket, or TYPE_NONE */
+    uint32_t *offsets; /* owned; what the heap descriptor's `offsets` shows */
+};
+
+struct engine {
+    struct engine_options options;
+    const volatile uint32_t *poll; /* options.poll, or a flag that is never set; for vm->poll */
+    struct rtype *rtypes;
+    struct heap_desc *descs;
+    struct type_link *links;
+    uint32_t ntypes;    /* ids below are in use or free; .fixed */
+    uint32_t committed;
+    uint32_t free_run;  /* .free; TYPE_NONE when there is none */
+    uint32_t *buckets;  /* first group with this hash, or TYPE_NONE; nbuckets is a power of two */
+    uint32_t nbuckets, ngroups;
+    uint64_t seed;      /* of the type hash, random: a module cannot aim at one bucket */
+    uint32_t nmodules, nstores;
+};
+
+/* A poll point of long work. HEMI_OK: go on. Anything else: unwind the work with it. May switch fibers. Without
+ * options.poll the embedder is asked each time, with it only when the flag is set. */
+enum hemi_status engine_poll(struct engine *e);
+static inline struct heap_descs engine_descs(const struct engine *e) { return (struct heap_descs){e->descs}; }
+
+/* types.c: the registry's part of an engine. types_init reserves the tables; types_deinit expects no group left. */
+enum hemi_status types_init(struct engine *e);
+void types_deinit(struct engine *e);
+
+#endif

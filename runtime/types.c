@@ -1,0 +1,445 @@
+/* runtime/types.c -- canonical types: interning of recursion groups, their life and their ids. Layout is in
+ * types_layout.c, subtyping in types_match.c. */
+#include "runtime/types_impl.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { COMMIT_STEP = 1024, BUCKETS_MIN = 64 };
+
+/* ---- The tables */
+
+static void *reserve(size_t entry)
+{
+    void *at = mmap(NULL, entry * TYPES_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static bool commit(void *table, size_t entry, uint32_t n)
+{
+    return mprotect(table, (entry * n + 4095) & ~(size_t)4095, PROT_READ | PROT_WRITE) == 0;
+}
+
+/* Makes the first n entries of all tables accessible. Protecting what already is changes nothing. */
+static enum hemi_status tables_commit(struct engine *e, uint32_t n)
+{
+    if (n <= e->committed) return HEMI_OK;
+    uint32_t want = (n + COMMIT_STEP - 1) / COMMIT_STEP * COMMIT_STEP;
+    if (want > TYPES_MAX) return HEMI_LIMIT;
+    if (!commit(e->rtypes, sizeof *e->rtypes, want) || !commit(e->descs, sizeof *e->descs, want) ||
+        !commit(e->links, sizeof *e->links, want))
+        return HEMI_NO_MEMORY;
+    e->committed = want;
+    return HEMI_OK;
+}
+
+static uint32_t *buckets_new(uint32_t n)
+{
+    uint32_t *to = malloc(n * sizeof *to);
+    for (uint32_t i = 0; to && i < n; i++) to[i] = TYPE_NONE;
+    return to;
+}
+
+enum hemi_status types_init(struct engine *e)
+{
+    e->free_run = TYPE_NONE;
+    e->nbuckets = BUCKETS_MIN;
+    e->rtypes = reserve(sizeof *e->rtypes);
+    e->descs = reserve(sizeof *e->descs);
+    e->links = reserve(sizeof *e->links);
+    e->buckets = buckets_new(BUCKETS_MIN);
+    if (!e->rtypes || !e->descs || !e->links || !e->buckets || tables_commit(e, ENGINE_FIRST_TYPE) != HEMI_OK) {
+        types_deinit(e);
+        return HEMI_NO_MEMORY;
+    }
+    e->rtypes[ENGINE_EXTERN_DESC] = (struct rtype){.kind = TYPE_EXTERN_LAYOUT, .final = true, .super = TYPE_NONE,
+        .group = ENGINE_EXTERN_DESC, .group_size = 1, .refs = 1, .exn_desc = TYPE_NONE};
+    e->descs[ENGINE_EXTERN_DESC] = (struct heap_desc){.kind = HEAP_EXTERN, .size = HEAP_EXTERN_SIZE};
+    e->ntypes = ENGINE_FIRST_TYPE;
+    return HEMI_OK;
+}
+
+void types_deinit(struct engine *e)
+{
+    assert(e->ngroups == 0);
+    if (e->rtypes) munmap(e->rtypes, sizeof *e->rtypes * TYPES_MAX);
+    if (e->descs) munmap(e->descs, sizeof *e->descs * TYPES_MAX);
+    if (e->links) munmap(e->links, sizeof *e->links * TYPES_MAX);
+    free(e->buckets);
+}
+
+/* ---- Ids (.free) */
+
+enum hemi_status type_ids_take(struct engine *e, uint32_t n, uint32_t *first)
+{
+    for (uint32_t *link = &e->free_run; *link != TYPE_NONE; link = &e->rtypes[*link].group) {
+        uint32_t run = *link, length = e->rtypes[run].group_size;
+        if (length < n) continue;
+        if (length > n) {
+            e->rtypes[run + n].group_size = length - n;
+            e->rtypes[run + n].group = e->rtypes[run].group;
+            *link = run + n;
+        } else {
+            *link = e->rtypes[run].group;
+        }
+        *first = run;
+        return HEMI_OK;
+    }
+    if (n > TYPES_MAX - e->ntypes) return HEMI_LIMIT;
+    enum hemi_status status = tables_commit(e, e->ntypes + n);
+    if (status != HEMI_OK) return status;
+    *first = e->ntypes;
+    e->ntypes += n;
+    return HEMI_OK;
+}
+
+void type_ids_give(struct engine *e, uint32_t first, uint32_t n)
+{
+    memset(&e->rtypes[first], 0, n * sizeof *e->rtypes);
+    memset(&e->descs[first], 0, n * sizeof *e->descs);
+    memset(&e->links[first], 0, n * sizeof *e->links);
+    uint32_t *link = &e->free_run, before = TYPE_NONE;
+    while (*link < first) {
+        before = *link;
+        link = &e->rtypes[*link].group;
+    }
+    uint32_t after = *link;
+    e->rtypes[first].group = after;
+    e->rtypes[first].group_size = n;
+    *link = first;
+    if (first + n == after) {
+        e->rtypes[first].group = e->rtypes[after].group;
+        e->rtypes[first].group_size += e->rtypes[after].group_size;
+    }
+    if (before != TYPE_NONE && before + e->rtypes[before].group_size == first) {
+        e->rtypes[before].group = e->rtypes[first].group;
+        e->rtypes[before].group_size += e->rtypes[first].group_size;
+    }
+}
+
+/* ---- Hash and equality of groups: references inside a group count by their position, others by their id. */
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9E3779B97F4A7C15u;
+    return h ^ (h >> 29);
+}
+
+static uint32_t group_hash(const struct engine *e, const struct type_def *defs, uint32_t n)
+{
+    uint64_t h = mix(e->seed, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct type_def *d = &defs[i];
+        h = mix(h, ((uint64_t)d->super << 16) | (d->kind << 1) | d->final);
+        h = mix(h, ((uint64_t)d->nparams << 32) | d->nresults);
+        for (uint32_t k = 0; k < d->nparams + d->nresults; k++) h = mix(h, d->vals[k]);
+        for (uint32_t k = 0; k < d->nfields; k++) h = mix(h, ((uint64_t)d->fields[k].mut << 32) | d->fields[k].type);
+    }
+    return (uint32_t)(h ^ (h >> 32));
+}
+
+/* Is `a`, of a definition, what the group of n types at `base` holds as the canonical heap type `b`? */
+static bool same_heap(uint32_t a, uint32_t b, uint32_t base, uint32_t n)
+{
+    if (type_is_rec(a)) return b == base + (a - TYPE_REC_BASE);
+    return a == b && (b < base || b >= base + n);
+}
+
+static bool same_val(valtype a, valtype b, uint32_t base, uint32_t n)
+{
+    if (!vt_is_ref(a) || !vt_is_ref(b)) return a == b;
+    return vt_nullable(a) == vt_nullable(b) && same_heap(vt_heap(a), vt_heap(b), base, n);
+}
+
+static bool same_def(const struct type_def *d, const struct rtype *t, uint32_t base, uint32_t n)
+{
+    if (d->kind != t->kind || d->final != t->final || d->nparams != t->nparams || d->nresults != t->nresults ||
+        d->nfields != t->nfields || !same_heap(d->super, t->super, base, n))
+        return false;
+    for (uint32_t k = 0; k < d->nparams + d->nresults; k++)
+        if (!same_val(d->vals[k], t->vals[k], base, n)) return false;
+    for (uint32_t k = 0; k < d->nfields; k++)
+        if (d->fields[k].mut != t->fields[k].mut || !same_val(d->fields[k].type, t->fields[k].type, base, n))
+            return false;
+    return true;
+}
+
+static uint32_t group_find(const struct engine *e, const struct type_def *defs, uint32_t n, uint32_t hash)
+{
+    uint32_t g = e->buckets[hash & (e->nbuckets - 1)];
+    for (; g != TYPE_NONE; g = e->links[g].next) {
+        if (e->links[g].hash != hash || e->rtypes[g].group_size != n) continue;
+        uint32_t i = 0;
+        while (i < n && same_def(&defs[i], &e->rtypes[g + i], g, n)) i++;
+        if (i == n) break;
+    }
+    return g;
+}
+
+/* ---- Buckets */
+
+static uint32_t *bucket_of(struct engine *e, uint32_t hash) { return &e->buckets[hash & (e->nbuckets - 1)]; }
+
+static void bucket_add(struct engine *e, uint32_t group)
+{
+    uint32_t *head = bucket_of(e, e->links[group].hash);
+    e->links[group].next = *head;
+    *head = group;
+}
+
+static void bucket_remove(struct engine *e, uint32_t group)
+{
+    uint32_t *link = bucket_of(e, e->links[group].hash);
+    while (*link != group) link = &e->links[*link].next;
+    *link = e->links[group].next;
+}
+
+/* Doubles the buckets; when memory is short the old ones just become fuller. */
+static void buckets_grow(struct engine *e)
+{
+    uint32_t nold = e->nbuckets, *old = e->buckets;
+    uint32_t *to = buckets_new(nold * 2);
+    if (!to) return;
+    e->buckets = to;
+    e->nbuckets = nold * 2;
+    for (uint32_t i = 0; i < nold; i++) {
+        for (uint32_t g = old[i], next; g != TYPE_NONE; g = next) {
+            next = e->links[g].next;
+            bucket_add(e, g);
+        }
+    }
+    free(old);
+}
+
+/* ---- Mentions of other groups (.refs) */
+
+typedef void mention_fn(struct engine *e, uint32_t other, uint32_t *list);
+
+static void mention(struct engine *e, uint32_t heap, uint32_t group, mention_fn *fn, uint32_t *list)
+{
+    if (!type_is_id(heap)) return;
+    uint32_t other = e->rtypes[heap].group;
+    if (other != group) fn(e, other, list);
+}
+
+static void mention_val(struct engine *e, valtype v, uint32_t group, mention_fn *fn, uint32_t *list)
+{
+    if (vt_is_ref(v)) mention(e, vt_heap(v), group, fn, list);
+}
+
+static void group_mentions(struct engine *e, uint32_t group, mention_fn *fn, uint32_t *list)
+{
+    for (uint32_t id = group; id < group + e->rtypes[group].group_size; id++) {
+        const struct rtype *t = &e->rtypes[id];
+        mention(e, t->super, group, fn, list);
+        for (uint32_t k = 0; t->vals && k < t->nparams + t->nresults; k++) mention_val(e, t->vals[k], group, fn, list);
+        for (uint32_t k = 0; t->fields && k < t->nfields; k++) mention_val(e, t->fields[k].type, group, fn, list);
+    }
+}
+
+static void mention_take(struct engine *e, uint32_t other, uint32_t *list)
+{
+    (void)list;
+    e->rtypes[other].refs++;
+}
+
+/* The last mention of a group puts it on the list of those to free, linked by `next`, for it is in no bucket any more. */
+static void mention_drop(struct engine *e, uint32_t other, uint32_t *list)
+{
+    if (--e->rtypes[other].refs > 0) return;
+    bucket_remove(e, other);
+    e->links[other].next = *list;
+    *list = other;
+}
+
+/* ---- Making a group */
+
+static uint32_t absolute(uint32_t heap, uint32_t base)
+{
+    return type_is_rec(heap) ? base + (heap - TYPE_REC_BASE) : heap;
+}
+
+static valtype absolute_val(valtype v, uint32_t base)
+{
+    return vt_is_ref(v) ? VT_REF(vt_nullable(v), absolute(vt_heap(v), base)) : v;
+}
+
+/* Inherits the ancestors. The super is complete: it comes from an older group or earlier in this one. */
+static enum hemi_status display_make(struct engine *e, uint32_t id)
+{
+    struct rtype *t = &e->rtypes[id];
+    const struct rtype *super = t->super == TYPE_NONE ? NULL : &e->rtypes[t->super];
+    if (super && super->depth >= TYPE_DEPTH_MAX) return HEMI_LIMIT;
+    t->depth = super ? (uint8_t)(super->depth + 1) : 0;
+    uint32_t n = t->depth < TYPE_DISPLAY_INLINE ? (uint32_t)TYPE_DISPLAY_INLINE : t->depth + 1u;
+    t->display = malloc(n * sizeof *t->display);
+    if (!t->display) return HEMI_NO_MEMORY;
+    for (uint32_t d = 0; d < n; d++) t->display[d] = d < t->depth ? super->display[d] : (uint32_t)TYPE_NONE;
+    t->display[t->depth] = id;
+    return HEMI_OK;
+}
+
+static enum hemi_status parts_copy(struct rtype *t, const struct type_def *d, uint32_t base)
+{
+    uint32_t nvals = d->nparams + d->nresults;
+    if (nvals && !(t->vals = malloc(nvals * sizeof *t->vals))) return HEMI_NO_MEMORY;
+    if (d->nfields && !(t->fields = calloc(d->nfields, sizeof *t->fields))) return HEMI_NO_MEMORY;
+    for (uint32_t k = 0; k < nvals; k++) t->vals[k] = absolute_val(d->vals[k], base);
+    for (uint32_t k = 0; k < d->nfields; k++)
+        t->fields[k] = (struct field){.type = absolute_val(d->fields[k].type, base), .mut = d->fields[k].mut};
+    return HEMI_OK;
+}
+
+static enum hemi_status type_make(struct engine *e, const struct type_def *d, uint32_t id, uint32_t base)
+{
+    struct rtype *t = &e->rtypes[id];
+    t->super = absolute(d->super, base);
+    assert(t->super < id || t->super >= base + e->rtypes[base].group_size);
+    t->nparams = d->nparams;
+    t->nresults = d->nresults;
+    t->nfields = d->nfields;
+    enum hemi_status status = parts_copy(t, d, base);
+    return status == HEMI_OK ? display_make(e, id) : status;
+}
+
+static void type_clear(struct engine *e, uint32_t id)
+{
+    struct rtype *t = &e->rtypes[id];
+    uint32_t desc = t->kind == TYPE_FUNC ? t->exn_desc : (uint32_t)TYPE_NONE;
+    free(t->vals);
+    free(t->fields);
+    free(t->display);
+    free(e->links[id].offsets);
+    if (desc == TYPE_NONE) return;
+    type_clear(e, desc);
+    type_ids_give(e, desc, 1);
+}
+
+static void group_clear(struct engine *e, uint32_t group)
+{
+    uint32_t n = e->rtypes[group].group_size;
+    for (uint32_t i = 0; i < n; i++) type_clear(e, group + i);
+    type_ids_give(e, group, n);
+}
+
+/* Kinds first: what a field's slot is depends on the kind of the type it refers to, which may come later. */
+static enum hemi_status group_fill(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t base)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        e->rtypes[base + i] = (struct rtype){.kind = defs[i].kind, .final = defs[i].final, .super = TYPE_NONE,
+            .group = base, .group_size = n, .exn_desc = TYPE_NONE};
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        enum hemi_status status = type_make(e, &defs[i], base + i, base);
+        if (status != HEMI_OK) return status;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct rtype *t = &e->rtypes[base + i];
+        if (t->kind == TYPE_FUNC) continue;
+        uint32_t size = type_layout_fields(t->fields, t->nfields, t->kind == TYPE_ARRAY ? HEAP_ARRAY_DATA : 4);
+        enum hemi_status status = type_layout_desc(e, base + i, size);
+        if (status != HEMI_OK) return status;
+    }
+    return HEMI_OK;
+}
+
+static enum hemi_status group_make(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t hash,
+                                   uint32_t *out)
+{
+    uint32_t base;
+    enum hemi_status status = type_ids_take(e, n, &base);
+    if (status != HEMI_OK) return status;
+    status = group_fill(e, defs, n, base);
+    if (status != HEMI_OK) {
+        group_clear(e, base);
+        return status;
+    }
+    if (e->ngroups >= e->nbuckets) buckets_grow(e);
+    e->links[base].hash = hash;
+    bucket_add(e, base);
+    group_mentions(e, base, mention_take, NULL);
+    e->ngroups++;
+    *out = base;
+    return HEMI_OK;
+}
+
+enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t *ids)
+{
+    if (n == 0) return HEMI_OK;
+    uint32_t hash = group_hash(e, defs, n);
+    uint32_t group = group_find(e, defs, n, hash);
+    if (group == TYPE_NONE) {
+        enum hemi_status status = group_make(e, defs, n, hash, &group);
+        if (status != HEMI_OK) return status;
+    }
+    e->rtypes[group].refs++;
+    for (uint32_t i = 0; i < n; i++) ids[i] = group + i;
+    return HEMI_OK;
+}
+
+/* ---- Life */
+
+void types_ref(struct engine *e, uint32_t id)
+{
+    e->rtypes[e->rtypes[id].group].refs++;
+}
+
+/* Iterative, since groups may mention each other in chains of any length. */
+void types_unref(struct engine *e, uint32_t id)
+{
+    uint32_t list = TYPE_NONE;
+    mention_drop(e, e->rtypes[id].group, &list);
+    while (list != TYPE_NONE) {
+        uint32_t group = list;
+        list = e->links[group].next;
+        group_mentions(e, group, mention_drop, &list);
+        group_clear(e, group);
+        e->ngroups--;
+    }
+}
+
+const struct rtype *types_get(const struct engine *e, uint32_t id)
+{
+    assert(id < e->ntypes);
+    return &e->rtypes[id];
+}
+
+enum hemi_status types_func(struct engine *e, const valtype *vals, uint32_t nparams, uint32_t nresults, uint32_t *id)
+{
+    struct type_def def = {.kind = TYPE_FUNC, .final = true, .super = TYPE_NONE, .nparams = nparams,
+        .nresults = nresults, .vals = vals};
+    return types_intern(e, &def, 1, id);
+}
+
+/* ---- Exceptions */
+
+static enum hemi_status exn_make(struct engine *e, const struct rtype *func, uint32_t id)
+{
+    struct rtype *t = &e->rtypes[id];
+    *t = (struct rtype){.kind = TYPE_EXN_LAYOUT, .final = true, .super = TYPE_NONE, .group = id, .group_size = 1,
+        .nfields = func->nparams, .exn_desc = TYPE_NONE};
+    if (t->nfields && !(t->fields = calloc(t->nfields, sizeof *t->fields))) return HEMI_NO_MEMORY;
+    for (uint32_t k = 0; k < t->nfields; k++) t->fields[k].type = func->vals[k];
+    return type_layout_desc(e, id, type_layout_fields(t->fields, t->nfields, 8));
+}
+
+enum hemi_status types_exn_desc(struct engine *e, uint32_t func, uint32_t *desc)
+{
+    struct rtype *t = &e->rtypes[func];
+    assert(t->kind == TYPE_FUNC);
+    if (t->exn_desc == TYPE_NONE) {
+        uint32_t id;
+        enum hemi_status status = type_ids_take(e, 1, &id);
+        if (status != HEMI_OK) return status;
+        status = exn_make(e, t, id);
+        if (status != HEMI_OK) {
+            type_clear(e, id);
+            type_ids_give(e, id, 1);
+            return status;
+        }
+        t->exn_desc = id;
+    }
+    *desc = t->exn_desc;
+    return HEMI_OK;
+}
