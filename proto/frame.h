@@ -125,7 +125,7 @@ struct frame_reader {
     size_t begin, end, capacity;
     uint64_t position; /* stream position of buffer[begin] */
     struct {
-        uint64_t position; /* of the read that brought it; it belongs to a frame that begins in that read */
+        uint64_t first, last; /* stream positions of the read that brought it: its frame begins there (.once) */
         int fd;
     } fds[FRAME_FDS_MAX];
     unsigned nfds;
@@ -184,8 +184,8 @@ struct frame_out {
     size_t raw_length;
     int fd; /* with FRAME_FLAG_FD: given away, also on failure */
 };
-/* Queues a frame; asserts that it keeps its row's caps. Returns the frame's size in bytes, or 0 when memory is out
- * (nothing is queued then; PROTO_NO_MEMORY sticks in w->error). */
+/* Queues a frame, which must keep its row's caps (asserted; in release PROTO_LENGTH sticks). Returns the frame's size in
+ * bytes, or 0 when memory is out (nothing is queued then; PROTO_NO_MEMORY sticks in w->error). */
 size_t frame_writer_put(struct frame_writer *w, const struct frame_out *f);
 /* As frame_writer_put, but leaves the raw part to the caller: *raw points at f->raw_length bytes to be filled in before
  * any other call on `w`. f->raw is not looked at. */

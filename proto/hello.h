@@ -25,7 +25,7 @@ size_t hello_write(const struct hello *h, uint8_t *out);
 
 /* Looks at the first `n` bytes received. PROTO_OK and *need > n: that many bytes are needed in all (ask again with
  * them; never read more from the socket). PROTO_OK and *need == n: *out is filled in. PROTO_HELLO: these bytes are no
- * HELLO. PROTO_VERSION: another major version; *out has its versions. */
+ * HELLO. PROTO_RESERVED: a reserved field is set. PROTO_VERSION: another major version; *out has its versions. */
 enum proto_error hello_read(const uint8_t *bytes, size_t n, struct hello *out, size_t *need);
 
 #endif
