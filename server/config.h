@@ -39,14 +39,14 @@
     X(instances, COUNT, 10000, 1, 1000000, "instances of one store")                                                   \
     X(connections, COUNT, 256, 1, 100000, "connections of one worker; more are refused as a limit")                    \
     X(handles, COUNT, 1000000, 16, 100000000, "handles of one connection")                                             \
-    X(window_requests, COUNT, 1024, 1, 65536, "requests a client may have unanswered (flow control)")                  \
-    X(window_bytes, SIZE, 16 * MIB, 64 * KIB, GIB, "bytes of unanswered requests a client may have sent")              \
+    X(window_requests, COUNT, 1024, 64, 65536, "requests a client may have unanswered (flow control)")                  \
+    X(window_bytes, SIZE, 8 * MIB, 2 * MIB, GIB, "bytes of unanswered requests a client may have sent")              \
     X(output, SIZE, 4 * MIB, 64 * KIB, GIB, "bytes waiting for a client that does not read; then producers stop")      \
     X(deadline, DURATION, 0, 0, 86400 * SECONDS, "longest time for one request, also when it asks for more; 0: none")  \
     X(slice, DURATION, 10, 1, 1000, "time a guest runs before other ready activations get their turn")                 \
     X(stack, SIZE, MIB, 64 * KIB, 64 * MIB, "VM stack of one activation")                                              \
     X(frames, COUNT, 50000, 16, 1000000, "call depth of one activation")                                               \
-    X(nesting, COUNT, 100, 1, 1000, "host calls that may be outstanding inside one another")                           \
+    X(nesting, COUNT, 64, 1, 64, "host calls that may be outstanding inside one another")                           \
     X(idle_exit, DURATION, 60 * SECONDS, 0, 86400 * SECONDS,                                                           \
       "a worker without stores and connections ends after this time; 0: it stays")
 
@@ -143,9 +143,9 @@ struct config_error {
 };
 
 /* The defaults: no tenant and no socket. Never fails. */
-void config_init(struct config *config);
+void config_set_defaults(struct config *config);
 
-/* Reads FILE into `config`, which must be initialised. On failure `config` holds only something to deinit.
+/* Reads FILE into `config`, which must hold the defaults. On failure `config` holds only something to deinit.
  * Returns 0, or -EINVAL for anything wrong in the file or the token files it names (`error` says what and where),
  * -ENOMEM, or -errno when the file cannot be read (`error` too). */
 int config_load(struct config *config, const char *file, struct config_error *error);
@@ -162,7 +162,7 @@ void config_deinit(struct config *config);
 /* Writes the configuration in the file's own format, every option with its value. */
 void config_dump(const struct config *config, FILE *out);
 
-/* Writes docs/config.md. */
+/* Writes docs/config.md: prose, then one table per group of rows. */
 void config_docs(FILE *out);
 
 /* Whether the kernel shows this uid for ids it cannot map: 65534 and /proc/sys/kernel/overflowuid. */
@@ -172,8 +172,8 @@ bool config_uid_is_overflow(uid_t uid);
  * False leaves in `error` what differs. */
 bool config_reloadable(const struct config *a, const struct config *b, struct config_error *error);
 
-/* The word for value `value` of a LEVEL, FORMAT or NEED option, for logs ("warning"). NULL if there is none. */
-const char *config_level_word(uint64_t value);
+/* The word for a log level ("warning"); "?" if there is none. */
+const char *config_level_word(uint64_t level);
 
 /* One word of --log-level. Returns 0 or -EINVAL. */
 int config_parse_level(const char *word, uint64_t *out);

@@ -1,0 +1,425 @@
+/* server/config.c -- reads and checks the configuration. The file's grammar is libconfig's. */
+#include "server/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <libconfig.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/config_table.h"
+
+#define TOKEN_MIN 16 /* bytes; shorter ones can be guessed */
+#define TENANTS_MAX 4096
+
+/* Where errors are said to be, while a file is read. */
+struct reader {
+    const char *file;
+    struct config_error *error;
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(struct config_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+__attribute__((format(printf, 3, 4))) static int refuse_at(const struct reader *r, const config_setting_t *at,
+                                                           const char *format, ...)
+{
+    const char *file = config_setting_source_file(at);
+    const char *name = config_setting_name(at);
+    char reason[320];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    return refuse(r->error, "%s:%u: %s: %s", file != NULL ? file : r->file, config_setting_source_line(at),
+                  name != NULL ? name : "(list entry)", reason);
+}
+
+/* --- one option --- */
+
+static const char *kind_form(enum option_kind kind)
+{
+    switch (kind) {
+    case KIND_SIZE: return "a size such as \"64MiB\"";
+    case KIND_DURATION: return "a time such as \"30s\" or \"250ms\"";
+    case KIND_COUNT: return "a number";
+    case KIND_LEVEL: return "one of debug, info, warning, error";
+    case KIND_FORMAT: return "one of auto, plain, json";
+    case KIND_NEED: return "one of report, require";
+    case KIND_TEXT: return "a string";
+    case KIND_MODE: return "an octal file mode in quotes, such as \"0660\"";
+    case KIND_UIDS: return "a list of user ids or names";
+    }
+    return "?";
+}
+
+/* A bare number in the file, which durations count in seconds. */
+static int integer_value(enum option_kind kind, const config_setting_t *setting, uint64_t *out)
+{
+    long long number = config_setting_get_int64(setting);
+    if (number < 0) return -ERANGE;
+    if (kind == KIND_SIZE || kind == KIND_COUNT) return *out = (uint64_t)number, 0;
+    if (kind == KIND_DURATION) return __builtin_mul_overflow((uint64_t)number, SECONDS, out) ? -ERANGE : 0;
+    return -EINVAL;
+}
+
+static int read_number(const struct reader *r, const struct option_row *row, const config_setting_t *setting,
+                       uint64_t *out)
+{
+    int type = config_setting_type(setting), status = -EINVAL;
+    char min[32], max[32];
+    if (type == CONFIG_TYPE_STRING)
+        status = config_parse_number(row->kind, config_setting_get_string(setting), out);
+    else if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)
+        status = integer_value(row->kind, setting, out);
+    if (status == -EINVAL) return refuse_at(r, setting, "expected %s", kind_form(row->kind));
+    if (status == 0 && *out >= row->min && *out <= row->max) return 0;
+    config_format_number(row->kind, row->min, min, sizeof min);
+    config_format_number(row->kind, row->max, max, sizeof max);
+    return refuse_at(r, setting, "must be from %s to %s", min, max);
+}
+
+static int read_text(const struct reader *r, const struct option_row *row, const config_setting_t *setting, char *out)
+{
+    if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+        return refuse_at(r, setting, "expected %s", kind_form(row->kind));
+    const char *text = config_setting_get_string(setting);
+    size_t len = strlen(text);
+    if (len < row->min || len > row->max)
+        return refuse_at(r, setting, "is %zu bytes long; must be from %" PRIu64 " to %" PRIu64, len, row->min, row->max);
+    memcpy(out, text, len + 1);
+    return 0;
+}
+
+static int read_uid(const struct reader *r, const config_setting_t *setting, uid_t *out)
+{
+    int type = config_setting_type(setting);
+    if (type == CONFIG_TYPE_STRING) {
+        const struct passwd *user = getpwnam(config_setting_get_string(setting));
+        if (user == NULL) return refuse_at(r, setting, "no user \"%s\"", config_setting_get_string(setting));
+        *out = user->pw_uid;
+    } else {
+        long long number = config_setting_get_int64(setting);
+        if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+            return refuse_at(r, setting, "expected a user id or name");
+        if (number < 0 || number >= UINT32_MAX) return refuse_at(r, setting, "%lld is no user id", number);
+        *out = (uid_t)number;
+    }
+    if (!config_uid_is_overflow(*out)) return 0;
+    return refuse_at(r, setting, "user id %u stands for users the kernel cannot name, so it identifies nobody", *out);
+}
+
+static int read_uids(const struct reader *r, const config_setting_t *setting, struct config_uids *out)
+{
+    if (!config_setting_is_aggregate(setting) || config_setting_is_group(setting))
+        return refuse_at(r, setting, "expected %s", kind_form(KIND_UIDS));
+    int count = config_setting_length(setting);
+    if (count < 1 || count > CONFIG_UIDS_MAX)
+        return refuse_at(r, setting, "must have from 1 to %d entries", CONFIG_UIDS_MAX);
+    for (int i = 0; i < count; i++) {
+        int status = read_uid(r, config_setting_get_elem(setting, (unsigned)i), &out->at[i]);
+        if (status != 0) return status;
+    }
+    out->count = (uint32_t)count;
+    return 0;
+}
+
+static int read_option(const struct reader *r, const struct option_row *row, const config_setting_t *setting,
+                       void *base)
+{
+    uint8_t *member = (uint8_t *)base + row->offset;
+    uint64_t value = 0;
+    if (row->kind == KIND_TEXT) return read_text(r, row, setting, (char *)member);
+    if (row->kind == KIND_UIDS) return read_uids(r, setting, (struct config_uids *)(void *)member);
+    int status = read_number(r, row, setting, &value);
+    if (status == 0) memcpy(member, &value, sizeof value);
+    return status;
+}
+
+/* --- groups --- */
+
+static bool is_subgroup(const char *name, const char *const *subgroups)
+{
+    for (size_t i = 0; subgroups[i] != NULL; i++)
+        if (strcmp(subgroups[i], name) == 0) return true;
+    return false;
+}
+
+/* Reads the rows of one group in braces; `subgroups` are names that the caller reads itself. */
+static int read_group(const struct reader *r, const struct option_group *group, const config_setting_t *setting,
+                      const char *const *subgroups, void *base)
+{
+    if (!config_setting_is_group(setting)) return refuse_at(r, setting, "expected a group in braces");
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        const config_setting_t *child = config_setting_get_elem(setting, (unsigned)i);
+        const char *name = config_setting_name(child);
+        const struct option_row *row = config_group_find(group, name);
+        if (row == NULL && is_subgroup(name, subgroups)) continue;
+        if (row == NULL) return refuse_at(r, child, "unknown key");
+        int status = read_option(r, row, child, base);
+        if (status != 0) return status;
+    }
+    return 0;
+}
+
+static const char *const no_subgroups[] = {NULL};
+
+static int read_socket(const struct reader *r, const config_setting_t *setting, struct socket_options *socket)
+{
+    int status = read_group(r, &config_socket_group, setting, no_subgroups, socket);
+    if (status == 0 && socket->path[0] == 0) return refuse_at(r, setting, "needs a path");
+    return status;
+}
+
+/* The first line of the file, which nothing may follow. */
+static int read_token(const struct reader *r, const config_setting_t *at, struct tenant_config *tenant)
+{
+    uint8_t bytes[CONFIG_TOKEN_MAX + 2];
+    int fd = open(tenant->token_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) return refuse_at(r, at, "%s: %s", tenant->token_file, strerror(errno));
+    ssize_t got = read(fd, bytes, sizeof bytes);
+    int error = errno;
+    close(fd);
+    if (got < 0) return refuse_at(r, at, "%s: %s", tenant->token_file, strerror(error));
+    size_t len = (size_t)got;
+    if (len > 0 && bytes[len - 1] == '\n') len--;
+    if (len < TOKEN_MIN || len > CONFIG_TOKEN_MAX)
+        return refuse_at(r, at, "%s: a token has from %d to %d bytes", tenant->token_file, TOKEN_MIN, CONFIG_TOKEN_MAX);
+    if (memchr(bytes, '\n', len) != NULL) return refuse_at(r, at, "%s: a token is one line", tenant->token_file);
+    memcpy(tenant->token, bytes, len);
+    tenant->token_len = len;
+    explicit_bzero(bytes, sizeof bytes);
+    return 0;
+}
+
+static int read_tenant(const struct reader *r, const config_setting_t *setting, struct tenant_config *tenant)
+{
+    static const char *const subgroups[] = {"socket", "limits", NULL};
+    config_setting_t *child;
+    int status = read_group(r, &config_tenant_group, setting, subgroups, tenant);
+    if (status != 0) return status;
+    if ((child = config_setting_get_member(setting, "limits")) != NULL &&
+        (status = read_group(r, &config_limits_group, child, no_subgroups, &tenant->limits)) != 0)
+        return status;
+    if ((child = config_setting_get_member(setting, "socket")) != NULL) {
+        tenant->has_socket = true;
+        if ((status = read_socket(r, child, &tenant->socket)) != 0) return status;
+    }
+    if (tenant->token_file[0] != 0)
+        if ((status = read_token(r, config_setting_get_member(setting, "token_file"), tenant)) != 0) return status;
+    if (tenant->name[0] == 0) return refuse_at(r, setting, "a tenant needs a name");
+    int identities = tenant->has_socket + (tenant->token_len != 0) + (tenant->uids.count != 0);
+    if (identities == 1) return 0;
+    return refuse_at(r, setting, "tenant \"%s\" needs exactly one of socket, token_file and uids", tenant->name);
+}
+
+static void tenant_set_defaults(struct tenant_config *tenant, const struct tenant_limits *limits)
+{
+    memset(tenant, 0, sizeof *tenant);
+    config_group_defaults(&config_tenant_group, tenant);
+    config_group_defaults(&config_socket_group, &tenant->socket);
+    tenant->limits = *limits;
+}
+
+static int read_tenants(const struct reader *r, const config_setting_t *setting, struct config *config)
+{
+    if (!config_setting_is_list(setting)) return refuse_at(r, setting, "expected a list of groups, ({...}, {...})");
+    int count = config_setting_length(setting);
+    if (count > TENANTS_MAX) return refuse_at(r, setting, "at most %d tenants", TENANTS_MAX);
+    if (count == 0) return 0;
+    config->tenants = calloc((size_t)count, sizeof *config->tenants);
+    if (config->tenants == NULL) return -ENOMEM;
+    for (int i = 0; i < count; i++) {
+        struct tenant_config *tenant = &config->tenants[config->ntenants++];
+        tenant_set_defaults(tenant, &config->limits);
+        int status = read_tenant(r, config_setting_get_elem(setting, (unsigned)i), tenant);
+        if (status != 0) return status;
+    }
+    return 0;
+}
+
+static int read_root(const struct reader *r, const config_t *parsed, struct config *config)
+{
+    static const char *const subgroups[] = {"limits", "socket", "tenants", NULL};
+    config_setting_t *root = config_root_setting(parsed), *child;
+    int status = read_group(r, &config_daemon_group, root, subgroups, &config->options);
+    if (status != 0) return status;
+    if ((child = config_setting_get_member(root, "limits")) != NULL &&
+        (status = read_group(r, &config_limits_group, child, no_subgroups, &config->limits)) != 0)
+        return status;
+    if ((child = config_setting_get_member(root, "socket")) != NULL &&
+        (status = read_socket(r, child, &config->socket)) != 0)
+        return status;
+    if ((child = config_setting_get_member(root, "tenants")) != NULL) return read_tenants(r, child, config);
+    return 0;
+}
+
+/* --- checks between options --- */
+
+static bool name_is_plain(const char *name)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    return name[0] != '.' && name[0] != '-' && name[strspn(name, letters)] == 0;
+}
+
+static bool share_uid(const struct config_uids *a, const struct config_uids *b)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        for (uint32_t j = 0; j < b->count; j++)
+            if (a->at[i] == b->at[j]) return true;
+    return false;
+}
+
+/* What two tenants may not have in common, or NULL. */
+static const char *common_identity(const struct tenant_config *a, const struct tenant_config *b)
+{
+    if (strcmp(a->name, b->name) == 0) return "name";
+    if (a->has_socket && b->has_socket && strcmp(a->socket.path, b->socket.path) == 0) return "socket";
+    if (a->token_len != 0 && a->token_len == b->token_len && memcmp(a->token, b->token, a->token_len) == 0)
+        return "token";
+    if (share_uid(&a->uids, &b->uids)) return "user id";
+    return NULL;
+}
+
+static int check_pairs(const struct config *config, const char *file, struct config_error *error)
+{
+    for (size_t i = 0; i < config->ntenants; i++)
+        for (size_t j = i + 1; j < config->ntenants; j++) {
+            const char *what = common_identity(&config->tenants[i], &config->tenants[j]);
+            if (what != NULL)
+                return refuse(error, "%s: tenants: \"%s\" and \"%s\" have the same %s", file, config->tenants[i].name,
+                              config->tenants[j].name, what);
+        }
+    return 0;
+}
+
+int config_check(const struct config *config, const char *file, struct config_error *error)
+{
+    size_t shared = 0;
+    for (size_t i = 0; i < config->ntenants; i++) {
+        const struct tenant_config *tenant = &config->tenants[i];
+        if (!name_is_plain(tenant->name)) return refuse(error, "%s: tenants: \"%s\" is no name", file, tenant->name);
+        if (!tenant->has_socket) shared++;
+        if (tenant->has_socket && strcmp(tenant->socket.path, config->socket.path) == 0)
+            return refuse(error, "%s: tenants: \"%s\" has the shared socket as its own", file, tenant->name);
+    }
+    if (shared == 0 && config->ntenants > 0 && config->socket.path[0] != 0)
+        return refuse(error, "%s: socket: no tenant has a token or user ids, so nobody could use it", file);
+    if (config->options.restart_delay > config->options.restart_delay_max)
+        return refuse(error, "%s: restart_delay: exceeds restart_delay_max", file);
+    return check_pairs(config, file, error);
+}
+
+/* --- whole configurations --- */
+
+void config_set_defaults(struct config *config)
+{
+    memset(config, 0, sizeof *config);
+    config_group_defaults(&config_daemon_group, &config->options);
+    config_group_defaults(&config_socket_group, &config->socket);
+    config_group_defaults(&config_limits_group, &config->limits);
+}
+
+/* libconfig ends the process when it is given a directory, so that is found out before. */
+static int check_readable(const char *file, struct config_error *error)
+{
+    struct stat st;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int failed = fd < 0 ? errno : fstat(fd, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : 0;
+    if (fd >= 0) close(fd);
+    if (failed != 0) refuse(error, "%s: %s", file, strerror(failed));
+    return -failed;
+}
+
+int config_load(struct config *config, const char *file, struct config_error *error)
+{
+    struct reader r = {file, error};
+    config_t parsed;
+    int status = check_readable(file, error);
+    if (status != 0) return status;
+    config_init(&parsed);
+    if (config_read_file(&parsed, file) != CONFIG_TRUE) {
+        const char *where = config_error_file(&parsed);
+        status = refuse(error, "%s:%d: %s", where != NULL ? where : file, config_error_line(&parsed),
+                        config_error_text(&parsed));
+    } else {
+        status = read_root(&r, &parsed, config);
+    }
+    config_destroy(&parsed);
+    if (status == 0) status = config_check(config, file, error);
+    if (status == -ENOMEM) snprintf(error->text, sizeof error->text, "%s: out of memory", file);
+    return status;
+}
+
+int config_default(struct config *config, const char *path, struct config_error *error)
+{
+    if (config_uid_is_overflow(geteuid()))
+        return refuse(error, "user id %u identifies nobody; give a configuration whose tenant has a socket of its own",
+                      geteuid());
+    config->tenants = calloc(1, sizeof *config->tenants);
+    if (config->tenants == NULL) return -ENOMEM;
+    config->ntenants = 1;
+    tenant_set_defaults(&config->tenants[0], &config->limits);
+    snprintf(config->tenants[0].name, sizeof config->tenants[0].name, "default");
+    config->tenants[0].uids = (struct config_uids){.count = 1, .at = {geteuid()}};
+    if (strlen(path) >= sizeof config->socket.path)
+        return refuse(error, "%s: a socket's path has at most %zu bytes", path, sizeof config->socket.path - 1);
+    memcpy(config->socket.path, path, strlen(path) + 1);
+    return 0;
+}
+
+void config_deinit(struct config *config)
+{
+    if (config->tenants != NULL) explicit_bzero(config->tenants, config->ntenants * sizeof *config->tenants);
+    free(config->tenants);
+    config->tenants = NULL;
+    config->ntenants = 0;
+}
+
+bool config_uid_is_overflow(uid_t uid)
+{
+    unsigned long overflow = 65534;
+    char text[32] = "";
+    int fd = open("/proc/sys/kernel/overflowuid", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t got = read(fd, text, sizeof text - 1);
+        if (got > 0) overflow = strtoul(text, NULL, 10);
+        close(fd);
+    }
+    return uid == 65534 || uid == overflow || uid == (uid_t)-1;
+}
+
+static bool same_socket(const struct socket_options *a, const struct socket_options *b)
+{
+    return strcmp(a->path, b->path) == 0 && a->mode == b->mode && strcmp(a->owner, b->owner) == 0 &&
+           strcmp(a->group, b->group) == 0;
+}
+
+static bool same_identity(const struct tenant_config *a, const struct tenant_config *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->has_socket == b->has_socket &&
+           (!a->has_socket || same_socket(&a->socket, &b->socket)) && (a->token_len != 0) == (b->token_len != 0) &&
+           a->uids.count == b->uids.count && memcmp(a->uids.at, b->uids.at, a->uids.count * sizeof a->uids.at[0]) == 0;
+}
+
+bool config_reloadable(const struct config *a, const struct config *b, struct config_error *error)
+{
+    if (a->ntenants != b->ntenants) return refuse(error, "tenants: their number changed"), false;
+    if (!same_socket(&a->socket, &b->socket)) return refuse(error, "socket: it changed"), false;
+    for (size_t i = 0; i < a->ntenants; i++)
+        if (!same_identity(&a->tenants[i], &b->tenants[i]))
+            return refuse(error, "tenants: \"%s\" changed its name, socket or user ids", a->tenants[i].name), false;
+    return true;
+}

@@ -1,0 +1,306 @@
+/* tests/unit/config_test.c -- the configuration: rows, units, files good and bad, dump and manual. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/config.h"
+
+/* libconfig 1.5 loses a string that the file does not end; the process that reads such a file then ends anyway. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:strbuf_append\nleak:libconfig\n"; }
+
+static char directory[64];
+static struct config config;
+static struct config_error error;
+
+static const char *path_of(const char *name)
+{
+    static char path[4][128];
+    static int next;
+    char *out = path[next++ % 4];
+    snprintf(out, sizeof path[0], "%s/%s", directory, name);
+    return out;
+}
+
+static const char *write_file(const char *name, const char *text)
+{
+    const char *path = path_of(name);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+static void setup(void)
+{
+    strcpy(directory, "/tmp/hemi-config-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    config_set_defaults(&config);
+    error.text[0] = 0;
+}
+
+static void teardown(void)
+{
+    char command[96];
+    config_deinit(&config);
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static int load(const char *text) { return config_load(&config, write_file("c.conf", text), &error); }
+
+/* `text` is refused, and the message has `where` (file:line) and `why`. */
+static void refused(const char *text, const char *where, const char *why)
+{
+    config_deinit(&config);
+    config_set_defaults(&config);
+    ck_assert_msg(load(text) == -EINVAL, "accepted: %s", text);
+    ck_assert_msg(strstr(error.text, where) != NULL, "\"%s\" lacks \"%s\"", error.text, where);
+    ck_assert_msg(strstr(error.text, why) != NULL, "\"%s\" lacks \"%s\"", error.text, why);
+}
+
+START_TEST(defaults_are_within_their_ranges)
+{
+#define IN_RANGE(name, kind, def, min, max, doc) RANGE_##kind(name, def, min, max)
+#define RANGE_SIZE(name, def, min, max) ck_assert_msg((def) + 1ull > (min) && (def) <= (max), #name);
+#define RANGE_DURATION RANGE_SIZE
+#define RANGE_COUNT RANGE_SIZE
+#define RANGE_LEVEL RANGE_SIZE
+#define RANGE_FORMAT RANGE_SIZE
+#define RANGE_NEED RANGE_SIZE
+    LIMIT_OPTIONS(IN_RANGE)
+    DAEMON_OPTIONS(IN_RANGE)
+    ck_assert_uint_eq(config.limits.memory, GIB);
+    ck_assert_uint_eq(config.socket.mode, 0600);
+    ck_assert_uint_eq(config.options.log_level, LOG_INFO);
+}
+END_TEST
+
+START_TEST(units)
+{
+    uint64_t v;
+    ck_assert_int_eq(config_parse_size("64MiB", &v), 0);
+    ck_assert_uint_eq(v, 64 * MIB);
+    ck_assert_int_eq(config_parse_size("12", &v), 0);
+    ck_assert_uint_eq(v, 12);
+    ck_assert_int_eq(config_parse_size("17179869183GiB", &v), 0);
+    ck_assert_int_eq(config_parse_size("17179869184GiB", &v), -ERANGE);
+    ck_assert_int_eq(config_parse_size("99999999999999999999", &v), -ERANGE);
+    const char *bad[] = {"", "-1", " 1", "1 MiB", "MiB", "1MB", "1.5GiB", "0x10", "1MiBx", "+1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) ck_assert_int_eq(config_parse_size(bad[i], &v), -EINVAL);
+    ck_assert_int_eq(config_parse_duration("250ms", &v), 0);
+    ck_assert_uint_eq(v, 250);
+    ck_assert_int_eq(config_parse_duration("2h", &v), 0);
+    ck_assert_uint_eq(v, 7200000);
+    ck_assert_int_eq(config_parse_duration("30", &v), 0);
+    ck_assert_uint_eq(v, 30000);
+    ck_assert_int_eq(config_parse_level("warning", &v), 0);
+    ck_assert_uint_eq(v, LOG_WARNING);
+    ck_assert_int_eq(config_parse_level("loud", &v), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_whole_file)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "log_level = \"debug\"; drain_timeout = 3;\n"
+             "limits = { memory = \"128MiB\"; };\n"
+             "socket = { path = \"/tmp/x.sock\"; mode = \"0666\"; };\n"
+             "tenants = ({ name = \"alpha\"; socket = { path = \"/tmp/a.sock\"; }; },\n"
+             "  { name = \"beta\"; token_file = \"%s\"; limits = { memory = 33554432; slice = \"5ms\"; }; },\n"
+             "  { name = \"gamma\"; uids = [1000, 1001]; });\n",
+             write_file("token", "0123456789abcdef\n"));
+    ck_assert_msg(load(text) == 0, "%s", error.text);
+    ck_assert_uint_eq(config.ntenants, 3);
+    ck_assert_uint_eq(config.options.drain_timeout, 3000);
+    ck_assert_uint_eq(config.tenants[0].limits.memory, 128 * MIB);
+    ck_assert(config.tenants[0].has_socket);
+    ck_assert_uint_eq(config.tenants[0].socket.mode, 0600);
+    ck_assert_uint_eq(config.tenants[1].token_len, 16);
+    ck_assert_uint_eq(config.tenants[1].limits.memory, 32 * MIB);
+    ck_assert_uint_eq(config.tenants[1].limits.slice, 5);
+    ck_assert_uint_eq(config.tenants[2].uids.count, 2);
+    ck_assert_uint_eq(config.tenants[2].uids.at[1], 1001);
+}
+END_TEST
+
+START_TEST(mistakes_are_named)
+{
+    refused("log_level = \"loud\";\n", "c.conf:1:", "log_level: expected one of debug");
+    refused("\n\nnonsense = 3;\n", "c.conf:3:", "nonsense: unknown key");
+    refused("limits = {\n memory = \"1\";\n};\n", "c.conf:2:", "memory: must be from 16MiB to 1024GiB");
+    refused("limits = { memory = \"99999999999GiB\"; };", "c.conf:1:", "memory: must be");
+    refused("limits = { memory = -5; };", "c.conf:1:", "memory: must be");
+    refused("limits = { memory = 1.5; };", "c.conf:1:", "memory: expected a size");
+    refused("limits = { memoryy = 1; };", "c.conf:1:", "memoryy: unknown key");
+    refused("limits = 3;", "c.conf:1:", "expected a group");
+    refused("socket = { };", "c.conf:1:", "needs a path");
+    refused("socket = { path = \"/x\"; mode = 0660; };", "c.conf:1:", "mode: expected an octal");
+    refused("socket = { path = \"/x\"; mode = \"1777\"; };", "c.conf:1:", "mode: must be");
+    refused("tenants = ({ name = \"a\"; });", "c.conf:1:", "exactly one of");
+    refused("tenants = ({ name = \"a\"; uids = [1]; socket = { path = \"/x\"; }; });", "c.conf:1:", "exactly one of");
+    refused("tenants = ({ uids = [1]; });", "c.conf:1:", "needs a name");
+    refused("tenants = ({ name = \"a b\"; uids = [1]; });", "c.conf", "is no name");
+    refused("tenants = ({ name = \"a\"; uids = [65534]; });", "c.conf:1:", "identifies nobody");
+    refused("tenants = ({ name = \"a\"; uids = [-1]; });", "c.conf:1:", "no user id");
+    refused("tenants = ({ name = \"a\"; uids = (\"no-such-user-here\"); });", "c.conf:1:", "no user");
+    refused("tenants = ({ name = \"a\"; uids = []; });", "c.conf:1:", "from 1 to 64");
+    refused("tenants = ({ name = \"a\"; token_file = \"/nonexistent/t\"; });", "c.conf:1:", "/nonexistent/t: No such");
+    refused("tenants = ({ name = \"a\"; uids = [1]; }, { name = \"a\"; uids = [2]; });", "c.conf", "the same name");
+    refused("tenants = ({ name = \"a\"; uids = [1]; }, { name = \"b\"; uids = [2, 1]; });", "c.conf", "same user id");
+    refused("tenants = {};", "c.conf:1:", "expected a list");
+    refused("tenants = (3);", "c.conf:1:", "expected a group");
+    refused("log_level = ", "c.conf:1", "syntax error");
+    refused("log_level = \"info\"; log_level = \"info\";", "c.conf:1", "duplicate");
+    refused("restart_delay = \"10s\"; restart_delay_max = \"1s\";", "c.conf", "restart_delay");
+}
+END_TEST
+
+START_TEST(tokens)
+{
+    char text[256];
+    const char *bad[] = {"", "short\n", "0123456789abcdef\nsecond line\n"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(text, sizeof text, "tenants = ({ name = \"a\"; token_file = \"%s\"; });", write_file("t", bad[i]));
+        refused(text, "c.conf:1: token_file", "a token");
+    }
+    snprintf(text, sizeof text,
+             "tenants = ({ name = \"a\"; token_file = \"%s\"; }, { name = \"b\"; token_file = \"%s\"; });",
+             write_file("t1", "0123456789abcdef"), write_file("t2", "0123456789abcdef\n"));
+    refused(text, "c.conf", "the same token");
+}
+END_TEST
+
+START_TEST(unreadable_files)
+{
+    ck_assert_int_eq(config_load(&config, path_of("absent"), &error), -ENOENT);
+    ck_assert_ptr_nonnull(strstr(error.text, "absent: No such file"));
+    ck_assert_int_eq(config_load(&config, directory, &error), -EISDIR);
+}
+END_TEST
+
+/* Whatever bytes are in the file, reading it ends with a status. */
+START_TEST(mutated_files)
+{
+    static const char good[] = "log_level = \"debug\"; limits = { memory = \"128MiB\"; heap = 1048576; };\n"
+                               "socket = { path = \"/tmp/x.sock\"; mode = \"0666\"; };\n"
+                               "tenants = ({ name = \"gamma\"; uids = [1000, 1001]; limits = { slice = 1; }; });\n";
+    const char *seed_text = getenv("HEMI_SEED");
+    unsigned seed = seed_text != NULL ? (unsigned)strtoul(seed_text, NULL, 0) : (unsigned)getpid();
+    printf("mutated_files: HEMI_SEED=%u\n", seed);
+    fflush(stdout);
+    srandom(seed);
+    for (int round = 0; round < 2000; round++) {
+        char text[sizeof good];
+        memcpy(text, good, sizeof good);
+        for (long n = 1 + random() % 4; n > 0; n--) text[(size_t)random() % (sizeof good - 1)] = (char)(1 + random() % 255);
+        if (strstr(text, "@include") != NULL) continue;
+        config_deinit(&config);
+        config_set_defaults(&config);
+        int status = load(text);
+        ck_assert(status == 0 || (status == -EINVAL && error.text[0] != 0));
+    }
+}
+END_TEST
+
+START_TEST(the_dump_reads_back)
+{
+    char first[16384] = "", second[16384] = "";
+    FILE *out = fmemopen(first, sizeof first, "w");
+    ck_assert_int_eq(load("limits = { memory = \"96MiB\"; deadline = \"90s\"; };\n"
+                          "tenants = ({ name = \"g\"; socket = { path = \"/tmp/a\\\"b.sock\"; mode = \"0660\"; }; });"),
+                     0);
+    config_dump(&config, out);
+    fclose(out);
+    config_deinit(&config);
+    config_set_defaults(&config);
+    ck_assert_msg(load(first) == 0, "%s\n%s", error.text, first);
+    out = fmemopen(second, sizeof second, "w");
+    config_dump(&config, out);
+    fclose(out);
+    ck_assert_str_eq(first, second);
+    ck_assert_ptr_nonnull(strstr(first, "memory = \"96MiB\";"));
+    ck_assert_uint_eq(config.tenants[0].limits.deadline, 90000);
+}
+END_TEST
+
+START_TEST(without_a_file)
+{
+    ck_assert_int_eq(config_default(&config, "/tmp/h.sock", &error), config_uid_is_overflow(geteuid()) ? -EINVAL : 0);
+    if (config.ntenants == 0) return;
+    ck_assert_uint_eq(config.tenants[0].uids.at[0], geteuid());
+    ck_assert_str_eq(config.socket.path, "/tmp/h.sock");
+    ck_assert_int_eq(config_check(&config, "default", &error), 0);
+}
+END_TEST
+
+START_TEST(reloads)
+{
+    struct config other;
+    config_set_defaults(&other);
+    ck_assert_int_eq(load("tenants = ({ name = \"a\"; uids = [1]; });"), 0);
+    ck_assert_int_eq(config_load(&other, write_file("d", "limits = { memory = \"64MiB\"; };\n"
+                                                         "tenants = ({ name = \"a\"; uids = [1]; });"),
+                                 &error),
+                     0);
+    ck_assert(config_reloadable(&config, &other, &error));
+    other.tenants[0].uids.at[0] = 2;
+    ck_assert(!config_reloadable(&config, &other, &error));
+    ck_assert_ptr_nonnull(strstr(error.text, "\"a\""));
+    config_deinit(&other);
+}
+END_TEST
+
+/* Beside this very file, wherever the tree is. */
+static FILE *open_docs(void)
+{
+    static const char file[] = __FILE__;
+    char path[512];
+    int root = (int)(strlen(file) - strlen("tests/unit/config_test.c"));
+    snprintf(path, sizeof path, "%.*sdocs/config.md", root, file);
+    return fopen(path, "r");
+}
+
+START_TEST(the_manual_is_up_to_date)
+{
+    static char want[65536], have[65536];
+    FILE *out = fmemopen(want, sizeof want, "w"), *in = open_docs();
+    ck_assert_ptr_nonnull(in);
+    config_docs(out);
+    fclose(out);
+    size_t len = fread(have, 1, sizeof have - 1, in);
+    fclose(in);
+    have[len] = 0;
+    ck_assert_msg(strcmp(want, have) == 0, "docs/config.md is not what `hemid --config-docs` prints");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("config");
+    TCase *tests = tcase_create("config");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, defaults_are_within_their_ranges);
+    tcase_add_test(tests, units);
+    tcase_add_test(tests, a_whole_file);
+    tcase_add_test(tests, mistakes_are_named);
+    tcase_add_test(tests, tokens);
+    tcase_add_test(tests, unreadable_files);
+    tcase_add_test(tests, mutated_files);
+    tcase_add_test(tests, the_dump_reads_back);
+    tcase_add_test(tests, without_a_file);
+    tcase_add_test(tests, reloads);
+    tcase_add_test(tests, the_manual_is_up_to_date);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
