@@ -1,8 +1,8 @@
 /* heap/heap.h -- the semi-space copying collector: public interface of heap/.
  *
  * School of checking: TRUSTED. Everything passed in comes from our own runtime, so broken preconditions are
- * asserted (HEAP_ASSERT: kept in release where the check is once per collection; HEAP_DEBUG_ASSERT: per object,
- * debug builds only). Running out of memory is not a broken precondition: it is a status.
+ * asserted (HEAP_ASSERT: kept in release where the check is once per collection or chunk; HEAP_DEBUG_ASSERT: per
+ * object, where HEMI_ASSERTS is set). Running out of memory is not a broken precondition: it is a status.
  *
  * Who owns what: a heap owns its window (address-space reservation), its chunks, its externref set and its free
  * list. It borrows the descriptor table and the callbacks of its embedder for its whole life. It knows descriptors
@@ -15,11 +15,51 @@
  *               offset in the next 4 bytes, so no object is smaller than 8 bytes.
  *   .nullpage   The window's first 64 KiB are never mapped.
  *   .rebase     Nobody holds `mutator->base`, `top` or `limit` over anything that may allocate or collect.
- *   .reserve    Before a chunk is taken, what is used plus the worst case of the other space fits the limit, so a
- *               collection never runs out half way.
- *   .bytes      References inside objects are stored in little-endian order on every target.
+ *   .reserve    Before a chunk is taken, what is used plus the worst case of the other space, packing waste included,
+ *               is committed: within the limit, charged, and mapped. So a collection never runs out half way.
+ *   .bytes      References and function ids inside objects are stored in little-endian order on every target.
+ *   .scan       Cheney's: everything in the new space below the scan pointer refers to the new space only; what lies
+ *               between it and the allocation pointer is still to be scanned. Both only move forward, over the list of
+ *               chunks in the order opened. Relabelled runs have a list and a scan pointer of their own.
+ *   .resident   Chunks with memory behind them (used and warm) never exceed the committed ones.
  *
- * Algorithm: C. J. Cheney, "A nonrecursive list compacting algorithm", CACM 13(11), 1970, over chunked semi-spaces.
+ * Design notes
+ *   Algorithm. C. J. Cheney, "A nonrecursive list compacting algorithm", CACM 13(11), 1970, over chunked semi-spaces:
+ *   a space is a list of chunks out of one reservation, and the scan pointer walks the new space's list. When a
+ *   collection ends, the old space's chunks go to the free list, warm and mapped, and are the next to be allocated in:
+ *   memory in use is live + F x live, not twice that.
+ *
+ *   Sizes. Small objects (up to a sixteenth of a chunk) and medium ones (up to half a chunk) are bumped into chunks and
+ *   copied. A large object has a run of chunks of its own, which is relabelled in the side table instead of copied, so
+ *   it needs no copy reserve. When no run of free chunks is long enough for a new large object, a compacting collection
+ *   copies large objects towards the window's start as far as the reserve allows.
+ *
+ *   Chunks. Free ones are warm (memory behind them) or cold (none: fresh, or given back). `committed` chunks are what
+ *   the embedder was charged for; it covers the resident ones (used and warm) and .reserve at all times, so neither
+ *   the limit, the budget nor the system can refuse anything during a collection. A heap that never allocated has its
+ *   reservation and nothing else.
+ *
+ *   Reserve. A chunk that is closed because a small object did not fit is full up to that object's size; one closed by
+ *   a medium object wastes less than that object. So copying U bytes, M of them in medium objects, takes at most
+ *   (U + M) / (chunk - medium bound) + 1 chunks. The heap knows U exactly and counts M.
+ *
+ *   Policy. The next collection comes after max(a minimum, live x F/100) more bytes. One that the limit or the budget
+ *   forces must leave room for a sixteenth of what it copied, else the allocation fails: copying costs at most 16 bytes
+ *   per byte allocated, also close to the limit.
+ *
+ *   Externrefs. One object per live id. The set is an array of bucket heads; the chains run through the objects' link
+ *   words. Sweeping walks the chains: forwarded objects stay, the others are chained up, through the old space, and
+ *   reported once the collection is complete. No other structure grows with the number of objects.
+ *
+ *   Bases. The copying code takes what it reads from the from-base and what it writes to the to-base. They are equal
+ *   while every heap has one window for life; a heap that moves to another window changes the to-base, nothing else.
+ *
+ *   Files. heap.c: making, freeing, statistics. space.c: chunks, labels, runs, the system's memory. alloc.c. collect.c:
+ *   the paper. extern.c. policy.c. verify.c: the invariants, executable. internal.h: what they share.
+ *
+ *   Stress build (HEMI_STRESS). Chunks shrink, every allocation collects first, evacuated chunks are filled with poison
+ *   and every allocation must land on poison.
+ *
  * Threads: one heap, one thread at a time.
  */
 #ifndef HEMI_HEAP_HEAP_H
@@ -63,9 +103,11 @@ struct heap_desc {
     const uint32_t *offsets;
 };
 
-/* The descriptor table: `at` never moves during a heap's life; entries may be added at any time. */
+/* The descriptor table: `at` and `marks` never move during a heap's life; entries may be added at any time. */
 struct heap_descs {
     const struct heap_desc *at;
+    uint8_t *marks;        /* may be NULL; else marks[i] is set to 1 when a collection finds an object of descriptor i */
+    const uint32_t *count; /* may be NULL; else how many descriptors there are now: heap_verify checks indices by it */
 };
 
 /* The mutator's view: lives in the embedder's hot structure, written by the heap (.rebase).
@@ -95,74 +137,98 @@ struct heap_stats {
     uint64_t bytes_allocated;     /* in all, since the heap was made */
     uint64_t bytes_copied;        /* in all */
     uint64_t bytes_live;          /* after the last collection, plus what was allocated since */
-    uint64_t bytes_committed;     /* chunks mapped now */
+    uint64_t bytes_committed;     /* chunks with memory behind them now */
     uint64_t bytes_peak;          /* most ever committed */
     uint64_t externs_live;        /* slots of the externref set in use */
     uint64_t externs_made;
     uint64_t externs_dead;        /* swept so far */
-    uint64_t pause_ns_total;
+    uint64_t pause_ns_total;      /* time in collections, without what `poll` spent elsewhere */
     uint64_t pause_ns_max;
+    uint64_t bytes_charged;       /* what `charge` was told: committed, copy reserve, tables */
 };
 
-/* What the heap asks of, and reports to, its embedder. `ctx` is passed through. All but `roots` may be NULL. */
+/* What the heap asks of, and reports to, its embedder. `ctx` is passed through. All but `roots` may be NULL.
+ * A trace is: `roots` once, then `func` for what is reached, then `more_roots` until it returns false. A collection is
+ * one trace, then `extern_dead` for each, then `collected`. heap_verify makes a trace that changes no slot and is
+ * followed by nothing, so `roots` has to reset what the embedder marks in a trace. */
 struct heap_embedder {
     void *ctx;
-    /* Visit every root exactly once. Called once per collection; must not allocate. */
+    /* Visit every root exactly once; must not allocate. */
     void (*roots)(void *ctx, struct heap_visitor *v);
-    /* Called every `poll_bytes` of copying so that a long collection can yield; must not touch this heap. */
+    /* Called every 256 KiB or so of copying, scanning or clearing so that long work can yield (it may switch fibers,
+     * also out of `roots`); must not touch this heap. */
     void (*poll)(void *ctx);
     /* An externref object died. Called after the collection is complete; must not allocate in this heap. */
     void (*extern_dead)(void *ctx, uint64_t id);
-    /* Charges (delta > 0) or returns (delta < 0) committed bytes against a wider budget; false refuses. */
+    /* Charges (delta > 0) or returns (delta < 0) bytes against a wider budget; false refuses, returns are never
+     * refused. Covers the chunks with memory behind them, the copy reserve, side tables and an estimate of the page
+     * tables. The sum over a heap's life is zero. Never called during a collection. */
     bool (*charge)(void *ctx, int64_t delta);
     /* After each collection, with the statistics as they now stand. */
     void (*collected)(void *ctx, const struct heap_stats *stats);
+    /* A HEAP_SLOT_FUNC slot holding `func` was reached (any value, also the 0 of fresh memory). */
+    void (*func)(void *ctx, struct heap_visitor *v, uint32_t func);
+    /* The scan has caught up: visit the roots that became reachable since (through `func`); false: there were none. */
+    bool (*more_roots)(void *ctx, struct heap_visitor *v);
 };
 
 /* Zero means the default in every field. */
 struct heap_options {
-    uint64_t limit_bytes;     /* most memory the heap may commit; default 1 GiB, at most 4 GiB - 64 KiB */
+    uint64_t limit_bytes;     /* most memory the heap may commit, copy reserve included, in whole chunks (16 KiB; in
+                               * the stress build 4 KiB); default 1 GiB, at most 4 GiB - 64 KiB */
     uint32_t growth_percent;  /* F: next collection after live x F/100 more bytes; default 200 */
-    uint32_t stress_every;    /* collect at every Nth allocation; 0 = never (the stress build's default is 1) */
+    uint32_t stress_every;    /* collect at every Nth allocation (heap_bump declines then); 0 = never, but 1 in the
+                               * stress build, where UINT32_MAX is as good as never */
     uint32_t extern_desc;     /* index of the HEAP_EXTERN descriptor */
 };
 
-/* Makes a heap that writes its allocation window into *m (which must outlive it).
- * Fails with HEAP_NO_MEMORY; *out is NULL then. */
+/* Makes a heap that writes its allocation window into *m (which must outlive it). `emb` and `opt` are copied.
+ * Fails with HEAP_NO_MEMORY, also when the limit is below two chunks; *out is NULL then. */
 enum heap_status heap_new(const struct heap_options *opt, const struct heap_embedder *emb, struct heap_descs descs,
                           struct heap_mutator *m, struct heap **out);
 /* Frees everything; externrefs still alive are reported dead first. NULL is allowed. */
 void heap_free(struct heap *h);
 
-/* Allocates `size` bytes (header included, multiple of 4, >= 8) with descriptor `desc`; the rest is zeroed.
- * May collect: every reference the caller holds elsewhere than in a root is stale afterwards. */
+/* Allocates `size` bytes (header included, multiple of 4, >= 8) with descriptor `desc`; the rest is zeroed. An array's
+ * size includes its length word, which the caller stores before anything may collect: use heap_alloc_array.
+ * May collect: every reference the caller holds elsewhere than in a root is stale afterwards, whatever is returned.
+ * HEAP_NO_MEMORY leaves the heap usable; HEAP_TOO_LARGE means that no collection could help. */
 enum heap_status heap_alloc(struct heap *h, uint32_t desc, uint32_t size, heap_ref *out);
 /* As heap_alloc for an array of `length` elements; computes the size (HEAP_TOO_LARGE on overflow), sets the length. */
 enum heap_status heap_alloc_array(struct heap *h, uint32_t desc, uint32_t length, heap_ref *out);
+
+enum { HEAP_BUMP_MAX = 1024 }; /* larger objects are medium ones, which heap_alloc counts (.reserve) */
 
 /* The inline fast path: bumps, or returns null and changes nothing. The caller falls back to heap_alloc.
  * The memory is NOT zeroed by this function: the caller stores every field. In stress builds it always declines. */
 static inline heap_ref heap_bump(struct heap_mutator *m, uint32_t desc, uint32_t size)
 {
     uint32_t at = m->top;
-    if ((uint64_t)at + size > m->limit) return heap_null();
+    if (size > HEAP_BUMP_MAX || (uint64_t)at + size > m->limit) return heap_null();
     m->top = at + size;
     uint32_t header = desc << 1;
     __builtin_memcpy(m->base + at, &header, 4);
     return (heap_ref){at};
 }
 
-/* Externrefs. The same id is the same object for as long as that object lives (identity). May collect. */
+/* Externrefs. The same id is the same object for as long as that object lives (identity). May collect, and fails, as
+ * heap_alloc does. An id whose object is unreachable but not yet swept gets that same object. */
 enum heap_status heap_extern(struct heap *h, uint64_t id, heap_ref *out);
 uint64_t heap_extern_id(const struct heap *h, heap_ref r); /* r must be a HEAP_EXTERN object */
 
 /* Collects now. Never fails: .reserve. */
 void heap_collect(struct heap *h);
-/* Gives free chunks back to the system (call it when the store idles). */
+/* Gives free chunks back to the system, and their charge to the embedder. Call it when the store has idled for a while
+ * (a second, say): it keeps a minimum, and does nothing for less than an eighth of what is in use. */
 void heap_trim(struct heap *h);
 void heap_get_stats(const struct heap *h, struct heap_stats *out);
-/* Walks every object, reference and externref; returns true, or false with what and where in `why`. */
+/* Walks every label, object, reference, root and externref; returns true, or false with what and where in `why` (also
+ * when it has no memory for its bitmap). Garbage not yet collected is walked, too. Not during a collection. */
 bool heap_verify(struct heap *h, char *why, size_t len);
+
+/* A broken precondition or corrupted state of the heap itself ends the process: the hook gets one line of text first
+ * (last words; without a hook it goes to standard error), then abort(). Process-wide; NULL takes the hook away. */
+void heap_set_panic_hook(void (*hook)(const char *message));
 
 static inline uint32_t heap_object_desc(const uint8_t *base, heap_ref r)
 {
