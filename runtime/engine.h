@@ -44,7 +44,10 @@ struct engine {
 /* A poll point of long work. HEMI_OK: go on. Anything else: unwind the work with it. May switch fibers. Without
  * options.poll the embedder is asked each time, with it only when the flag is set. */
 enum hemi_status engine_poll(struct engine *e);
-static inline struct heap_descs engine_descs(const struct engine *e) { return (struct heap_descs){e->descs}; }
+static inline struct heap_descs engine_descs(const struct engine *e)
+{
+    return (struct heap_descs){.at = e->descs, .marks = NULL, .count = &e->ntypes};
+}
 
 /* types.c: the registry's part of an engine. types_init reserves the tables; types_deinit expects no group left. */
 enum hemi_status types_init(struct engine *e);

@@ -1,0 +1,291 @@
+/* runtime/store.c -- stores: making and freeing, budget, ids of instances and functions, poll, statistics, verification. */
+#include "runtime/engine.h"
+#include "runtime/store.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Slots hold values in the machine's order and heap objects in little-endian order (heap.h .bytes); on the targets that
+ * we build for these are the same. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "slots and heap objects share one byte order");
+
+enum { HEAP_LIMIT_DEFAULT = 256 << 20, TABLE_LIMIT_DEFAULT = 10000000, INSTANCE_LIMIT_DEFAULT = 10000 };
+enum { FUNC_BLOCKS_MAX = 1 << (32 - FUNC_BLOCK_SHIFT) };
+#define MEMORY_LIMIT_DEFAULT (UINT64_C(4) << 30)
+
+enum hemi_status error_set(struct rt_error *err, enum hemi_status status, const char *format, ...)
+{
+    if (err == NULL) return status;
+    *err = (struct rt_error){.status = status};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return status;
+}
+
+/* ---- Budget (.accounted) */
+static bool charge(void *ctx, int64_t delta)
+{
+    const struct store *s = ctx;
+    return s->opt.charge == NULL || s->opt.charge(s->opt.ctx, delta);
+}
+
+bool store_charge(struct store *s, int64_t delta)
+{
+    if (!charge(s, delta)) return false;
+    s->charged += (uint64_t)delta;
+    return true;
+}
+
+void *store_alloc(struct store *s, size_t size)
+{
+    size_t whole = sizeof(struct store_block) + size;
+    if (!store_charge(s, (int64_t)whole)) return NULL;
+    struct store_block *b = calloc(1, whole);
+    if (b == NULL) {
+        store_charge(s, -(int64_t)whole);
+        return NULL;
+    }
+    b->next = s->blocks;
+    s->blocks = b;
+    return b->bytes;
+}
+
+bool store_grow(struct store *s, void **array, size_t size, uint32_t used, uint32_t *capacity)
+{
+    if (used < *capacity) return true;
+    if (*capacity > UINT32_MAX / 2) return false;
+    uint32_t more = *capacity == 0 ? 8 : *capacity * 2;
+    int64_t delta = (int64_t)((more - *capacity) * size);
+    if (!store_charge(s, delta)) return false;
+    char *at = realloc(*array, more * size);
+    if (at == NULL) {
+        store_charge(s, -delta);
+        return false;
+    }
+    memset(at + *capacity * size, 0, (size_t)delta);
+    *array = at;
+    *capacity = more;
+    return true;
+}
+
+enum hemi_status store_hold_type(struct store *s, valtype t)
+{
+    if (!vt_is_ref(t) || ht_is_abstract(vt_heap(t))) return HEMI_OK;
+    if (!store_grow(s, (void **)&s->types, sizeof *s->types, s->ntypes, &s->types_capacity)) return HEMI_NO_MEMORY;
+    types_ref(s->engine, vt_heap(t));
+    s->types[s->ntypes++] = vt_heap(t);
+    return HEMI_OK;
+}
+
+/* ---- Ids (vm.h .func): 0 is nobody's instance, and block 0 nobody's functions. */
+static enum hemi_status blocks_take(struct store *s, struct instance *in, uint32_t ndefined)
+{
+    uint32_t nblocks = (ndefined + FUNC_BLOCK - 1) >> FUNC_BLOCK_SHIFT;
+    if (s->nfunc_blocks == 0) s->nfunc_blocks = 1;
+    if (nblocks > FUNC_BLOCKS_MAX - s->nfunc_blocks) return HEMI_LIMIT;
+    in->func_base = s->nfunc_blocks << FUNC_BLOCK_SHIFT;
+    for (uint32_t i = 0; i < nblocks; i++) {
+        if (!store_grow(s, (void **)&s->vm.func_blocks, sizeof(struct instance *), s->nfunc_blocks,
+                        &s->func_blocks_capacity))
+            return HEMI_NO_MEMORY;
+        s->vm.func_blocks[s->nfunc_blocks++] = in;
+    }
+    return HEMI_OK;
+}
+
+enum hemi_status store_register(struct store *s, struct instance *in, uint32_t ndefined)
+{
+    if (s->ninstances == 0) s->ninstances = 1;
+    if (!store_grow(s, (void **)&s->vm.instances, sizeof in, s->ninstances, &s->instances_capacity))
+        return HEMI_NO_MEMORY;
+    in->id = s->ninstances;
+    s->vm.instances[s->ninstances++] = in;
+    return blocks_take(s, in, ndefined);
+}
+
+/* ---- Polls */
+uint32_t store_poll(struct store *s)
+{
+    enum hemi_status status = engine_poll(s->engine);
+    return status == HEMI_OK ? VM_OK : vm_stop(&s->vm, status);
+}
+
+uint32_t rt_poll(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b)
+{
+    (void)in, (void)slots, (void)a, (void)b;
+    return store_poll(vm->store);
+}
+
+/* A collection cannot be given up half way: what the engine answers shows again at the next poll of the guest. */
+static void heap_poll(void *ctx)
+{
+    struct store *s = ctx;
+    (void)engine_poll(s->engine);
+}
+
+static void extern_dead(void *ctx, uint64_t id)
+{
+    struct store *s = ctx;
+    if (s->opt.extern_dead != NULL) s->opt.extern_dead(s->opt.ctx, id);
+}
+
+/* ---- Making and freeing */
+static void options_fill(struct store_options *o)
+{
+    if (o->heap_limit == 0) o->heap_limit = HEAP_LIMIT_DEFAULT;
+    if (o->memory_limit == 0) o->memory_limit = MEMORY_LIMIT_DEFAULT;
+    if (o->table_limit == 0) o->table_limit = TABLE_LIMIT_DEFAULT;
+    if (o->instance_limit == 0) o->instance_limit = INSTANCE_LIMIT_DEFAULT;
+}
+
+static enum hemi_status heap_make(struct store *s)
+{
+    struct heap_options opt = {
+        .limit_bytes = s->opt.heap_limit, .stress_every = s->opt.gc_stress, .extern_desc = ENGINE_EXTERN_DESC};
+    struct heap_embedder emb = {
+        .ctx = s, .roots = roots_visit, .poll = heap_poll, .extern_dead = extern_dead, .charge = charge};
+    return heap_new(&opt, &emb, engine_descs(s->engine), &s->vm.heap, &s->heap) == HEAP_OK ? HEMI_OK : HEMI_NO_MEMORY;
+}
+
+enum hemi_status store_new(struct engine *e, const struct store_options *opt, struct store **out)
+{
+    *out = NULL;
+    struct store *s = calloc(1, sizeof *s);
+    if (s == NULL) return HEMI_NO_MEMORY;
+    if (opt != NULL) s->opt = *opt;
+    options_fill(&s->opt);
+    s->engine = e;
+    s->descs = e->descs;
+    s->vm.store = s;
+    s->vm.poll = e->poll;
+    s->vm.rtypes = e->rtypes;
+    s->nothing.store = s;
+    s->roots.prev = s->roots.next = &s->roots;
+    if (!store_charge(s, sizeof *s)) goto fail_charge;
+    if (heap_make(s) != HEMI_OK) goto fail_heap;
+    e->nstores++;
+    *out = s;
+    return HEMI_OK;
+fail_heap:
+    store_charge(s, -(int64_t)s->charged);
+fail_charge:
+    free(s);
+    return HEMI_NO_MEMORY;
+}
+
+static void instances_free(struct store *s)
+{
+    for (uint32_t id = 1; id < s->ninstances; id++) {
+        struct instance *in = s->vm.instances[id];
+        if (in->host != NULL) continue; /* its module is the store's own */
+        for (uint32_t i = 0; in->elems != NULL && i < in->module->nelems; i++) free(in->elems[i].items);
+        module_unref((struct module *)(uintptr_t)in->module);
+    }
+}
+
+static void hosts_free(struct store *s)
+{
+    for (struct host_func *h = s->host_funcs; h != NULL; h = h->next)
+        if (h->opt.drop != NULL) h->opt.drop(h->opt.ctx);
+    for (struct host_type *t = s->host_types; t != NULL; t = t->next) types_unref(s->engine, t->decl.type);
+}
+
+static void blocks_free(struct store *s)
+{
+    for (struct store_block *b = s->blocks, *next; b != NULL; b = next) {
+        next = b->next;
+        free(b);
+    }
+}
+
+void store_free(struct store *s)
+{
+    if (s == NULL) return;
+    assert(s->activation == NULL);
+    heap_free(s->heap);
+    hosts_free(s);
+    instances_free(s);
+    for (struct memory *m = s->memories; m != NULL; m = m->next) memory_deinit(m);
+    for (struct table *t = s->tables; t != NULL; t = t->next) table_deinit(t);
+    for (uint32_t i = 0; i < s->ntypes; i++) types_unref(s->engine, s->types[i]);
+    blocks_free(s);
+    free(s->types);
+    free(s->tags);
+    free(s->vm.instances);
+    free(s->vm.func_blocks);
+    store_charge(s, -(int64_t)s->charged);
+    s->engine->nstores--;
+    free(s);
+}
+
+/* ---- The heap, for the embedder */
+void store_collect(struct store *s) { heap_collect(s->heap); }
+void store_trim(struct store *s) { heap_trim(s->heap); }
+
+void store_get_stats(const struct store *s, struct store_stats *out)
+{
+    *out = (struct store_stats){.memory_bytes = s->memory_bytes, .instances = s->nguests, .host_calls = s->host_calls};
+    heap_get_stats(s->heap, &out->heap);
+    for (const struct root *r = s->roots.next; r != &s->roots; r = r->next) out->roots++;
+}
+
+/* ---- Verification of what is ours */
+static bool complain(char *why, size_t len, const char *what, uint32_t which)
+{
+    snprintf(why, len, "%s %u", what, which);
+    return false;
+}
+
+static bool func_valid(const struct store *s, uint32_t id)
+{
+    if (id == 0) return true;
+    uint32_t block = id >> FUNC_BLOCK_SHIFT;
+    if (block >= s->nfunc_blocks || s->vm.func_blocks[block] == NULL) return false;
+    const struct module *m = s->vm.func_blocks[block]->module;
+    return id - s->vm.func_blocks[block]->func_base < m->nfuncs - m->nimported_funcs;
+}
+
+static bool tables_verify(const struct store *s, char *why, size_t len)
+{
+    uint64_t elems = 0;
+    for (const struct table *t = s->tables; t != NULL; t = t->next) {
+        if (t->size > t->capacity) return complain(why, len, "table larger than its capacity:", t->size);
+        elems += t->size;
+        for (uint32_t i = 0; t->slot == HEAP_SLOT_FUNC && i < t->size; i++)
+            if (!func_valid(s, t->elems[i])) return complain(why, len, "table holds no function:", t->elems[i]);
+    }
+    return elems == s->table_elems || complain(why, len, "tables' elements miscounted:", (uint32_t)elems);
+}
+
+static bool globals_verify(const struct store *s, char *why, size_t len)
+{
+    for (const struct global *g = s->globals; g != NULL; g = g->next) {
+        if (!store_ref_is(s, g->val, g->type | VT_REF(true, 0)))
+            return complain(why, len, "global holds a value of another type:", g->val.ref);
+    }
+    return true;
+}
+
+static bool instances_verify(const struct store *s, char *why, size_t len)
+{
+    for (uint32_t id = 1; id < s->ninstances; id++)
+        if (s->vm.instances[id] == NULL || s->vm.instances[id]->id != id)
+            return complain(why, len, "instance without its id:", id);
+    for (const struct root *r = s->roots.next; r != &s->roots; r = r->next) {
+        if (r->next->prev != r) return complain(why, len, "root list broken at", r->bits);
+        if (r->slot == HEAP_SLOT_FUNC && !func_valid(s, r->bits))
+            return complain(why, len, "root holds no function:", r->bits);
+    }
+    return true;
+}
+
+bool store_verify(struct store *s, char *why, size_t len)
+{
+    return instances_verify(s, why, len) && tables_verify(s, why, len) && globals_verify(s, why, len) &&
+           heap_verify(s->heap, why, len);
+}

@@ -1,0 +1,182 @@
+/* runtime/store.h -- the inside of struct store, for runtime/ alone (others see runtime.h).
+ *
+ * School: TRUSTED, asserted: what comes from the guest has been validated, what comes from the server is checked where
+ * runtime.h says so and comes back as a status.
+ *
+ * A store owns everything that its instances are made of until it is freed: instances, tables, memories, globals, tags,
+ * host functions, and one reference on each module and type that they name. Small things come out of blocks that only
+ * store_free gives back; table elements, element segments and linear memories have allocations of their own.
+ *
+ * Invariants:
+ *   .activation  `activation` is the innermost call into the guest, NULL when there is none. vm.exit_fp and
+ *                vm.stack_limit are its; those of the calls around it are kept in the activation records.
+ *   .bottom      The frame at an activation's fp has the header {SITE_ENTRY, 0} below it, so a walk from any exit_fp ends.
+ *   .rooted      Whatever holds a heap reference across something that may collect is reached from roots_visit: frames,
+ *                struct root, globals, tables, element segments (from before their first element is evaluated), the
+ *                pending and the last uncaught exception.
+ *   .alone       While an activation yields, nobody else uses its store, except nested inside a host call. So a poll in the
+ *                middle of a bulk operation changes no size; a heap base is still read again after it (vm.h .base).
+ *   .accounted   All memory of a store is announced through store_options.charge before it is used. */
+#ifndef HEMI_RUNTIME_STORE_H
+#define HEMI_RUNTIME_STORE_H
+
+#include "runtime/vm.h"
+
+enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 512 };
+
+/* One call into the guest. Lives in rt_call's or instance_new's native frame. */
+struct activation {
+    struct activation *outer;
+    char *outer_exit_fp, *outer_stack_limit;
+    char *fp; /* of its first frame: .bottom */
+    uint32_t depth;
+    struct rt_error *err; /* where a host function leaves its message */
+};
+
+/* A host function: an instance of a module of one function. The module is shared by all of one type. */
+struct host_type {
+    struct module module;
+    struct func_decl decl;
+    struct code code;
+    struct host_type *next;
+};
+struct host_func {
+    struct host_func_options opt;
+    const struct rtype *type;
+    struct host_func *next;
+};
+
+/* An allocation that lives as long as the store. */
+struct store_block {
+    struct store_block *next;
+    _Alignas(16) char bytes[];
+};
+
+struct store {
+    struct vm vm;
+    struct engine *engine;
+    struct heap *heap;
+    const struct heap_desc *descs; /* the engine's, by canonical type id */
+    struct store_options opt;      /* with the defaults filled in */
+    struct activation *activation; /* .activation */
+    uint32_t thrown;               /* the last exception that left a call: a host function may pass it on; a root */
+    struct root roots;             /* head of the list of struct root */
+    struct memory nothing;         /* mem0 of instances without a memory */
+    struct memory *memories;
+    struct table *tables;
+    struct global *globals; /* those that hold references or functions */
+    struct tag **tags;      /* by tag id; nothing at 0 */
+    struct host_type *host_types;
+    struct host_func *host_funcs;
+    struct store_block *blocks;
+    uint32_t *types; /* canonical ids that the store holds a reference on */
+    uint32_t ntypes, types_capacity;
+    uint32_t ntags, tags_capacity;
+    uint32_t ninstances, instances_capacity; /* ids given out so far; 0 is nobody's */
+    uint32_t nfunc_blocks, func_blocks_capacity;
+    uint32_t nguests; /* instances of modules, for the limit */
+    uint64_t memory_bytes, table_elems;
+    uint64_t charged; /* what this store itself has charged; the heap accounts for its own */
+    uint64_t host_calls;
+};
+
+/* Fills *err (may be NULL) and returns `status`. */
+enum hemi_status error_set(struct rt_error *err, enum hemi_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- store.c */
+/* Zeroed memory that lives as long as the store; NULL when the system or the budget refuses. */
+void *store_alloc(struct store *s, size_t size);
+/* Accounts for memory (.accounted); false changes nothing. */
+bool store_charge(struct store *s, int64_t delta);
+/* Makes room for one more entry in an array of the store's: doubles it, zeroing the new part. */
+bool store_grow(struct store *s, void **array, size_t size, uint32_t used, uint32_t *capacity);
+/* One more reference on the type that t names, if any, until the store is freed. */
+enum hemi_status store_hold_type(struct store *s, valtype t);
+/* Gives the instance an id, and function ids for ndefined functions. NO_MEMORY, LIMIT. */
+enum hemi_status store_register(struct store *s, struct instance *in, uint32_t ndefined);
+/* Asks the engine whether to go on; VM_UNWIND with pending set if not. */
+uint32_t store_poll(struct store *s);
+
+/* ---- func.c */
+/* Opens an activation on `stack`. STACK_OVERFLOW as TRAP when `slots` do not fit, LIMIT when nested too deeply. */
+enum hemi_status activation_enter(struct store *s, struct activation *a, struct vm_stack stack, uint32_t slots,
+                                  struct rt_error *err);
+void activation_leave(struct store *s, struct activation *a);
+/* Turns vm.pending into *err, clears it, and returns its status. `frames`: the VM stack is as the trap left it. */
+enum hemi_status pending_take(struct store *s, struct rt_error *err);
+
+/* ---- Slots of values, by type. */
+static inline uint32_t valtype_slots(valtype t) { return t == VT_V128 ? 2 : 1; }
+uint32_t valtypes_slots(const valtype *types, uint32_t n);
+void slots_from_vals(char *slots, const union val *vals, const valtype *types, uint32_t n);
+void slots_to_vals(union val *vals, const char *slots, const valtype *types, uint32_t n);
+
+/* ---- roots.c */
+void roots_visit(void *store, struct heap_visitor *v);
+
+/* ---- memory.c, table.c, global.c, tag.c: make one in place, for instances. The memory for it comes from the store. */
+enum hemi_status memory_init(struct store *s, struct memory *m, const struct limits *l, struct rt_error *err);
+void memory_deinit(struct memory *m);
+bool memory_within(const struct memory *m, uint64_t at, uint64_t n);
+enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l, struct rt_error *err);
+void table_deinit(struct table *t);
+bool table_within(const struct table *t, uint64_t at, uint64_t n);
+void global_init(struct store *s, struct global *g, valtype type, bool mut, union val v);
+enum hemi_status tag_init(struct store *s, struct tag *t, uint32_t func_type);
+
+/* ---- Bulk operations: done in pieces with a poll between, so that a long one yields. All are within bounds. VM_OK or
+ * VM_UNWIND with pending set; earlier pieces stay done. */
+enum { BULK_STEP =
+#ifdef HEMI_STRESS
+           64
+#else
+           1 << 20
+#endif
+};
+struct bulk {
+    uint64_t left, at, len; /* bytes; the current piece is [at, at + len) */
+    bool down, started;
+};
+/* `down`: from the end, for overlapping moves to a higher address. */
+static inline struct bulk bulk_start(uint64_t bytes, bool down)
+{
+    return (struct bulk){.left = bytes, .at = down ? bytes : 0, .down = down};
+}
+/* Goes to the next piece, whose size is a multiple of 16 unless it touches the end. False: done, or pending is set. */
+static inline bool bulk_next(struct bulk *b, struct store *s)
+{
+    if (b->left == 0) return false;
+    if (b->started && store_poll(s) != VM_OK) return false;
+    if (!b->down) b->at += b->len;
+    b->started = true;
+    b->len = b->left < BULK_STEP ? b->left : BULK_STEP;
+    b->left -= b->len;
+    if (b->down) b->at = b->left;
+    return true;
+}
+static inline uint32_t bulk_end(const struct store *s) { return s->vm.pending.status == HEMI_OK ? VM_OK : VM_UNWIND; }
+
+uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, uint64_t from_at, uint64_t n);
+uint32_t memory_set(struct memory *m, uint64_t at, uint8_t byte, uint64_t n);
+uint32_t memory_put(struct memory *m, uint64_t at, const uint8_t *bytes, uint64_t n);
+uint32_t table_move(struct table *to, uint64_t at, const struct table *from, uint64_t from_at, uint64_t n);
+/* Writes `bits`; a reference is read again from *bits after each poll. */
+uint32_t table_set_all(struct table *t, uint64_t at, const uint32_t *bits, uint64_t n);
+uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint64_t from, uint64_t n);
+/* Grows with null elements. LIMIT or NO_MEMORY: unchanged. */
+enum hemi_status table_extend(struct table *t, uint64_t delta);
+
+/* ---- const_expr.c */
+/* The value of a constant expression of `in`. TRAP... with *err filled in; may collect when it is CONST_CODE. Runs in the
+ * current activation, which has no guest frame. */
+enum hemi_status const_eval(struct instance *in, const struct const_expr *e, union val *out, struct rt_error *err);
+
+/* ---- instance_link.c, instance_init.c */
+/* Does what is offered match import i? LINK with module, name and both types if not. */
+enum hemi_status import_check(struct store *s, const struct module *m, uint32_t i, const struct rt_extern *x,
+                              struct rt_error *err);
+/* Runs everything that instantiation runs: globals, tables, segments, start function. */
+enum hemi_status instance_initialise(struct instance *in, struct rt_error *err);
+
+#endif
