@@ -31,12 +31,14 @@
     X(CLOSED, 23, "closed", "the connection or store was closed in an orderly way")                                    \
     X(BUSY, 24, "busy", "the client is inside a call that forbids this one")                                           \
     X(INTERNAL, 25, "internal error", "a defect in Hemi; please report it")                                            \
-    X(VERSION, 26, "version mismatch", "the daemon and the client speak different protocol versions")
+    X(VERSION_MISMATCH, 26, "version mismatch", "the daemon and the client speak different protocol versions")
 
+#ifndef HEMI_H /* the public header spells the same enum out for its readers; client/lib checks that they agree */
 enum hemi_status {
 #define X(name, number, text, meaning) HEMI_##name = number,
     HEMI_STATUSES(X)
 #undef X
 };
+#endif
 
 #endif
