@@ -1,0 +1,166 @@
+/* client/wat/emit.c -- the binary format: bytes, LEB128, types, sections (specification 5). */
+#include "client/wat/assembler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void emit_bytes(struct wat *w, struct buffer *b, const void *bytes, size_t length)
+{
+    if (length > b->capacity - b->length) {
+        size_t wanted = b->capacity * 2 > b->length + length ? b->capacity * 2 : b->length + length + 64;
+        uint8_t *grown = realloc(b->data, wanted);
+        if (!grown) {
+            wat_no_memory(w);
+            return;
+        }
+        b->data = grown;
+        b->capacity = wanted;
+    }
+    if (length) memcpy(b->data + b->length, bytes, length);
+    b->length += length;
+}
+
+void emit_byte(struct wat *w, struct buffer *b, unsigned byte)
+{
+    uint8_t value = (uint8_t)byte;
+    emit_bytes(w, b, &value, 1);
+}
+
+void emit_unsigned(struct wat *w, struct buffer *b, uint64_t value)
+{
+    for (; value > 0x7F; value >>= 7) emit_byte(w, b, (unsigned)(value & 0x7F) | 0x80);
+    emit_byte(w, b, (unsigned)value);
+}
+
+void emit_signed(struct wat *w, struct buffer *b, int64_t value)
+{
+    while (value < -64 || value > 63) {
+        emit_byte(w, b, (unsigned)(value & 0x7F) | 0x80);
+        value >>= 7;
+    }
+    emit_byte(w, b, (unsigned)(value & 0x7F));
+}
+
+void emit_little(struct wat *w, struct buffer *b, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++) emit_byte(w, b, (unsigned)(value >> 8 * i) & 0xFF);
+}
+
+void emit_name(struct wat *w, struct buffer *b, struct name name)
+{
+    emit_unsigned(w, b, name.length);
+    emit_bytes(w, b, name.bytes, name.length);
+}
+
+void emit_heaptype(struct wat *w, struct buffer *b, uint32_t ht)
+{
+    if (ht_is_abstract(ht))
+        emit_byte(w, b, ht - HT_FIRST_ABSTRACT);
+    else
+        emit_signed(w, b, ht);
+}
+
+void emit_valtype(struct wat *w, struct buffer *b, valtype type)
+{
+    static const uint8_t codes[] = {
+#define X(name, value, code, text, size) [value] = code,
+        WASM_VALKINDS(X)
+#undef X
+    };
+    if (!vt_is_ref(type)) {
+        emit_byte(w, b, codes[vt_kind(type)]);
+        return;
+    }
+    if (!vt_nullable(type))
+        emit_byte(w, b, 0x64);
+    else if (!ht_is_abstract(vt_heap(type)))
+        emit_byte(w, b, 0x63);
+    emit_heaptype(w, b, vt_heap(type));
+}
+
+void emit_opcode(struct wat *w, struct buffer *b, enum opcode op)
+{
+    const struct opcode_row *row = &opcode_rows[op];
+    if (row->prefix) emit_byte(w, b, row->prefix);
+    if (row->prefix)
+        emit_unsigned(w, b, row->code);
+    else
+        emit_byte(w, b, row->code);
+}
+
+struct buffer *emit_entry(struct wat *w, enum section section)
+{
+    w->entries[section]++;
+    return &w->sections[section];
+}
+
+static void emit_values(struct wat *w, struct buffer *b, const valtype *values, uint32_t count)
+{
+    emit_unsigned(w, b, count);
+    for (uint32_t i = 0; i < count; i++) emit_valtype(w, b, values[i]);
+}
+
+static void emit_comptype(struct wat *w, struct buffer *b, const struct wat_type *type)
+{
+    emit_byte(w, b, type->code);
+    if (type->code == 0x60) {
+        emit_values(w, b, type->values, type->params);
+        emit_values(w, b, type->values + type->params, type->results);
+        return;
+    }
+    if (type->code == 0x5F) emit_unsigned(w, b, type->fields);
+    for (uint32_t i = 0; i < type->fields; i++) {
+        emit_valtype(w, b, type->field_list[i].type);
+        emit_byte(w, b, type->field_list[i].mutable);
+    }
+}
+
+static void emit_subtype(struct wat *w, struct buffer *b, const struct wat_type *type)
+{
+    if (!type->final || type->supers) {
+        emit_byte(w, b, type->final ? 0x4F : 0x50);
+        emit_unsigned(w, b, type->supers);
+        for (uint32_t s = 0; s < type->supers; s++) emit_unsigned(w, b, type->super_list[s]);
+    }
+    emit_comptype(w, b, type);
+}
+
+void emit_types(struct wat *w)
+{
+    for (uint32_t i = 0; i < w->group_count; i++) {
+        const struct wat_group *group = &w->groups[i];
+        struct buffer *b = emit_entry(w, SECTION_TYPE);
+        if (group->is_rec) emit_byte(w, b, 0x4E);
+        if (group->is_rec) emit_unsigned(w, b, group->count);
+        for (uint32_t t = 0; t < group->count; t++) emit_subtype(w, b, &w->types[group->first + t]);
+    }
+}
+
+static void emit_section(struct wat *w, struct buffer *out, enum section section, unsigned id)
+{
+    const struct buffer *body = &w->sections[section];
+    struct buffer count = {0};
+    bool vector = section != SECTION_START && section != SECTION_DATA_COUNT;
+    if (vector) emit_unsigned(w, &count, w->entries[section]);
+    if (count.length + body->length > UINT32_MAX) wat_fail(w, HEMI_LIMIT, NULL, "a section has 4 GiB or more");
+    emit_byte(w, out, id);
+    emit_unsigned(w, out, count.length + body->length);
+    emit_bytes(w, out, count.data, count.length);
+    emit_bytes(w, out, body->data, body->length);
+    buffer_deinit(&count);
+}
+
+void emit_module(struct wat *w, struct buffer *out)
+{
+    emit_bytes(w, out, "\0asm\1\0\0\0", 8);
+#define X(name, id)                                                                                                    \
+    if (w->entries[SECTION_##name]) emit_section(w, out, SECTION_##name, id);
+    WAT_SECTIONS(X)
+#undef X
+}
+
+void buffer_deinit(struct buffer *b)
+{
+    free(b->data);
+    *b = (struct buffer){0};
+}

@@ -1,0 +1,632 @@
+/* client/wat/instr.c -- instructions, flat and folded (specification 6.5), read with a stack of frames instead of
+ * recursion. What immediates an instruction has comes from proto/tables/opcodes.def; only instructions whose text
+ * differs in shape from their binary form have code of their own. */
+#include "client/wat/assembler.h"
+#include "client/wat/number.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- keywords ---- */
+
+#define KEYWORD_SLOTS 2048u /* a power of two, some four times OP_COUNT */
+_Static_assert(OP_COUNT * 2 < KEYWORD_SLOTS, "the keyword table must stay sparse");
+
+static uint32_t keyword_hash(const char *bytes, uint32_t length)
+{
+    uint32_t h = 2166136261u;
+    for (uint32_t i = 0; i < length; i++) h = (h ^ (unsigned char)bytes[i]) * 16777619u;
+    return h ^ h >> 13;
+}
+
+static uint16_t *keyword_slot(const struct wat *w, const char *bytes, uint32_t length)
+{
+    for (uint32_t i = keyword_hash(bytes, length);; i++) {
+        uint16_t *slot = &w->keywords[i & (KEYWORD_SLOTS - 1)];
+        if (!*slot) return slot;
+        const char *text = opcode_rows[*slot - 1].text;
+        if (strlen(text) == length && memcmp(text, bytes, length) == 0) return slot;
+    }
+}
+
+bool wat_init_keywords(struct wat *w)
+{
+    w->keywords = wat_alloc(w, KEYWORD_SLOTS * sizeof *w->keywords);
+    if (!w->keywords) return false;
+    for (uint16_t op = 0; op < OP_COUNT; op++) {
+        const char *text = opcode_rows[op].text;
+        *keyword_slot(w, text, (uint32_t)strlen(text)) = (uint16_t)(op + 1);
+    }
+    return true;
+}
+
+/* Takes an instruction's keyword. Rows with a space in their text never match: no token has one. */
+static bool take_opcode(struct wat *w, enum opcode *op)
+{
+    const struct token *token = wat_peek(w);
+    uint16_t slot = token->kind == TOKEN_KEYWORD ? *keyword_slot(w, w->text + token->offset, token->length) : 0;
+    if (slot) {
+        *op = (enum opcode)(slot - 1);
+        w->at++;
+        return true;
+    }
+    struct name text = wat_text_of(w, token);
+    if (token->kind != TOKEN_KEYWORD)
+        wat_unexpected(w);
+    else
+        wat_fail(w, HEMI_INVALID_MODULE, token, "unknown operator %.*s", text.length < 64 ? (int)text.length : 64,
+                 text.bytes);
+    return false;
+}
+
+/* ---- labels ---- */
+
+static void push_label(struct wat *w, struct name name)
+{
+    if (wat_grow(w, &w->labels, w->label_count, &w->label_capacity, sizeof *w->labels))
+        w->labels[w->label_count++] = name;
+}
+
+static bool names_equal(struct name a, struct name b)
+{
+    return a.bytes && b.bytes && a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
+}
+
+static uint32_t label(struct wat *w)
+{
+    const struct token *token = wat_peek(w);
+    struct name name = wat_optional_id(w);
+    if (!name.bytes) return wat_u32(w);
+    for (uint32_t depth = 0; depth < w->label_count; depth++)
+        if (names_equal(w->labels[w->label_count - 1 - depth], name)) return depth;
+    wat_fail(w, HEMI_INVALID_MODULE, token, "unknown label $%.*s", (int)name.length, name.bytes);
+    return 0;
+}
+
+/* ---- immediates ---- */
+
+static bool is_index(const struct token *token) { return token->kind == TOKEN_ID || token->kind == TOKEN_NUMBER; }
+
+static uint32_t optional_index(struct wat *w, enum space_kind space)
+{
+    return wat_peek_index(w) ? wat_index(w, space) : 0;
+}
+
+static void index_immediate(struct wat *w, struct buffer *b, enum space_kind space)
+{
+    emit_unsigned(w, b, wat_index(w, space));
+}
+
+static void optional_index_immediate(struct wat *w, struct buffer *b, enum space_kind space)
+{
+    emit_unsigned(w, b, optional_index(w, space));
+}
+
+/* Destination and source: both or neither. */
+static void two_optional(struct wat *w, struct buffer *b, enum space_kind space)
+{
+    bool given = wat_peek_index(w);
+    emit_unsigned(w, b, given ? wat_index(w, space) : 0);
+    emit_unsigned(w, b, given ? wat_index(w, space) : 0);
+}
+
+/* A segment and where it goes: the target may be left out and comes first in the text, second in the binary. */
+static void segment_and_target(struct wat *w, struct buffer *b, enum space_kind segment, enum space_kind target)
+{
+    uint32_t into = is_index(wat_peek_next(w)) ? optional_index(w, target) : 0;
+    emit_unsigned(w, b, wat_index(w, segment));
+    emit_unsigned(w, b, into);
+}
+
+/* "offset=4": gives whether it is there; takes it and its value. */
+static bool take_assignment(struct wat *w, const char *key, uint64_t *value)
+{
+    const struct token *token = wat_peek(w);
+    size_t length = strlen(key);
+    const char *text = w->text + token->offset;
+    if (token->kind != TOKEN_KEYWORD || token->length < length || memcmp(text, key, length) != 0) return false;
+    enum number_status status = number_unsigned(text + length, token->length - length, UINT64_MAX, value);
+    if (status == NUMBER_OK)
+        w->at++;
+    else if (status == NUMBER_RANGE)
+        wat_fail(w, HEMI_INVALID_MODULE, token, "i64 constant out of range");
+    else
+        wat_fail(w, HEMI_INVALID_MODULE, token, "unknown operator %.*s", (int)token->length, text);
+    return true;
+}
+
+static void memarg(struct wat *w, struct buffer *b, unsigned width, uint32_t memory)
+{
+    uint64_t offset = 0, align = width;
+    unsigned exponent = 0;
+    take_assignment(w, "offset=", &offset);
+    const struct token *token = wat_peek(w);
+    take_assignment(w, "align=", &align);
+    if (align == 0 || (align & (align - 1)))
+        wat_fail(w, HEMI_INVALID_MODULE, token, "alignment must be a power of two");
+    while (exponent < 63 && (align >> exponent) > 1) exponent++;
+    emit_unsigned(w, b, exponent | (memory ? 0x40u : 0u));
+    if (memory) emit_unsigned(w, b, memory);
+    emit_unsigned(w, b, offset);
+}
+
+/* A single numeral is the lane; a numeral before it is the memory. */
+static void memarg_lane(struct wat *w, struct buffer *b, unsigned width)
+{
+    const struct token *after = wat_peek_next(w);
+    bool memory_given = wat_peek_index(w) && (after->kind == TOKEN_NUMBER || after->kind == TOKEN_KEYWORD) &&
+                        (after->kind == TOKEN_NUMBER || memchr(w->text + after->offset, '=', after->length));
+    memarg(w, b, width, memory_given ? wat_index(w, SPACE_MEMORY) : 0);
+    emit_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+}
+
+static void lane_literal(struct wat *w, struct buffer *b, unsigned width, bool is_float)
+{
+    enum token_kind kind = (enum token_kind)wat_peek(w)->kind;
+    bool numeral = kind == TOKEN_NUMBER || (is_float && kind == TOKEN_KEYWORD);
+    if (!numeral)
+        wat_fail(w, HEMI_INVALID_MODULE, wat_peek(w), "wrong number of lane literals");
+    else
+        emit_little(w, b, is_float ? wat_float(w, width * 8) : wat_integer(w, width * 8), width);
+}
+
+static void v128(struct wat *w, struct buffer *b)
+{
+    static const struct {
+        const char *text;
+        uint8_t width;
+        bool is_float;
+    } shapes[] = {{"i8x16", 1, 0}, {"i16x8", 2, 0}, {"i32x4", 4, 0}, {"i64x2", 8, 0}, {"f32x4", 4, 1}, {"f64x2", 8, 1}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        if (!wat_take_keyword(w, shapes[i].text)) continue;
+        for (unsigned lane = 0; lane < 16u / shapes[i].width; lane++)
+            lane_literal(w, b, shapes[i].width, shapes[i].is_float);
+        return;
+    }
+    wat_unexpected(w);
+}
+
+static void shuffle(struct wat *w, struct buffer *b)
+{
+    for (unsigned lane = 0; lane < 16; lane++) {
+        if (wat_peek(w)->kind != TOKEN_NUMBER)
+            wat_fail(w, HEMI_INVALID_MODULE, wat_peek(w), "invalid lane length");
+        else
+            emit_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+    }
+}
+
+static void labels(struct wat *w, struct buffer *b)
+{
+    struct buffer list = {0};
+    uint32_t count = 0;
+    do {
+        emit_unsigned(w, &list, label(w));
+        count++;
+    } while (wat_peek_index(w));
+    emit_unsigned(w, b, count - 1); /* the last one is the default */
+    emit_bytes(w, b, list.data, list.length);
+    buffer_deinit(&list);
+}
+
+static void call_indirect(struct wat *w, struct buffer *b)
+{
+    uint32_t table = optional_index(w, SPACE_TABLE);
+    emit_unsigned(w, b, wat_type_use(w, PARAMS_UNNAMED).index);
+    emit_unsigned(w, b, table);
+}
+
+static void type_and_field(struct wat *w, struct buffer *b)
+{
+    static const struct space no_names;
+    uint32_t type = wat_index(w, SPACE_TYPE);
+    emit_unsigned(w, b, type);
+    emit_unsigned(w, b, wat_index_in(w, type < w->type_count ? &w->types[type].field_names : &no_names, "field"));
+}
+
+static void select_types(struct wat *w, struct buffer *b)
+{
+    w->scratch_count = 0;
+    uint32_t count = wat_value_lists(w, "result", PARAMS_UNNAMED);
+    emit_unsigned(w, b, count);
+    for (uint32_t i = 0; i < count; i++) emit_valtype(w, b, w->scratch[i]);
+}
+
+static void branch_on_cast(struct wat *w, struct buffer *b)
+{
+    uint32_t target = label(w);
+    valtype from = wat_reftype(w), to = wat_reftype(w);
+    emit_byte(w, b, (vt_nullable(from) ? 1u : 0u) | (vt_nullable(to) ? 2u : 0u));
+    emit_unsigned(w, b, target);
+    emit_heaptype(w, b, vt_heap(from));
+    emit_heaptype(w, b, vt_heap(to));
+}
+
+/* The clauses are outside the block: they do not see its label. */
+static void catches(struct wat *w, struct buffer *b)
+{
+    static const char *const words[] = {"catch", "catch_ref", "catch_all", "catch_all_ref"};
+    struct buffer list = {0};
+    uint32_t count = 0;
+    for (unsigned code = 0; code < 4;) {
+        if (!wat_take_open(w, words[code])) {
+            code++;
+            continue;
+        }
+        emit_byte(w, &list, code);
+        if (code < 2) index_immediate(w, &list, SPACE_TAG);
+        emit_unsigned(w, &list, label(w));
+        wat_expect_close(w);
+        count++;
+        code = 0; /* the next clause may be of any kind */
+    }
+    emit_unsigned(w, b, count);
+    emit_bytes(w, b, list.data, list.length);
+    buffer_deinit(&list);
+}
+
+static void immediates(struct wat *w, struct buffer *b, const struct opcode_row *row)
+{
+    switch ((enum opcode_imm)row->imm) {
+    case IMM_NONE:
+        break;
+    case IMM_BLOCK:
+        wat_block_type(w, b);
+        break;
+    case IMM_TRY_TABLE:
+        wat_block_type(w, b);
+        catches(w, b);
+        break;
+    case IMM_LABEL:
+        emit_unsigned(w, b, label(w));
+        break;
+    case IMM_LABELS:
+        labels(w, b);
+        break;
+    case IMM_FUNC:
+        index_immediate(w, b, SPACE_FUNC);
+        break;
+    case IMM_TYPE:
+        index_immediate(w, b, SPACE_TYPE);
+        break;
+    case IMM_CALL_INDIRECT:
+        call_indirect(w, b);
+        break;
+    case IMM_LOCAL:
+        index_immediate(w, b, SPACE_LOCAL);
+        break;
+    case IMM_GLOBAL:
+        index_immediate(w, b, SPACE_GLOBAL);
+        break;
+    case IMM_TAG:
+        index_immediate(w, b, SPACE_TAG);
+        break;
+    case IMM_TABLE:
+        optional_index_immediate(w, b, SPACE_TABLE);
+        break;
+    case IMM_TABLE_TABLE:
+        two_optional(w, b, SPACE_TABLE);
+        break;
+    case IMM_ELEM_TABLE:
+        segment_and_target(w, b, SPACE_ELEM, SPACE_TABLE);
+        break;
+    case IMM_ELEM:
+        index_immediate(w, b, SPACE_ELEM);
+        break;
+    case IMM_MEM:
+        optional_index_immediate(w, b, SPACE_MEMORY);
+        break;
+    case IMM_MEM_MEM:
+        two_optional(w, b, SPACE_MEMORY);
+        break;
+    case IMM_DATA_MEM:
+        segment_and_target(w, b, SPACE_DATA, SPACE_MEMORY);
+        break;
+    case IMM_DATA:
+        index_immediate(w, b, SPACE_DATA);
+        break;
+    case IMM_MEMARG:
+        memarg(w, b, row->width, optional_index(w, SPACE_MEMORY));
+        break;
+    case IMM_MEMARG_LANE:
+        memarg_lane(w, b, row->width);
+        break;
+    case IMM_LANE:
+        emit_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+        break;
+    case IMM_SHUFFLE:
+        shuffle(w, b);
+        break;
+    case IMM_I32:
+        emit_signed(w, b, (int32_t)(uint32_t)wat_integer(w, 32));
+        break;
+    case IMM_I64:
+        emit_signed(w, b, (int64_t)wat_integer(w, 64));
+        break;
+    case IMM_F32:
+        emit_little(w, b, wat_float(w, 32), 4);
+        break;
+    case IMM_F64:
+        emit_little(w, b, wat_float(w, 64), 8);
+        break;
+    case IMM_V128:
+        v128(w, b);
+        break;
+    case IMM_HEAPTYPE:
+        emit_heaptype(w, b, wat_heaptype(w));
+        break;
+    case IMM_SELECT_TYPES:
+        select_types(w, b);
+        break;
+    case IMM_TYPE_FIELD:
+        type_and_field(w, b);
+        break;
+    case IMM_TYPE_N:
+        index_immediate(w, b, SPACE_TYPE);
+        emit_unsigned(w, b, wat_u32(w));
+        break;
+    case IMM_TYPE_DATA:
+        index_immediate(w, b, SPACE_TYPE);
+        index_immediate(w, b, SPACE_DATA);
+        break;
+    case IMM_TYPE_ELEM:
+        index_immediate(w, b, SPACE_TYPE);
+        index_immediate(w, b, SPACE_ELEM);
+        break;
+    case IMM_TYPE_TYPE:
+        index_immediate(w, b, SPACE_TYPE);
+        index_immediate(w, b, SPACE_TYPE);
+        break;
+    case IMM_BR_CAST:
+        branch_on_cast(w, b);
+        break;
+    }
+}
+
+/* An instruction that is not a block, behind its keyword. */
+static void plain(struct wat *w, struct buffer *b, enum opcode op)
+{
+    if (op == OP_REF_TEST || op == OP_REF_CAST) { /* one keyword, two opcodes, and the type is written in full */
+        valtype type = wat_reftype(w);
+        _Static_assert(OP_REF_TEST + 1 == OP_REF_TEST_NULL && OP_REF_CAST + 1 == OP_REF_CAST_NULL, "rows in order");
+        emit_opcode(w, b, (enum opcode)(op + vt_nullable(type)));
+        emit_heaptype(w, b, vt_heap(type));
+        return;
+    }
+    if (op == OP_SELECT && wat_peek_open(w, "result")) op = OP_SELECT_T;
+    const struct opcode_row *row = &opcode_rows[op];
+    w->uses_data |= row->imm == IMM_DATA || row->imm == IMM_DATA_MEM || row->imm == IMM_TYPE_DATA;
+    emit_opcode(w, b, op);
+    immediates(w, b, row);
+}
+
+/* ---- frames ---- */
+
+enum frame_kind {
+    FRAME_PLAIN,      /* (instr operand*): its bytes wait in `pending` */
+    FRAME_BLOCK,      /* (block ...), loop, try_table */
+    FRAME_IF,         /* (if ...): its bytes wait in `pending` until (then */
+    FRAME_ARM,        /* (then ...) or (else ...) */
+    FRAME_FLAT_BLOCK, /* block ... end, or the part behind else */
+    FRAME_FLAT_IF,    /* if ... */
+};
+
+struct frame {
+    uint8_t kind;      /* enum frame_kind */
+    uint8_t arms;      /* of a FRAME_IF: how many have begun */
+    size_t pending;    /* PLAIN, IF: where its bytes begin in `pending` */
+    struct name label; /* of an IF, until (then */
+};
+
+struct reader {
+    struct wat *w;
+    struct buffer *out;
+    struct buffer pending;
+    struct frame *frames;
+    uint32_t count, capacity;
+};
+
+static struct frame *push_frame(struct reader *r, enum frame_kind kind)
+{
+    if (!wat_grow(r->w, &r->frames, r->count, &r->capacity, sizeof *r->frames)) return NULL;
+    struct frame *frame = &r->frames[r->count++];
+    *frame = (struct frame){.kind = (uint8_t)kind, .pending = r->pending.length};
+    return frame;
+}
+
+static struct frame *top(struct reader *r) { return r->count ? &r->frames[r->count - 1] : NULL; }
+
+static bool is_block(enum opcode op) { return opcode_rows[op].imm == IMM_BLOCK || op == OP_TRY_TABLE; }
+
+/* A block's opcode, label, type and clauses, into the output. */
+static void block_header(struct reader *r, enum opcode op)
+{
+    struct wat *w = r->w;
+    struct name name = wat_optional_id(w);
+    emit_opcode(w, r->out, op);
+    immediates(w, r->out, &opcode_rows[op]);
+    push_label(w, name);
+}
+
+static void end_block(struct reader *r)
+{
+    emit_opcode(r->w, r->out, OP_END);
+    if (r->w->label_count) r->w->label_count--;
+}
+
+/* Behind `else` and `end` the block's label may be repeated. */
+static void repeated_label(struct wat *w)
+{
+    const struct token *token = wat_peek(w);
+    struct name name = wat_optional_id(w);
+    if (name.bytes && !names_equal(name, w->labels[w->label_count - 1]))
+        wat_fail(w, HEMI_INVALID_MODULE, token, "mismatching label $%.*s", (int)name.length, name.bytes);
+}
+
+static void flat_end(struct reader *r, const struct token *token)
+{
+    struct frame *frame = top(r);
+    if (!frame || (frame->kind != FRAME_FLAT_BLOCK && frame->kind != FRAME_FLAT_IF)) {
+        wat_fail(r->w, HEMI_INVALID_MODULE, token, "unexpected token end");
+        return;
+    }
+    repeated_label(r->w);
+    end_block(r);
+    r->count--;
+}
+
+static void flat_else(struct reader *r, const struct token *token)
+{
+    struct frame *frame = top(r);
+    if (!frame || frame->kind != FRAME_FLAT_IF) {
+        wat_fail(r->w, HEMI_INVALID_MODULE, token, "unexpected token else");
+        return;
+    }
+    repeated_label(r->w);
+    emit_opcode(r->w, r->out, OP_ELSE);
+    frame->kind = FRAME_FLAT_BLOCK;
+}
+
+static void flat(struct reader *r)
+{
+    const struct token *token = wat_peek(r->w);
+    enum opcode op;
+    if (!take_opcode(r->w, &op)) return;
+    if (op == OP_END) {
+        flat_end(r, token);
+    } else if (op == OP_ELSE) {
+        flat_else(r, token);
+    } else if (is_block(op)) {
+        block_header(r, op);
+        push_frame(r, op == OP_IF ? FRAME_FLAT_IF : FRAME_FLAT_BLOCK);
+    } else {
+        plain(r->w, r->out, op);
+    }
+}
+
+static void folded(struct reader *r)
+{
+    struct wat *w = r->w;
+    enum opcode op;
+    w->at += w->at < w->end; /* "(" */
+    const struct token *token = wat_peek(w);
+    if (!take_opcode(w, &op)) return;
+    if (op == OP_END || op == OP_ELSE) {
+        wat_fail(w, HEMI_INVALID_MODULE, token, "unexpected token %s", opcode_rows[op].text);
+    } else if (op == OP_IF) {
+        struct frame *frame = push_frame(r, FRAME_IF);
+        if (frame) frame->label = wat_optional_id(w);
+        emit_opcode(w, &r->pending, op);
+        wat_block_type(w, &r->pending);
+    } else if (is_block(op)) {
+        block_header(r, op);
+        push_frame(r, FRAME_BLOCK);
+    } else {
+        push_frame(r, FRAME_PLAIN);
+        plain(w, &r->pending, op);
+    }
+}
+
+/* Moves what the frame has pending to the output. */
+static void flush(struct reader *r, const struct frame *frame)
+{
+    emit_bytes(r->w, r->out, r->pending.data + frame->pending, r->pending.length - frame->pending);
+    r->pending.length = frame->pending;
+}
+
+static void then_arm(struct reader *r)
+{
+    struct frame *frame = top(r);
+    flush(r, frame);
+    push_label(r->w, frame->label);
+    frame->arms = 1;
+    push_frame(r, FRAME_ARM);
+}
+
+static void else_arm(struct reader *r)
+{
+    top(r)->arms = 2;
+    emit_opcode(r->w, r->out, OP_ELSE);
+    push_frame(r, FRAME_ARM);
+}
+
+/* At a "(" inside (if: operands, then (then, then perhaps (else. */
+static void part_of_if(struct reader *r)
+{
+    uint8_t arms = top(r)->arms;
+    if (arms == 0 && wat_take_open(r->w, "then"))
+        then_arm(r);
+    else if (arms == 1 && wat_take_open(r->w, "else"))
+        else_arm(r);
+    else if (arms == 0)
+        folded(r);
+    else
+        wat_unexpected(r->w);
+}
+
+static void close_frame(struct reader *r)
+{
+    struct frame *frame = top(r);
+    bool unfinished = frame->kind >= FRAME_FLAT_BLOCK || (frame->kind == FRAME_IF && frame->arms == 0);
+    if (unfinished) {
+        wat_unexpected(r->w);
+        return;
+    }
+    r->w->at++;
+    if (frame->kind == FRAME_PLAIN)
+        flush(r, frame);
+    else if (frame->kind != FRAME_ARM)
+        end_block(r);
+    r->count--;
+}
+
+/* One step: a flat instruction, or the beginning or the end of a folded one. */
+static void step(struct reader *r)
+{
+    struct frame *frame = top(r);
+    bool operands_only = frame && (frame->kind == FRAME_PLAIN || frame->kind == FRAME_IF);
+    switch (wat_peek(r->w)->kind) {
+    case TOKEN_CLOSE:
+        close_frame(r);
+        break;
+    case TOKEN_OPEN:
+        if (frame && frame->kind == FRAME_IF)
+            part_of_if(r);
+        else
+            folded(r);
+        break;
+    case TOKEN_KEYWORD:
+        if (!operands_only) {
+            flat(r);
+            break;
+        }
+        wat_unexpected(r->w);
+        break;
+    default:
+        wat_unexpected(r->w);
+    }
+}
+
+static void reader_deinit(struct reader *r)
+{
+    buffer_deinit(&r->pending);
+    free(r->frames);
+}
+
+void wat_instructions(struct wat *w, struct buffer *out)
+{
+    struct reader r = {.w = w, .out = out};
+    while (w->status == HEMI_OK && (r.count || wat_peek(w)->kind != TOKEN_CLOSE)) step(&r);
+    reader_deinit(&r);
+}
+
+void wat_one_folded(struct wat *w, struct buffer *out)
+{
+    struct reader r = {.w = w, .out = out};
+    if (wat_peek(w)->kind == TOKEN_OPEN)
+        folded(&r);
+    else
+        wat_unexpected(w);
+    while (w->status == HEMI_OK && r.count) step(&r);
+    reader_deinit(&r);
+}

@@ -1,0 +1,359 @@
+/* client/wat/names.c -- what every reader stands on: errors, memory, the cursor, operands, symbol spaces. */
+#include "client/wat/assembler.h"
+#include "client/wat/number.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistr.h>
+
+/* ---- errors ---- */
+
+void wat_fail(struct wat *w, int status, const struct token *where, const char *format, ...)
+{
+    if (w->status != HEMI_OK) return;
+    w->status = status;
+    if (where) lexer_place(w->text, where->offset, w->err);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->err->message, sizeof w->err->message, format, args);
+    va_end(args);
+    w->at = w->end;
+}
+
+void wat_no_memory(struct wat *w) { wat_fail(w, HEMI_NO_MEMORY, NULL, "out of memory"); }
+
+void wat_unexpected(struct wat *w)
+{
+    const struct token *token = wat_peek(w);
+    struct name text = wat_text_of(w, token);
+    const char *what = token->kind == TOKEN_RESERVED ? "unknown operator" : "unexpected token";
+    if (token->kind == TOKEN_END)
+        wat_fail(w, HEMI_INVALID_MODULE, token, "unexpected end of the text");
+    else
+        wat_fail(w, HEMI_INVALID_MODULE, token, "%s %.*s", what, text.length < 64 ? (int)text.length : 64, text.bytes);
+}
+
+/* ---- memory ---- */
+
+struct chunk {
+    struct chunk *next;
+    size_t used, size;
+    max_align_t bytes[];
+};
+
+static struct chunk *new_chunk(struct wat *w, size_t least)
+{
+    size_t size = least > 16384 ? least : 16384;
+    struct chunk *chunk = calloc(1, sizeof *chunk + size);
+    if (!chunk) {
+        wat_no_memory(w);
+        return NULL;
+    }
+    chunk->size = size;
+    chunk->next = w->arena;
+    w->arena = chunk;
+    return chunk;
+}
+
+void *wat_alloc(struct wat *w, size_t size)
+{
+    size = (size + sizeof(max_align_t) - 1) & ~(sizeof(max_align_t) - 1);
+    struct chunk *chunk = w->arena;
+    if (!chunk || chunk->size - chunk->used < size) chunk = new_chunk(w, size);
+    if (!chunk) return NULL;
+    void *result = (char *)chunk->bytes + chunk->used;
+    chunk->used += size;
+    return result;
+}
+
+void *wat_keep(struct wat *w, const void *list, size_t size)
+{
+    void *copy = wat_alloc(w, size);
+    if (copy && size) memcpy(copy, list, size);
+    return copy;
+}
+
+void wat_free_arena(struct wat *w)
+{
+    while (w->arena) {
+        struct chunk *next = w->arena->next;
+        free(w->arena);
+        w->arena = next;
+    }
+}
+
+bool wat_grow(struct wat *w, void *list, uint32_t count, uint32_t *capacity, size_t size)
+{
+    if (count < *capacity) return true;
+    uint32_t wanted = *capacity ? *capacity * 2 : 16;
+    void *grown = wanted > *capacity ? reallocarray(*(void **)list, wanted, size) : NULL;
+    if (!grown) {
+        wat_no_memory(w);
+        return false;
+    }
+    *(void **)list = grown;
+    *capacity = wanted;
+    return true;
+}
+
+/* ---- the cursor ---- */
+
+struct name wat_text_of(const struct wat *w, const struct token *token)
+{
+    return (struct name){w->text + token->offset, token->length};
+}
+
+bool wat_is(const struct wat *w, const struct token *token, const char *keyword)
+{
+    return token->kind == TOKEN_KEYWORD && token->length == strlen(keyword) &&
+           memcmp(w->text + token->offset, keyword, token->length) == 0;
+}
+
+bool wat_peek_open(const struct wat *w, const char *keyword)
+{
+    return wat_peek(w)->kind == TOKEN_OPEN && wat_is(w, wat_peek_next(w), keyword);
+}
+
+bool wat_take(struct wat *w, enum token_kind kind)
+{
+    if (wat_peek(w)->kind != kind || w->at == w->end) return false;
+    w->at++;
+    return true;
+}
+
+bool wat_take_keyword(struct wat *w, const char *keyword)
+{
+    bool found = wat_is(w, wat_peek(w), keyword);
+    w->at += found;
+    return found;
+}
+
+bool wat_take_open(struct wat *w, const char *keyword)
+{
+    bool found = wat_peek_open(w, keyword);
+    if (found) w->at += 2;
+    return found;
+}
+
+void wat_expect_open(struct wat *w, const char *keyword)
+{
+    if (!wat_take_open(w, keyword)) wat_unexpected(w);
+}
+
+void wat_expect_close(struct wat *w)
+{
+    if (!wat_take(w, TOKEN_CLOSE)) wat_unexpected(w);
+}
+
+void wat_expect_keyword(struct wat *w, const char *keyword)
+{
+    if (!wat_take_keyword(w, keyword)) wat_unexpected(w);
+}
+
+void wat_skip_group(struct wat *w)
+{
+    if (wat_peek(w)->kind == TOKEN_OPEN)
+        w->at = wat_peek(w)->match + 1; /* [BALANCED] */
+    else
+        wat_unexpected(w);
+}
+
+/* ---- operands ---- */
+
+static struct name unescaped(struct wat *w, const char *string, uint32_t length)
+{
+    char *bytes = wat_alloc(w, length);
+    if (!bytes) return (struct name){"", 0};
+    return (struct name){bytes, (uint32_t)lexer_unescape(string, length, bytes)};
+}
+
+struct name wat_name_of(struct wat *w, const struct token *id)
+{
+    struct name text = wat_text_of(w, id);
+    if (text.length > 1 && text.bytes[1] == '"') return unescaped(w, text.bytes + 1, text.length - 1);
+    return (struct name){text.bytes + 1, text.length - 1};
+}
+
+struct name wat_optional_id(struct wat *w)
+{
+    if (wat_peek(w)->kind != TOKEN_ID) return (struct name){NULL, 0};
+    struct name name = wat_name_of(w, wat_peek(w));
+    w->at++;
+    return name;
+}
+
+struct name wat_string(struct wat *w)
+{
+    const struct token *token = wat_peek(w);
+    if (!wat_take(w, TOKEN_STRING)) {
+        wat_unexpected(w);
+        return (struct name){"", 0};
+    }
+    return unescaped(w, w->text + token->offset, token->length);
+}
+
+struct name wat_utf8(struct wat *w)
+{
+    const struct token *token = wat_peek(w);
+    struct name name = wat_string(w);
+    if (u8_check((const uint8_t *)name.bytes, name.length))
+        wat_fail(w, HEMI_INVALID_MODULE, token, "malformed UTF-8 encoding");
+    return name;
+}
+
+bool wat_peek_index(const struct wat *w) { return wat_peek(w)->kind == TOKEN_ID || wat_peek(w)->kind == TOKEN_NUMBER; }
+
+/* Reports what is wrong with the numeral that was just read, `word` being what it should be. */
+static uint64_t numeral(struct wat *w, const struct token *token, enum number_status status, uint64_t value,
+                        const char *word)
+{
+    struct name text = wat_text_of(w, token);
+    int shown = text.length < 64 ? (int)text.length : 64;
+    switch (status) {
+    case NUMBER_OK:
+        w->at += w->at < w->end;
+        return value;
+    case NUMBER_RANGE:
+        wat_fail(w, HEMI_INVALID_MODULE, token, "%s constant out of range: %.*s", word, shown, text.bytes);
+        break;
+    case NUMBER_MALFORMED:
+        if (token->kind == TOKEN_NUMBER)
+            wat_fail(w, HEMI_INVALID_MODULE, token, "unknown operator %.*s", shown, text.bytes);
+        else
+            wat_unexpected(w);
+        break;
+    case NUMBER_NO_MEMORY:
+        wat_no_memory(w);
+        break;
+    }
+    return 0;
+}
+
+uint64_t wat_unsigned(struct wat *w, uint64_t max)
+{
+    uint64_t value = 0;
+    const struct token *token = wat_peek(w);
+    enum number_status status = NUMBER_MALFORMED;
+    if (token->kind == TOKEN_NUMBER) status = number_unsigned(w->text + token->offset, token->length, max, &value);
+    return numeral(w, token, status, value, max > UINT32_MAX ? "i64" : max > UINT8_MAX ? "i32" : "i8");
+}
+
+uint32_t wat_u32(struct wat *w) { return (uint32_t)wat_unsigned(w, UINT32_MAX); }
+
+uint64_t wat_integer(struct wat *w, unsigned bits)
+{
+    uint64_t value = 0;
+    const struct token *token = wat_peek(w);
+    enum number_status status = NUMBER_MALFORMED;
+    if (token->kind == TOKEN_NUMBER) status = number_integer(w->text + token->offset, token->length, bits, &value);
+    char word[8];
+    snprintf(word, sizeof word, "i%u", bits);
+    return numeral(w, token, status, value, word);
+}
+
+uint64_t wat_float(struct wat *w, unsigned bits)
+{
+    uint64_t value = 0;
+    const struct token *token = wat_peek(w);
+    enum number_status status = NUMBER_MALFORMED;
+    if (token->kind == TOKEN_NUMBER || token->kind == TOKEN_KEYWORD) /* inf and nan are spelt like keywords */
+        status = number_float(w->text + token->offset, token->length, bits, &value);
+    return numeral(w, token, status, value, bits == 32 ? "f32" : "f64");
+}
+
+/* ---- symbol spaces ---- */
+
+static uint32_t hash(struct name name)
+{
+    uint32_t h = 2166136261u; /* FNV-1a: short keys, and a table per module is no target for floods of collisions */
+    for (uint32_t i = 0; i < name.length; i++) h = (h ^ (unsigned char)name.bytes[i]) * 16777619u;
+    return h ^ h >> 15;
+}
+
+static bool same(struct name a, struct name b)
+{
+    return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
+}
+
+/* The slot that holds the name, or the free one where it belongs. The table is never full. */
+static struct symbol *slot_of(struct symbol *slots, uint32_t capacity, struct name name)
+{
+    for (uint32_t i = hash(name);; i++) {
+        struct symbol *slot = &slots[i & (capacity - 1)];
+        if (!slot->name.bytes || same(slot->name, name)) return slot;
+    }
+}
+
+static bool make_room(struct wat *w, struct space *space)
+{
+    if (space->used * 2 < space->capacity) return true;
+    uint32_t capacity = space->capacity ? space->capacity * 2 : 16;
+    struct symbol *slots = calloc(capacity, sizeof *slots);
+    if (!slots) {
+        wat_no_memory(w);
+        return false;
+    }
+    for (uint32_t i = 0; i < space->capacity; i++)
+        if (space->slots[i].name.bytes) *slot_of(slots, capacity, space->slots[i].name) = space->slots[i];
+    free(space->slots);
+    space->slots = slots;
+    space->capacity = capacity;
+    return true;
+}
+
+uint32_t space_add(struct wat *w, struct space *space, struct name name, const char *word)
+{
+    uint32_t index = space->count++;
+    if (!name.bytes || !make_room(w, space)) return index;
+    struct symbol *slot = slot_of(space->slots, space->capacity, name);
+    if (slot->name.bytes) {
+        wat_fail(w, HEMI_INVALID_MODULE, &w->tokens.list[w->at ? w->at - 1 : 0], "duplicate %s $%.*s", word,
+                 (int)name.length, name.bytes);
+        return index;
+    }
+    *slot = (struct symbol){name, index};
+    space->used++;
+    return index;
+}
+
+bool space_find(const struct space *space, struct name name, uint32_t *index)
+{
+    if (!space->capacity) return false;
+    const struct symbol *slot = slot_of(space->slots, space->capacity, name);
+    if (slot->name.bytes) *index = slot->index;
+    return slot->name.bytes != NULL;
+}
+
+void space_deinit(struct space *space)
+{
+    free(space->slots);
+    *space = (struct space){0};
+}
+
+const char *wat_space_word(enum space_kind kind)
+{
+    static const char *const words[] = {
+#define X(kind, word) word,
+        WAT_SPACES(X)
+#undef X
+    };
+    return words[kind];
+}
+
+uint32_t wat_index_in(struct wat *w, const struct space *space, const char *word)
+{
+    const struct token *token = wat_peek(w);
+    if (token->kind != TOKEN_ID) return wat_u32(w);
+    struct name name = wat_optional_id(w);
+    uint32_t index = 0;
+    if (!space_find(space, name, &index))
+        wat_fail(w, HEMI_INVALID_MODULE, token, "unknown %s $%.*s", word, (int)name.length, name.bytes);
+    return index;
+}
+
+uint32_t wat_index(struct wat *w, enum space_kind kind)
+{
+    return wat_index_in(w, &w->spaces[kind], wat_space_word(kind));
+}

@@ -1,0 +1,68 @@
+/* client/wat/wat.c -- the order of it all: tokens, declarations, definitions, sections. */
+#include "client/wat/assembler.h"
+
+#include <stdlib.h>
+
+/* Finds the module's fields: those of (module ...), or the whole text. */
+static void find_fields(struct wat *w)
+{
+    w->fields_end = w->end;
+    if (wat_peek_open(w, "module")) {
+        w->fields_end = wat_peek(w)->match;
+        if (w->fields_end + 1 != w->end) {
+            w->at = w->fields_end + 1;
+            wat_unexpected(w);
+            return;
+        }
+        w->at += 2;
+        wat_optional_id(w);
+    }
+    w->fields_begin = w->at;
+}
+
+static void assemble(struct wat *w, struct buffer *out)
+{
+    w->end = w->tokens.count - 1;
+    if (!wat_init_keywords(w)) return;
+    find_fields(w);
+    wat_declare(w);
+    if (w->status != HEMI_OK) return;
+    w->at = w->fields_begin;
+    wat_define(w);
+    if (w->status == HEMI_OK) emit_module(w, out);
+}
+
+static void wat_deinit(struct wat *w)
+{
+    for (uint32_t i = 0; i < w->type_count; i++) space_deinit(&w->types[i].field_names);
+    for (unsigned i = 0; i < SPACE_COUNT; i++) space_deinit(&w->spaces[i]);
+    for (unsigned i = 0; i < SECTION_COUNT; i++) buffer_deinit(&w->sections[i]);
+    buffer_deinit(&w->body);
+    free(w->types);
+    free(w->groups);
+    free(w->signatures);
+    free(w->scratch);
+    free(w->labels);
+    wat_free_arena(w);
+    tokens_deinit(&w->tokens);
+}
+
+int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
+                 struct wat_error *err)
+{
+    struct wat w = {.text = text, .err = err, .status = HEMI_OK};
+    struct buffer module = {0};
+    *err = (struct wat_error){.file = filename};
+    *out = NULL;
+    *out_len = 0;
+    w.status = lexer_run(text, len, &w.tokens, err);
+    if (w.status == HEMI_OK) assemble(&w, &module);
+    if (w.status == HEMI_OK) {
+        *out = module.data;
+        *out_len = module.length;
+    } else {
+        buffer_deinit(&module);
+    }
+    wat_deinit(&w);
+    return w.status;
+}

@@ -1,0 +1,39 @@
+/* client/wat/wat.h -- the assembler: WebAssembly's text format in, binary format out.
+ *
+ * All of WebAssembly 3.0's text format (specification 1 to 6.6): flat and folded instructions, every abbreviation,
+ * symbolic names, annotations (skipped). A text is assembled as soon as it is well-formed; whether the module is valid
+ * is the engine's business, so that invalid modules can be written down and tested.
+ *
+ * Checking school: the text is a stranger's. Everything wrong with it is an error return with line and column; nothing
+ * in here asserts on it, prints, or recurses as deep as the text nests (instructions use a stack of frames of their
+ * own). Own state is asserted.
+ * Ownership: one `struct wat` per call owns everything, in an arena and growable buffers that are freed at the end;
+ * only the binary outlives the call. Tokens and plain names are slices of the caller's text.
+ * Invariants, cited where code relies on them:
+ *   [STICKY]   the first error wins, and moves the cursor to the end token for good; every loop ends at that token, so
+ *              code between an error and its report may go on, on harmless values (index 0, empty names).
+ *   [ORDER]    the n-th definition of a kind in the text, imports included, has index n; so pass 1 can number and name
+ *              all definitions before anything refers to them. Imports after definitions are refused, as specified.
+ *   [BALANCED] the lexer has matched all parentheses; skipping a group is one assignment. */
+#ifndef HEMI_WAT_H
+#define HEMI_WAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct wat_error {
+    uint32_t line;     /* 1-based; 0 when the error has no place in the text (out of memory) */
+    uint32_t column;   /* 1-based, in bytes */
+    const char *file;  /* the caller's `filename`, borrowed */
+    char message[232]; /* what is wrong, without the place; UTF-8, cut if long */
+};
+
+/* Assembles one module: `(module ...)`, or its fields alone. `text` has `len` bytes, needs no terminator and must be
+ * UTF-8; `filename` (may be NULL) is only repeated in the error.
+ * Returns HEMI_OK (0) and gives `*out`, `*out_len`, which the caller frees; or HEMI_INVALID_MODULE, HEMI_LIMIT (4 GiB
+ * of text or of a section) or HEMI_NO_MEMORY, fills `*err` and sets `*out` to NULL.
+ * Any thread; no global state. */
+int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
+                 struct wat_error *err);
+
+#endif
