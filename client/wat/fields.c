@@ -285,9 +285,14 @@ static void item_expressions(struct wat *w, struct items *items)
     for (; wat_peek(w)->kind == TOKEN_OPEN; items->count++) short_expression(w, &items->bytes, "item");
 }
 
+/* Function indices, as such or as expressions. */
 static void item_functions(struct wat *w, struct items *items)
 {
-    for (; wat_peek_index(w); items->count++) emit_unsigned(w, &items->bytes, wat_index(w, SPACE_FUNC));
+    for (; wat_peek_index(w); items->count++) {
+        if (items->expressions) emit_opcode(w, &items->bytes, OP_REF_FUNC);
+        emit_unsigned(w, &items->bytes, wat_index(w, SPACE_FUNC));
+        if (items->expressions) emit_opcode(w, &items->bytes, OP_END);
+    }
 }
 
 /* reftype expression*, or func index*; `bare` allows to leave out the word func. */
@@ -354,17 +359,15 @@ static void emit_zero_offset(struct wat *w, struct buffer *b, bool is64)
 /* The abbreviation (table reftype (elem ...)), behind the reftype: as long as its elements. */
 static void table_of_elements(struct wat *w, uint32_t index, valtype type, bool is64)
 {
-    struct items items = {.type = type, .expressions = true};
+    /* Function indices have type (ref func), which tables of a more special type do not take. */
+    struct items items = {.type = type, .expressions = type != VT_REF(1, HT_FUNC)};
     struct buffer offset = {0};
     wat_expect_open(w, "elem");
     if (wat_peek(w)->kind == TOKEN_OPEN) {
+        items.expressions = true;
         item_expressions(w, &items);
     } else {
-        for (; wat_peek_index(w); items.count++) {
-            emit_opcode(w, &items.bytes, OP_REF_FUNC);
-            emit_unsigned(w, &items.bytes, wat_index(w, SPACE_FUNC));
-            emit_opcode(w, &items.bytes, OP_END);
-        }
+        item_functions(w, &items);
     }
     wat_expect_close(w);
     struct limits l = {is64, true, items.count, items.count};

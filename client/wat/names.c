@@ -205,9 +205,9 @@ struct name wat_utf8(struct wat *w)
 
 bool wat_peek_index(const struct wat *w) { return wat_peek(w)->kind == TOKEN_ID || wat_peek(w)->kind == TOKEN_NUMBER; }
 
-/* Reports what is wrong with the numeral that was just read, `word` being what it should be. */
+/* Takes the numeral that was just read, or reports what is wrong with it. */
 static uint64_t numeral(struct wat *w, const struct token *token, enum number_status status, uint64_t value,
-                        const char *word)
+                        bool is_byte)
 {
     struct name text = wat_text_of(w, token);
     int shown = text.length < 64 ? (int)text.length : 64;
@@ -216,7 +216,8 @@ static uint64_t numeral(struct wat *w, const struct token *token, enum number_st
         w->at += w->at < w->end;
         return value;
     case NUMBER_RANGE:
-        wat_fail(w, HEMI_INVALID_MODULE, token, "%s constant out of range: %.*s", word, shown, text.bytes);
+        wat_fail(w, HEMI_INVALID_MODULE, token, "%sconstant out of range: %.*s", is_byte ? "i8 " : "", shown,
+                 text.bytes);
         break;
     case NUMBER_MALFORMED:
         if (token->kind == TOKEN_NUMBER)
@@ -237,7 +238,7 @@ uint64_t wat_unsigned(struct wat *w, uint64_t max)
     const struct token *token = wat_peek(w);
     enum number_status status = NUMBER_MALFORMED;
     if (token->kind == TOKEN_NUMBER) status = number_unsigned(w->text + token->offset, token->length, max, &value);
-    return numeral(w, token, status, value, max > UINT32_MAX ? "i64" : max > UINT8_MAX ? "i32" : "i8");
+    return numeral(w, token, status, value, max == UINT8_MAX);
 }
 
 uint32_t wat_u32(struct wat *w) { return (uint32_t)wat_unsigned(w, UINT32_MAX); }
@@ -248,9 +249,7 @@ uint64_t wat_integer(struct wat *w, unsigned bits)
     const struct token *token = wat_peek(w);
     enum number_status status = NUMBER_MALFORMED;
     if (token->kind == TOKEN_NUMBER) status = number_integer(w->text + token->offset, token->length, bits, &value);
-    char word[8];
-    snprintf(word, sizeof word, "i%u", bits);
-    return numeral(w, token, status, value, word);
+    return numeral(w, token, status, value, bits == 8);
 }
 
 uint64_t wat_float(struct wat *w, unsigned bits)
@@ -260,7 +259,7 @@ uint64_t wat_float(struct wat *w, unsigned bits)
     enum number_status status = NUMBER_MALFORMED;
     if (token->kind == TOKEN_NUMBER || token->kind == TOKEN_KEYWORD) /* inf and nan are spelt like keywords */
         status = number_float(w->text + token->offset, token->length, bits, &value);
-    return numeral(w, token, status, value, bits == 32 ? "f32" : "f64");
+    return numeral(w, token, status, value, false);
 }
 
 /* ---- symbol spaces ---- */
