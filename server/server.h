@@ -36,7 +36,12 @@
 
 #include <stdnoreturn.h>
 
-/* Says so in the log and in a worker's last words, then aborts. */
+struct page;
+
+/* A worker's page, where a failed assertion leaves its last words. */
+void server_assert_page(struct page *page);
+
+/* Says so on standard error and in a worker's last words, then aborts. */
 noreturn void server_assert_failed(const char *file, int line, const char *what);
 
 #define SERVER_ASSERT(condition) ((condition) ? (void)0 : server_assert_failed(__FILE__, __LINE__, #condition))

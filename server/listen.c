@@ -1,0 +1,182 @@
+/* server/listen.c -- makes and removes listening sockets. */
+#include "server/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LOCK_TRIES 16 /* times the lock file may vanish between opening and locking it */
+
+__attribute__((format(printf, 3, 4))) static int fail(struct config_error *error, int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    return status;
+}
+
+static int set_path(struct sockaddr_un *address, const char *path, struct config_error *error)
+{
+    size_t len = strlen(path);
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (len >= sizeof address->sun_path)
+        return fail(error, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", path,
+                    sizeof address->sun_path - 1);
+    memcpy(address->sun_path, path, len);
+    return 0;
+}
+
+static bool is_same_file(int fd, const char *path)
+{
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino &&
+           opened.st_dev == named.st_dev;
+}
+
+/* Holds PATH.lock. The daemon that leaves unlinks it, so what was locked must still be what is named. */
+static int take_lock(const char *path, int *out, struct config_error *error)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.lock", path);
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        if (fd < 0) return fail(error, -errno, "%s: %s", name, strerror(errno));
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            close(fd);
+            return fail(error, -EADDRINUSE, "%s: another hemid serves it", path);
+        }
+        if (is_same_file(fd, name)) return *out = fd, 0;
+        close(fd);
+    }
+    return fail(error, -EADDRINUSE, "%s: another hemid starts or stops", path);
+}
+
+static void drop_lock(const char *path, int fd)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.lock", path);
+    if (is_same_file(fd, name)) unlink(name);
+    close(fd);
+}
+
+/* Unlinks a socket file that nobody answers at. The lock is held. */
+static int clear_stale(const struct sockaddr_un *address, struct config_error *error)
+{
+    const char *path = address->sun_path;
+    struct stat st;
+    if (lstat(path, &st) != 0) return errno == ENOENT ? 0 : fail(error, -errno, "%s: %s", path, strerror(errno));
+    if (!S_ISSOCK(st.st_mode)) return fail(error, -EEXIST, "%s: is there and is no socket", path);
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) return fail(error, -errno, "socket: %s", strerror(errno));
+    int refused = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
+    close(probe);
+    if (refused != ECONNREFUSED) return fail(error, -EADDRINUSE, "%s: somebody else serves it", path);
+    if (unlink(path) != 0 && errno != ENOENT) return fail(error, -errno, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* A name or a number; empty: `none`, which chown leaves alone. */
+static int find_ids(const struct socket_options *socket, uid_t *uid, gid_t *gid, struct config_error *error)
+{
+    char *end;
+    *uid = (uid_t)-1;
+    *gid = (gid_t)-1;
+    if (socket->owner[0] != 0) {
+        const struct passwd *user = getpwnam(socket->owner);
+        *uid = user != NULL ? user->pw_uid : (uid_t)strtoul(socket->owner, &end, 10);
+        if (user == NULL && *end != 0) return fail(error, -EINVAL, "%s: no user \"%s\"", socket->path, socket->owner);
+    }
+    if (socket->group[0] != 0) {
+        const struct group *group = getgrnam(socket->group);
+        *gid = group != NULL ? group->gr_gid : (gid_t)strtoul(socket->group, &end, 10);
+        if (group == NULL && *end != 0) return fail(error, -EINVAL, "%s: no group \"%s\"", socket->path, socket->group);
+    }
+    return 0;
+}
+
+/* Nobody can connect before listen(), so mode and owner are in force from the first connection on. */
+static int bind_and_listen(int fd, const struct socket_options *options, const struct sockaddr_un *address, int backlog,
+                           struct config_error *error)
+{
+    uid_t uid;
+    gid_t gid;
+    int status = find_ids(options, &uid, &gid, error);
+    if (status != 0) return status;
+    mode_t mask = umask(0177);
+    int bound = bind(fd, (const struct sockaddr *)address, sizeof *address), bind_errno = errno;
+    umask(mask);
+    if (bound != 0) return fail(error, -bind_errno, "%s: bind: %s", options->path, strerror(bind_errno));
+    if ((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(options->path, uid, gid) != 0)
+        status = fail(error, -errno, "%s: owner: %s", options->path, strerror(errno));
+    else if (chmod(options->path, (mode_t)options->mode) != 0)
+        status = fail(error, -errno, "%s: mode: %s", options->path, strerror(errno));
+    else if (listen(fd, backlog) != 0)
+        status = fail(error, -errno, "%s: listen: %s", options->path, strerror(errno));
+    if (status != 0) unlink(options->path);
+    return status;
+}
+
+int listen_open(const struct socket_options *options, int backlog, struct listener *out, struct config_error *error)
+{
+    struct sockaddr_un address;
+    struct stat st;
+    int fd = -1, lock = -1;
+    int status = set_path(&address, options->path, error);
+    if (status != 0) return status;
+    if ((status = take_lock(options->path, &lock, error)) != 0) return status;
+    if ((status = clear_stale(&address, error)) != 0) goto fail;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        status = fail(error, -errno, "socket: %s", strerror(errno));
+        goto fail;
+    }
+    if ((status = bind_and_listen(fd, options, &address, backlog, error)) != 0) goto fail;
+    if (lstat(options->path, &st) != 0) {
+        status = fail(error, -errno, "%s: %s", options->path, strerror(errno));
+        goto fail;
+    }
+    *out = (struct listener){.fd = fd, .lock_fd = lock, .dev = st.st_dev, .ino = st.st_ino};
+    memcpy(out->path, options->path, strlen(options->path) + 1);
+    return 0;
+fail:
+    if (fd >= 0) close(fd);
+    drop_lock(options->path, lock);
+    return status;
+}
+
+void listen_close(struct listener *listener)
+{
+    struct stat st;
+    if (lstat(listener->path, &st) == 0 && st.st_dev == listener->dev && st.st_ino == listener->ino)
+        unlink(listener->path);
+    close(listener->fd);
+    drop_lock(listener->path, listener->lock_fd);
+    listener->fd = listener->lock_fd = -1;
+}
+
+static int set_default(const char *directory, mode_t mode, char out[108])
+{
+    char parent[108];
+    if (snprintf(parent, sizeof parent, "%s/hemi", directory) >= (int)sizeof parent) return -ENAMETOOLONG;
+    (void)mkdir(parent, mode); /* if this fails, bind says why */
+    return snprintf(out, 108, "%s/hemi.sock", parent) >= 108 ? -ENAMETOOLONG : 0;
+}
+
+int listen_path(const char *given, char out[108])
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    if (given == NULL || *given == 0) given = getenv("HEMI_SOCKET");
+    if (given != NULL && *given != 0) return snprintf(out, 108, "%s", given) >= 108 ? -ENAMETOOLONG : 0;
+    if (runtime != NULL && *runtime != 0) return set_default(runtime, 0700, out);
+    return set_default("/run", 0755, out);
+}

@@ -1,0 +1,303 @@
+/* tests/unit/jail_test.c -- what works inside the jail, and what does not.
+ *
+ * Each test forks a child that jails itself: the filter could not be taken off again. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "server/jail.h"
+#include "server/jail_attack.h"
+#include "server/jail_seccomp.h"
+
+#define MEMORY (64ull << 20)
+
+static struct jail_report report;
+
+/* Output goes nowhere: it may be a file here, which RLIMIT_FSIZE forbids to write; a worker's is a pipe. */
+static int enter(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0) return -1;
+    struct jail_policy policy = {.memory = MEMORY, .files = 64, .keep_fds = 64};
+    jail_probe(&report);
+    return jail_enter(&policy, &report);
+}
+
+/* Runs `body` in a jailed child; returns its wait status. */
+static int jailed(int (*body)(void))
+{
+    int status;
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (enter() != 0) _exit(99);
+        _exit(body());
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return status;
+}
+
+#define ASSERT_EXIT(status, code)                                                                                      \
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == (code), "wait status %#x, signal %d", status,            \
+                  WIFSIGNALED(status) ? WTERMSIG(status) : 0)
+#define ASSERT_SIGNAL(status, number)                                                                                  \
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == (number), "wait status %#x", status)
+
+static int body_report(void)
+{
+    for (uint32_t i = 0; i < report.nsteps; i++) {
+        char line[256];
+        jail_step_line(&report, i, line, sizeof line);
+        if (strstr(line, "wanted ") == NULL) return 4;
+        if (report.steps[i].required && report.steps[i].error != 0) return 1;
+        if (report.steps[i].got[0] == 0) return 2;
+    }
+    return report.nsteps >= 10 && report.nfeatures >= 8 ? 0 : 3;
+}
+
+START_TEST(every_step_is_reported) { ASSERT_EXIT(jailed(body_report), 0); }
+END_TEST
+
+static int body_memory(void)
+{
+    size_t window = 8ull << 30;
+    char *at = mmap(NULL, window, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) return 1;
+    if (mprotect(at + 65536, 1 << 20, PROT_READ | PROT_WRITE) != 0) return 2;
+    memset(at + 65536, 1, 1 << 20);
+    if (madvise(at + 65536, 1 << 20, MADV_DONTNEED) != 0 || at[65536] != 0) return 3;
+    if (munmap(at, window) != 0) return 4;
+    /* The sanitizers' own allowance is on top of MEMORY, so ask for more than both. */
+    at = mmap(NULL, MEMORY + (5ull << 30), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at != MAP_FAILED || errno != ENOMEM) return 5;
+    char *block = malloc(1 << 20);
+    for (size_t size = 2 << 20; size <= 16 << 20; size *= 2) {
+        block = realloc(block, size);
+        if (block == NULL) return 6;
+        memset(block, 2, size);
+    }
+    free(block);
+    return 0;
+}
+
+START_TEST(memory_works_up_to_its_limit) { ASSERT_EXIT(jailed(body_memory), 0); }
+END_TEST
+
+static int fired;
+
+static void on_timer(uv_timer_t *timer)
+{
+    fired |= 1;
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void on_async(uv_async_t *async)
+{
+    fired |= 2;
+    uv_close((uv_handle_t *)async, NULL);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    if (status == 0 && (events & UV_READABLE) != 0) fired |= 4;
+    uv_close((uv_handle_t *)poll, NULL);
+}
+
+/* A worker's loop as it will be: made after the jail, with a timer, a wake-up and a socket. */
+static int loop_with(int fd)
+{
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_async_t async;
+    uv_poll_t poll;
+    if (uv_loop_init(&loop) != 0) return 1;
+    if (uv_timer_init(&loop, &timer) != 0 || uv_timer_start(&timer, on_timer, 5, 0) != 0) return 2;
+    if (uv_async_init(&loop, &async, on_async) != 0 || uv_async_send(&async) != 0) return 3;
+    if (uv_poll_init(&loop, &poll, fd) != 0 || uv_poll_start(&poll, UV_READABLE, on_readable) != 0) return 4;
+    uv_run(&loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&loop) == 0 && fired == 7 ? 0 : 5;
+}
+
+START_TEST(a_loop_turns)
+{
+    int pair[2], status;
+    pid_t child = fork();
+    if (child == 0) {
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || write(pair[1], "x", 1) != 1) _exit(98);
+        _exit(enter() != 0 ? 99 : loop_with(pair[0]));
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ASSERT_EXIT(status, 0);
+}
+END_TEST
+
+static int body_abort(void) { abort(); }
+
+START_TEST(abort_is_abort) { ASSERT_SIGNAL(jailed(body_abort), SIGABRT); }
+END_TEST
+
+static int body_stdio(void)
+{
+    fprintf(stdout, "stdio inside the jail\n");
+    fflush(stdout);
+    return 0;
+}
+
+START_TEST(stdio_works) { ASSERT_EXIT(jailed(body_stdio), 0); }
+END_TEST
+
+static int body_unknown(void) { return syscall(SYS_lookup_dcookie, 0, NULL, 0) < 0 && errno == ENOSYS ? 0 : 1; }
+
+START_TEST(unknown_calls)
+{
+    int status = jailed(body_unknown);
+    if (strcmp(jail_seccomp_unknown(), "kill") == 0)
+        ASSERT_SIGNAL(status, SIGSYS);
+    else
+        ASSERT_EXIT(status, 0);
+}
+END_TEST
+
+static int body_open(void) { return (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY); }
+
+START_TEST(opening_kills_in_every_build) { ASSERT_SIGNAL(jailed(body_open), SIGSYS); }
+END_TEST
+
+static int body_exec_memory(void)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+
+START_TEST(executable_memory_kills_in_every_build) { ASSERT_SIGNAL(jailed(body_exec_memory), SIGSYS); }
+END_TEST
+
+static int body_kill_parent(void) { return (int)syscall(SYS_tgkill, getppid(), getppid(), 0) == 0; }
+
+START_TEST(signals_to_others_kill_in_every_build) { ASSERT_SIGNAL(jailed(body_kill_parent), SIGSYS); }
+END_TEST
+
+#ifdef JAIL_SANITIZER
+static int body_overflow(void)
+{
+    char *volatile block = malloc(8);
+    block[8] = 1;
+    return 0;
+}
+
+/* A sanitizer's report must come out of the jail: its exit status, not SIGSYS. */
+START_TEST(a_sanitizer_reports)
+{
+    int status = jailed(body_overflow);
+    ck_assert_msg((WIFEXITED(status) && WEXITSTATUS(status) == 1) ||
+                      (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT),
+                  "wait status %#x", status);
+}
+END_TEST
+#endif
+
+#ifdef HEMI_JAIL_TEST
+/* A sibling: jailed too, holds still until its pipe closes. */
+static pid_t start_sibling(int hold[2], int ready[2])
+{
+    pid_t sibling = fork();
+    ck_assert_int_ge(sibling, 0);
+    if (sibling != 0) return sibling;
+    close(hold[1]);
+    struct pollfd end = {.fd = hold[0], .events = POLLIN};
+    if (enter() != 0 || write(ready[1], "r", 1) != 1) _exit(99);
+    poll(&end, 1, -1);
+    _exit(0);
+}
+
+static int attack_in_jail(const struct attack *attack, pid_t target)
+{
+    int status;
+    pid_t attacker = fork();
+    ck_assert_int_ge(attacker, 0);
+    if (attacker == 0) {
+        attack_prepare();
+        if (enter() != 0) _exit(99);
+        _exit(attack->run(target) == ATTACK_SUCCEEDED ? 1 : 0);
+    }
+    ck_assert_int_eq(waitpid(attacker, &status, 0), attacker);
+    return status;
+}
+
+START_TEST(an_attack_is_denied)
+{
+    size_t count;
+    const struct attack *attack = &attack_table(&count)[_i];
+    int hold[2], ready[2], status;
+    char byte;
+    ck_assert(pipe(hold) == 0 && pipe(ready) == 0);
+    pid_t sibling = start_sibling(hold, ready);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    int outcome = attack_in_jail(attack, sibling);
+    close(hold[1]);
+    ck_assert_int_eq(waitpid(sibling, &status, 0), sibling);
+    ck_assert_msg(status == 0, "%s reached the sibling: %#x", attack->name, status);
+    if (attack->expected == ATTACK_KILLED)
+        ck_assert_msg(WIFSIGNALED(outcome) && WTERMSIG(outcome) == SIGSYS, "%s: %#x", attack->name, outcome);
+    else
+        ck_assert_msg(WIFEXITED(outcome) && WEXITSTATUS(outcome) == 0, "%s: %#x", attack->name, outcome);
+}
+END_TEST
+
+/* Without the jail the attacks that need no privilege work: so it is the jail that denies them. */
+START_TEST(outside_the_jail_attacks_work)
+{
+    static const char *const names[] = {"openat", "socket", "socket-unix", "mmap-exec", "mprotect-exec", "fork",
+                                        "pidfd-open", "memfd-private-exec"};
+    attack_prepare();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        ck_assert_msg(attack_find(names[i])->run(getppid()) == ATTACK_SUCCEEDED, "%s", names[i]);
+}
+END_TEST
+
+static void add_attacks(TCase *tests)
+{
+    size_t count;
+    attack_table(&count);
+    tcase_add_loop_test(tests, an_attack_is_denied, 0, (int)count);
+    tcase_add_test(tests, outside_the_jail_attacks_work);
+}
+#else
+static void add_attacks(TCase *tests) { (void)tests; }
+#endif
+
+int main(void)
+{
+    Suite *suite = suite_create("jail");
+    TCase *tests = tcase_create("jail");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, every_step_is_reported);
+    tcase_add_test(tests, memory_works_up_to_its_limit);
+    tcase_add_test(tests, a_loop_turns);
+    tcase_add_test(tests, abort_is_abort);
+    tcase_add_test(tests, stdio_works);
+    tcase_add_test(tests, unknown_calls);
+    tcase_add_test(tests, opening_kills_in_every_build);
+    tcase_add_test(tests, executable_memory_kills_in_every_build);
+    tcase_add_test(tests, signals_to_others_kill_in_every_build);
+#ifdef JAIL_SANITIZER
+    tcase_add_test(tests, a_sanitizer_reports);
+#endif
+    add_attacks(tests);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
