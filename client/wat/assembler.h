@@ -197,29 +197,29 @@ uint32_t wat_u32(struct wat *w);
 uint64_t wat_integer(struct wat *w, unsigned bits);
 uint64_t wat_float(struct wat *w, unsigned bits);
 
-/* names.c: symbol spaces. space_add takes the next index and names it, unless the name is NULL; wat_index reads an
+/* names.c: symbol spaces. names_add takes the next index and names it, unless the name is NULL; wat_index reads an
  * identifier (refused when unknown) or a numeral (anything: whether it exists is for validation). */
-uint32_t space_add(struct wat *w, struct space *space, struct name name, const char *word);
-bool space_find(const struct space *space, struct name name, uint32_t *index);
-void space_deinit(struct space *space);
+uint32_t names_add(struct wat *w, struct space *space, struct name name, const char *word);
+bool names_find(const struct space *space, struct name name, uint32_t *index);
+void names_deinit(struct space *space);
 const char *wat_space_word(enum space_kind kind);
 uint32_t wat_index(struct wat *w, enum space_kind kind);
 uint32_t wat_index_in(struct wat *w, const struct space *space, const char *word);
 
 /* emit.c: bytes. They record an error when there is no memory. */
-void emit_byte(struct wat *w, struct buffer *b, unsigned byte);
-void emit_bytes(struct wat *w, struct buffer *b, const void *bytes, size_t length);
-void emit_unsigned(struct wat *w, struct buffer *b, uint64_t value);
-void emit_signed(struct wat *w, struct buffer *b, int64_t value);
-void emit_little(struct wat *w, struct buffer *b, uint64_t value, unsigned bytes);
-void emit_name(struct wat *w, struct buffer *b, struct name name);
-void emit_heaptype(struct wat *w, struct buffer *b, uint32_t ht);
-void emit_valtype(struct wat *w, struct buffer *b, valtype type);
-void emit_opcode(struct wat *w, struct buffer *b, enum opcode op);
-struct buffer *emit_entry(struct wat *w, enum section section); /* one more entry: its buffer */
-void emit_types(struct wat *w);
-void emit_module(struct wat *w, struct buffer *out);
-void buffer_deinit(struct buffer *b);
+void bin_byte(struct wat *w, struct buffer *b, unsigned byte);
+void bin_bytes(struct wat *w, struct buffer *b, const void *bytes, size_t length);
+void bin_unsigned(struct wat *w, struct buffer *b, uint64_t value);
+void bin_signed(struct wat *w, struct buffer *b, int64_t value);
+void bin_little(struct wat *w, struct buffer *b, uint64_t value, unsigned bytes);
+void bin_name(struct wat *w, struct buffer *b, struct name name);
+void bin_heaptype(struct wat *w, struct buffer *b, uint32_t ht);
+void bin_valtype(struct wat *w, struct buffer *b, valtype type);
+void bin_opcode(struct wat *w, struct buffer *b, enum opcode op);
+struct buffer *bin_entry(struct wat *w, enum section section); /* one more entry: its buffer */
+void bin_types(struct wat *w);
+void bin_module(struct wat *w, struct buffer *out);
+void bin_deinit(struct buffer *b);
 
 /* types.c. */
 valtype wat_valtype(struct wat *w);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void emit_bytes(struct wat *w, struct buffer *b, const void *bytes, size_t length)
+void bin_bytes(struct wat *w, struct buffer *b, const void *bytes, size_t length)
 {
     if (length > b->capacity - b->length) {
         size_t wanted = b->capacity * 2 > b->length + length ? b->capacity * 2 : b->length + length + 64;
@@ -20,47 +20,47 @@ void emit_bytes(struct wat *w, struct buffer *b, const void *bytes, size_t lengt
     b->length += length;
 }
 
-void emit_byte(struct wat *w, struct buffer *b, unsigned byte)
+void bin_byte(struct wat *w, struct buffer *b, unsigned byte)
 {
     uint8_t value = (uint8_t)byte;
-    emit_bytes(w, b, &value, 1);
+    bin_bytes(w, b, &value, 1);
 }
 
-void emit_unsigned(struct wat *w, struct buffer *b, uint64_t value)
+void bin_unsigned(struct wat *w, struct buffer *b, uint64_t value)
 {
-    for (; value > 0x7F; value >>= 7) emit_byte(w, b, (unsigned)(value & 0x7F) | 0x80);
-    emit_byte(w, b, (unsigned)value);
+    for (; value > 0x7F; value >>= 7) bin_byte(w, b, (unsigned)(value & 0x7F) | 0x80);
+    bin_byte(w, b, (unsigned)value);
 }
 
-void emit_signed(struct wat *w, struct buffer *b, int64_t value)
+void bin_signed(struct wat *w, struct buffer *b, int64_t value)
 {
     while (value < -64 || value > 63) {
-        emit_byte(w, b, (unsigned)(value & 0x7F) | 0x80);
+        bin_byte(w, b, (unsigned)(value & 0x7F) | 0x80);
         value >>= 7;
     }
-    emit_byte(w, b, (unsigned)(value & 0x7F));
+    bin_byte(w, b, (unsigned)(value & 0x7F));
 }
 
-void emit_little(struct wat *w, struct buffer *b, uint64_t value, unsigned bytes)
+void bin_little(struct wat *w, struct buffer *b, uint64_t value, unsigned bytes)
 {
-    for (unsigned i = 0; i < bytes; i++) emit_byte(w, b, (unsigned)(value >> 8 * i) & 0xFF);
+    for (unsigned i = 0; i < bytes; i++) bin_byte(w, b, (unsigned)(value >> 8 * i) & 0xFF);
 }
 
-void emit_name(struct wat *w, struct buffer *b, struct name name)
+void bin_name(struct wat *w, struct buffer *b, struct name name)
 {
-    emit_unsigned(w, b, name.length);
-    emit_bytes(w, b, name.bytes, name.length);
+    bin_unsigned(w, b, name.length);
+    bin_bytes(w, b, name.bytes, name.length);
 }
 
-void emit_heaptype(struct wat *w, struct buffer *b, uint32_t ht)
+void bin_heaptype(struct wat *w, struct buffer *b, uint32_t ht)
 {
     if (ht_is_abstract(ht))
-        emit_byte(w, b, ht - HT_FIRST_ABSTRACT);
+        bin_byte(w, b, ht - HT_FIRST_ABSTRACT);
     else
-        emit_signed(w, b, ht);
+        bin_signed(w, b, ht);
 }
 
-void emit_valtype(struct wat *w, struct buffer *b, valtype type)
+void bin_valtype(struct wat *w, struct buffer *b, valtype type)
 {
     static const uint8_t codes[] = {
 #define X(name, value, code, text, size) [value] = code,
@@ -68,27 +68,27 @@ void emit_valtype(struct wat *w, struct buffer *b, valtype type)
 #undef X
     };
     if (!vt_is_ref(type)) {
-        emit_byte(w, b, codes[vt_kind(type)]);
+        bin_byte(w, b, codes[vt_kind(type)]);
         return;
     }
     if (!vt_nullable(type))
-        emit_byte(w, b, 0x64);
+        bin_byte(w, b, 0x64);
     else if (!ht_is_abstract(vt_heap(type)))
-        emit_byte(w, b, 0x63);
-    emit_heaptype(w, b, vt_heap(type));
+        bin_byte(w, b, 0x63);
+    bin_heaptype(w, b, vt_heap(type));
 }
 
-void emit_opcode(struct wat *w, struct buffer *b, enum opcode op)
+void bin_opcode(struct wat *w, struct buffer *b, enum opcode op)
 {
     const struct opcode_row *row = &opcode_rows[op];
-    if (row->prefix) emit_byte(w, b, row->prefix);
+    if (row->prefix) bin_byte(w, b, row->prefix);
     if (row->prefix)
-        emit_unsigned(w, b, row->code);
+        bin_unsigned(w, b, row->code);
     else
-        emit_byte(w, b, row->code);
+        bin_byte(w, b, row->code);
 }
 
-struct buffer *emit_entry(struct wat *w, enum section section)
+struct buffer *bin_entry(struct wat *w, enum section section)
 {
     w->entries[section]++;
     return &w->sections[section];
@@ -96,42 +96,42 @@ struct buffer *emit_entry(struct wat *w, enum section section)
 
 static void emit_values(struct wat *w, struct buffer *b, const valtype *values, uint32_t count)
 {
-    emit_unsigned(w, b, count);
-    for (uint32_t i = 0; i < count; i++) emit_valtype(w, b, values[i]);
+    bin_unsigned(w, b, count);
+    for (uint32_t i = 0; i < count; i++) bin_valtype(w, b, values[i]);
 }
 
 static void emit_comptype(struct wat *w, struct buffer *b, const struct wat_type *type)
 {
-    emit_byte(w, b, type->code);
+    bin_byte(w, b, type->code);
     if (type->code == 0x60) {
         emit_values(w, b, type->values, type->params);
         emit_values(w, b, type->values + type->params, type->results);
         return;
     }
-    if (type->code == 0x5F) emit_unsigned(w, b, type->fields);
+    if (type->code == 0x5F) bin_unsigned(w, b, type->fields);
     for (uint32_t i = 0; i < type->fields; i++) {
-        emit_valtype(w, b, type->field_list[i].type);
-        emit_byte(w, b, type->field_list[i].mutable);
+        bin_valtype(w, b, type->field_list[i].type);
+        bin_byte(w, b, type->field_list[i].mutable);
     }
 }
 
 static void emit_subtype(struct wat *w, struct buffer *b, const struct wat_type *type)
 {
     if (!type->final || type->supers) {
-        emit_byte(w, b, type->final ? 0x4F : 0x50);
-        emit_unsigned(w, b, type->supers);
-        for (uint32_t s = 0; s < type->supers; s++) emit_unsigned(w, b, type->super_list[s]);
+        bin_byte(w, b, type->final ? 0x4F : 0x50);
+        bin_unsigned(w, b, type->supers);
+        for (uint32_t s = 0; s < type->supers; s++) bin_unsigned(w, b, type->super_list[s]);
     }
     emit_comptype(w, b, type);
 }
 
-void emit_types(struct wat *w)
+void bin_types(struct wat *w)
 {
     for (uint32_t i = 0; i < w->group_count; i++) {
         const struct wat_group *group = &w->groups[i];
-        struct buffer *b = emit_entry(w, SECTION_TYPE);
-        if (group->is_rec) emit_byte(w, b, 0x4E);
-        if (group->is_rec) emit_unsigned(w, b, group->count);
+        struct buffer *b = bin_entry(w, SECTION_TYPE);
+        if (group->is_rec) bin_byte(w, b, 0x4E);
+        if (group->is_rec) bin_unsigned(w, b, group->count);
         for (uint32_t t = 0; t < group->count; t++) emit_subtype(w, b, &w->types[group->first + t]);
     }
 }
@@ -141,25 +141,25 @@ static void emit_section(struct wat *w, struct buffer *out, enum section section
     const struct buffer *body = &w->sections[section];
     struct buffer count = {0};
     bool vector = section != SECTION_START && section != SECTION_DATA_COUNT;
-    if (vector) emit_unsigned(w, &count, w->entries[section]);
+    if (vector) bin_unsigned(w, &count, w->entries[section]);
     if (count.length + body->length > UINT32_MAX) wat_fail(w, HEMI_LIMIT, NULL, "a section has 4 GiB or more");
-    emit_byte(w, out, id);
-    emit_unsigned(w, out, count.length + body->length);
-    emit_bytes(w, out, count.data, count.length);
-    emit_bytes(w, out, body->data, body->length);
-    buffer_deinit(&count);
+    bin_byte(w, out, id);
+    bin_unsigned(w, out, count.length + body->length);
+    bin_bytes(w, out, count.data, count.length);
+    bin_bytes(w, out, body->data, body->length);
+    bin_deinit(&count);
 }
 
-void emit_module(struct wat *w, struct buffer *out)
+void bin_module(struct wat *w, struct buffer *out)
 {
-    emit_bytes(w, out, "\0asm\1\0\0\0", 8);
+    bin_bytes(w, out, "\0asm\1\0\0\0", 8);
 #define X(name, id)                                                                                                    \
     if (w->entries[SECTION_##name]) emit_section(w, out, SECTION_##name, id);
     WAT_SECTIONS(X)
 #undef X
 }
 
-void buffer_deinit(struct buffer *b)
+void bin_deinit(struct buffer *b)
 {
     free(b->data);
     *b = (struct buffer){0};

@@ -28,7 +28,7 @@ static unsigned take_external(struct wat *w)
 static void declare(struct wat *w, enum space_kind space)
 {
     struct name name = wat_optional_id(w);
-    space_add(w, &w->spaces[space], name, wat_space_word(space));
+    names_add(w, &w->spaces[space], name, wat_space_word(space));
 }
 
 static void declare_types(struct wat *w)
@@ -70,9 +70,9 @@ static bool declare_definition(struct wat *w, enum space_kind space, uint32_t en
         }
         import = import || wat_peek_open(w, "import");
         if (space == SPACE_TABLE && wat_peek_open(w, "elem"))
-            space_add(w, &w->spaces[SPACE_ELEM], (struct name){0}, "");
+            names_add(w, &w->spaces[SPACE_ELEM], (struct name){0}, "");
         if (space == SPACE_MEMORY && wat_peek_open(w, "data"))
-            space_add(w, &w->spaces[SPACE_DATA], (struct name){0}, "");
+            names_add(w, &w->spaces[SPACE_DATA], (struct name){0}, "");
         if (space == SPACE_FUNC && !wat_peek_open(w, "export") && !wat_peek_open(w, "import")) break;
         wat_skip_group(w);
     }
@@ -116,10 +116,10 @@ void wat_declare(struct wat *w)
 
 static void emit_export(struct wat *w, struct name name, unsigned kind, uint32_t index)
 {
-    struct buffer *b = emit_entry(w, SECTION_EXPORT);
-    emit_name(w, b, name);
-    emit_byte(w, b, kind);
-    emit_unsigned(w, b, index);
+    struct buffer *b = bin_entry(w, SECTION_EXPORT);
+    bin_name(w, b, name);
+    bin_byte(w, b, kind);
+    bin_unsigned(w, b, index);
 }
 
 /* The limits of a table or memory, with its address type. */
@@ -146,29 +146,29 @@ static struct limits limits(struct wat *w)
 
 static void emit_limits(struct wat *w, struct buffer *b, const struct limits *l)
 {
-    emit_byte(w, b, (l->has_max ? 1u : 0u) | (l->is64 ? 4u : 0u));
-    emit_unsigned(w, b, l->min);
-    if (l->has_max) emit_unsigned(w, b, l->max);
+    bin_byte(w, b, (l->has_max ? 1u : 0u) | (l->is64 ? 4u : 0u));
+    bin_unsigned(w, b, l->min);
+    if (l->has_max) bin_unsigned(w, b, l->max);
 }
 
 static void emit_table_type(struct wat *w, struct buffer *b, valtype type, const struct limits *l)
 {
-    emit_valtype(w, b, type);
+    bin_valtype(w, b, type);
     emit_limits(w, b, l);
 }
 
 static void global_type(struct wat *w, struct buffer *b)
 {
     bool mutable = wat_take_open(w, "mut");
-    emit_valtype(w, b, wat_valtype(w));
+    bin_valtype(w, b, wat_valtype(w));
     if (mutable) wat_expect_close(w);
-    emit_byte(w, b, mutable);
+    bin_byte(w, b, mutable);
 }
 
 static void expression(struct wat *w, struct buffer *b)
 {
     wat_instructions(w, b);
-    emit_opcode(w, b, OP_END);
+    bin_opcode(w, b, OP_END);
 }
 
 /* (word expression), or one folded instruction. */
@@ -180,17 +180,17 @@ static void short_expression(struct wat *w, struct buffer *b, const char *word)
     } else {
         wat_one_folded(w, b);
     }
-    emit_opcode(w, b, OP_END);
+    bin_opcode(w, b, OP_END);
 }
 
 static void import_type(struct wat *w, struct buffer *b, unsigned kind)
 {
-    emit_byte(w, b, kind);
+    bin_byte(w, b, kind);
     switch (externals[kind].space) {
     case SPACE_TAG:
-        emit_byte(w, b, 0); /* fall through */
+        bin_byte(w, b, 0); /* fall through */
     case SPACE_FUNC:
-        emit_unsigned(w, b, wat_type_use(w, PARAMS_IGNORED).index);
+        bin_unsigned(w, b, wat_type_use(w, PARAMS_IGNORED).index);
         break;
     case SPACE_TABLE: {
         struct limits l = limits(w);
@@ -217,9 +217,9 @@ static bool inline_external(struct wat *w, unsigned kind, uint32_t index)
         wat_expect_close(w);
     }
     if (!wat_take_open(w, "import")) return false;
-    struct buffer *b = emit_entry(w, SECTION_IMPORT);
-    emit_name(w, b, wat_utf8(w));
-    emit_name(w, b, wat_utf8(w));
+    struct buffer *b = bin_entry(w, SECTION_IMPORT);
+    bin_name(w, b, wat_utf8(w));
+    bin_name(w, b, wat_utf8(w));
     wat_expect_close(w);
     import_type(w, b, kind);
     return true;
@@ -231,20 +231,20 @@ static void emit_locals(struct wat *w, struct buffer *b, uint32_t count)
 {
     uint32_t runs = 0;
     for (uint32_t i = 0; i < count; i++) runs += i == 0 || w->scratch[i] != w->scratch[i - 1];
-    emit_unsigned(w, b, runs);
+    bin_unsigned(w, b, runs);
     for (uint32_t i = 0, from = 0; i < count; i++) {
         if (i + 1 < count && w->scratch[i + 1] == w->scratch[i]) continue;
-        emit_unsigned(w, b, i + 1 - from);
-        emit_valtype(w, b, w->scratch[i]);
+        bin_unsigned(w, b, i + 1 - from);
+        bin_valtype(w, b, w->scratch[i]);
         from = i + 1;
     }
 }
 
 static void define_func(struct wat *w)
 {
-    space_deinit(&w->spaces[SPACE_LOCAL]);
+    names_deinit(&w->spaces[SPACE_LOCAL]);
     struct type_use use = wat_type_use(w, PARAMS_LOCALS);
-    emit_unsigned(w, emit_entry(w, SECTION_FUNC), use.index);
+    bin_unsigned(w, bin_entry(w, SECTION_FUNC), use.index);
     w->scratch_count = 0;
     uint32_t locals = wat_value_lists(w, "local", PARAMS_LOCALS);
     w->body.length = 0;
@@ -252,21 +252,21 @@ static void define_func(struct wat *w)
     emit_locals(w, &w->body, locals);
     w->label_count = 0;
     expression(w, &w->body);
-    struct buffer *code = emit_entry(w, SECTION_CODE);
-    emit_unsigned(w, code, w->body.length);
-    emit_bytes(w, code, w->body.data, w->body.length);
+    struct buffer *code = bin_entry(w, SECTION_CODE);
+    bin_unsigned(w, code, w->body.length);
+    bin_bytes(w, code, w->body.data, w->body.length);
 }
 
 static void define_tag(struct wat *w)
 {
-    struct buffer *b = emit_entry(w, SECTION_TAG);
-    emit_byte(w, b, 0);
-    emit_unsigned(w, b, wat_type_use(w, PARAMS_IGNORED).index);
+    struct buffer *b = bin_entry(w, SECTION_TAG);
+    bin_byte(w, b, 0);
+    bin_unsigned(w, b, wat_type_use(w, PARAMS_IGNORED).index);
 }
 
 static void define_global(struct wat *w)
 {
-    struct buffer *b = emit_entry(w, SECTION_GLOBAL);
+    struct buffer *b = bin_entry(w, SECTION_GLOBAL);
     global_type(w, b);
     expression(w, b);
 }
@@ -289,9 +289,9 @@ static void item_expressions(struct wat *w, struct items *items)
 static void item_functions(struct wat *w, struct items *items)
 {
     for (; wat_peek_index(w); items->count++) {
-        if (items->expressions) emit_opcode(w, &items->bytes, OP_REF_FUNC);
-        emit_unsigned(w, &items->bytes, wat_index(w, SPACE_FUNC));
-        if (items->expressions) emit_opcode(w, &items->bytes, OP_END);
+        if (items->expressions) bin_opcode(w, &items->bytes, OP_REF_FUNC);
+        bin_unsigned(w, &items->bytes, wat_index(w, SPACE_FUNC));
+        if (items->expressions) bin_opcode(w, &items->bytes, OP_END);
     }
 }
 
@@ -315,17 +315,17 @@ enum segment_mode { MODE_ACTIVE = 0, MODE_PASSIVE = 1, MODE_DECLARED = 3 };
 static void emit_segment(struct wat *w, enum segment_mode mode, uint32_t table, const struct buffer *offset,
                          struct items *items)
 {
-    struct buffer *b = emit_entry(w, SECTION_ELEM);
+    struct buffer *b = bin_entry(w, SECTION_ELEM);
     bool implied = mode == MODE_ACTIVE && table == 0 && (!items->expressions || items->type == VT_REF(1, HT_FUNC));
     bool explicit_table = mode == MODE_ACTIVE && !implied;
-    emit_byte(w, b, (unsigned)mode | (explicit_table ? 2u : 0u) | (items->expressions ? 4u : 0u));
-    if (explicit_table) emit_unsigned(w, b, table);
-    if (mode == MODE_ACTIVE) emit_bytes(w, b, offset->data, offset->length);
-    if (!implied && items->expressions) emit_valtype(w, b, items->type);
-    if (!implied && !items->expressions) emit_byte(w, b, 0);
-    emit_unsigned(w, b, items->count);
-    emit_bytes(w, b, items->bytes.data, items->bytes.length);
-    buffer_deinit(&items->bytes);
+    bin_byte(w, b, (unsigned)mode | (explicit_table ? 2u : 0u) | (items->expressions ? 4u : 0u));
+    if (explicit_table) bin_unsigned(w, b, table);
+    if (mode == MODE_ACTIVE) bin_bytes(w, b, offset->data, offset->length);
+    if (!implied && items->expressions) bin_valtype(w, b, items->type);
+    if (!implied && !items->expressions) bin_byte(w, b, 0);
+    bin_unsigned(w, b, items->count);
+    bin_bytes(w, b, items->bytes.data, items->bytes.length);
+    bin_deinit(&items->bytes);
 }
 
 static void define_elem(struct wat *w)
@@ -346,14 +346,14 @@ static void define_elem(struct wat *w)
     if (mode == MODE_ACTIVE) short_expression(w, &offset, "offset");
     struct items items = element_list(w, mode == MODE_ACTIVE && !table_given);
     emit_segment(w, mode, table, &offset, &items);
-    buffer_deinit(&offset);
+    bin_deinit(&offset);
 }
 
 static void emit_zero_offset(struct wat *w, struct buffer *b, bool is64)
 {
-    emit_opcode(w, b, is64 ? OP_I64_CONST : OP_I32_CONST);
-    emit_signed(w, b, 0);
-    emit_opcode(w, b, OP_END);
+    bin_opcode(w, b, is64 ? OP_I64_CONST : OP_I32_CONST);
+    bin_signed(w, b, 0);
+    bin_opcode(w, b, OP_END);
 }
 
 /* The abbreviation (table reftype (elem ...)), behind the reftype: as long as its elements. */
@@ -371,10 +371,10 @@ static void table_of_elements(struct wat *w, uint32_t index, valtype type, bool 
     }
     wat_expect_close(w);
     struct limits l = {is64, true, items.count, items.count};
-    emit_table_type(w, emit_entry(w, SECTION_TABLE), type, &l);
+    emit_table_type(w, bin_entry(w, SECTION_TABLE), type, &l);
     emit_zero_offset(w, &offset, is64);
     emit_segment(w, MODE_ACTIVE, index, &offset, &items);
-    buffer_deinit(&offset);
+    bin_deinit(&offset);
 }
 
 static void define_table(struct wat *w, uint32_t index)
@@ -387,9 +387,9 @@ static void define_table(struct wat *w, uint32_t index)
     }
     struct limits l = limits(w);
     valtype type = wat_reftype(w);
-    struct buffer *b = emit_entry(w, SECTION_TABLE);
+    struct buffer *b = bin_entry(w, SECTION_TABLE);
     bool initialised = wat_peek(w)->kind != TOKEN_CLOSE;
-    if (initialised) emit_bytes(w, b, "\x40\0", 2);
+    if (initialised) bin_bytes(w, b, "\x40\0", 2);
     emit_table_type(w, b, type, &l);
     if (initialised) expression(w, b);
 }
@@ -402,24 +402,24 @@ static size_t emit_strings(struct wat *w, struct buffer *b)
     struct buffer bytes = {0};
     while (wat_peek(w)->kind == TOKEN_STRING) {
         struct name part = wat_string(w);
-        emit_bytes(w, &bytes, part.bytes, part.length);
+        bin_bytes(w, &bytes, part.bytes, part.length);
     }
     size_t bytes_length = bytes.length;
-    emit_unsigned(w, b, bytes_length);
-    emit_bytes(w, b, bytes.data, bytes_length);
-    buffer_deinit(&bytes);
+    bin_unsigned(w, b, bytes_length);
+    bin_bytes(w, b, bytes.data, bytes_length);
+    bin_deinit(&bytes);
     return bytes_length;
 }
 
 static void emit_active_data(struct wat *w, struct buffer *b, uint32_t memory)
 {
-    emit_byte(w, b, memory ? 2 : 0);
-    if (memory) emit_unsigned(w, b, memory);
+    bin_byte(w, b, memory ? 2 : 0);
+    if (memory) bin_unsigned(w, b, memory);
 }
 
 static void define_data(struct wat *w)
 {
-    struct buffer *b = emit_entry(w, SECTION_DATA);
+    struct buffer *b = bin_entry(w, SECTION_DATA);
     wat_optional_id(w);
     if (wat_peek(w)->kind == TOKEN_OPEN) {
         uint32_t memory = 0;
@@ -430,7 +430,7 @@ static void define_data(struct wat *w)
         emit_active_data(w, b, memory);
         short_expression(w, b, "offset");
     } else {
-        emit_byte(w, b, 1);
+        bin_byte(w, b, 1);
     }
     emit_strings(w, b);
 }
@@ -438,7 +438,7 @@ static void define_data(struct wat *w)
 /* The abbreviation (memory (data ...)), behind the address type: as many pages as its bytes need. */
 static void memory_of_data(struct wat *w, uint32_t index, struct limits *l)
 {
-    struct buffer *b = emit_entry(w, SECTION_DATA);
+    struct buffer *b = bin_entry(w, SECTION_DATA);
     emit_active_data(w, b, index);
     emit_zero_offset(w, b, l->is64);
     wat_expect_open(w, "data");
@@ -457,16 +457,16 @@ static void define_memory(struct wat *w, uint32_t index)
         l.is64 = address_type(w);
         memory_of_data(w, index, &l);
     }
-    emit_limits(w, emit_entry(w, SECTION_MEMORY), &l);
+    emit_limits(w, bin_entry(w, SECTION_MEMORY), &l);
 }
 
 /* ---- pass 2: fields ---- */
 
 static void define_import(struct wat *w, uint32_t next[SPACE_COUNT])
 {
-    struct buffer *b = emit_entry(w, SECTION_IMPORT);
-    emit_name(w, b, wat_utf8(w));
-    emit_name(w, b, wat_utf8(w));
+    struct buffer *b = bin_entry(w, SECTION_IMPORT);
+    bin_name(w, b, wat_utf8(w));
+    bin_name(w, b, wat_utf8(w));
     unsigned kind = take_external(w);
     if (kind == EXTERNALS) return; /* pass 1 has refused it */
     wat_optional_id(w);
@@ -490,7 +490,7 @@ static void define_export(struct wat *w)
 static void define_start(struct wat *w)
 {
     if (w->entries[SECTION_START]) wat_fail(w, HEMI_INVALID_MODULE, wat_peek(w), "multiple start sections");
-    emit_unsigned(w, emit_entry(w, SECTION_START), wat_index(w, SPACE_FUNC));
+    bin_unsigned(w, bin_entry(w, SECTION_START), wat_index(w, SPACE_FUNC));
 }
 
 static void define_external(struct wat *w, uint32_t next[SPACE_COUNT])
@@ -562,6 +562,6 @@ void wat_define(struct wat *w)
         else
             define_field(w, next);
     }
-    if (w->uses_data) emit_unsigned(w, emit_entry(w, SECTION_DATA_COUNT), w->spaces[SPACE_DATA].count);
-    if (w->status == HEMI_OK) emit_types(w);
+    if (w->uses_data) bin_unsigned(w, bin_entry(w, SECTION_DATA_COUNT), w->spaces[SPACE_DATA].count);
+    if (w->status == HEMI_OK) bin_types(w);
 }

@@ -94,28 +94,28 @@ static uint32_t optional_index(struct wat *w, enum space_kind space)
 
 static void index_immediate(struct wat *w, struct buffer *b, enum space_kind space)
 {
-    emit_unsigned(w, b, wat_index(w, space));
+    bin_unsigned(w, b, wat_index(w, space));
 }
 
 static void optional_index_immediate(struct wat *w, struct buffer *b, enum space_kind space)
 {
-    emit_unsigned(w, b, optional_index(w, space));
+    bin_unsigned(w, b, optional_index(w, space));
 }
 
 /* Destination and source: both or neither. */
 static void two_optional(struct wat *w, struct buffer *b, enum space_kind space)
 {
     bool given = wat_peek_index(w);
-    emit_unsigned(w, b, given ? wat_index(w, space) : 0);
-    emit_unsigned(w, b, given ? wat_index(w, space) : 0);
+    bin_unsigned(w, b, given ? wat_index(w, space) : 0);
+    bin_unsigned(w, b, given ? wat_index(w, space) : 0);
 }
 
 /* A segment and where it goes: the target may be left out and comes first in the text, second in the binary. */
 static void segment_and_target(struct wat *w, struct buffer *b, enum space_kind segment, enum space_kind target)
 {
     uint32_t into = is_index(wat_peek_next(w)) ? optional_index(w, target) : 0;
-    emit_unsigned(w, b, wat_index(w, segment));
-    emit_unsigned(w, b, into);
+    bin_unsigned(w, b, wat_index(w, segment));
+    bin_unsigned(w, b, into);
 }
 
 /* "offset=4": gives whether it is there; takes it and its value. */
@@ -145,9 +145,9 @@ static void memarg(struct wat *w, struct buffer *b, unsigned width, uint32_t mem
     if (align == 0 || (align & (align - 1)))
         wat_fail(w, HEMI_INVALID_MODULE, token, "alignment must be a power of two");
     while (exponent < 63 && (align >> exponent) > 1) exponent++;
-    emit_unsigned(w, b, exponent | (memory ? 0x40u : 0u));
-    if (memory) emit_unsigned(w, b, memory);
-    emit_unsigned(w, b, offset);
+    bin_unsigned(w, b, exponent | (memory ? 0x40u : 0u));
+    if (memory) bin_unsigned(w, b, memory);
+    bin_unsigned(w, b, offset);
 }
 
 /* A single numeral is the lane; a numeral before it is the memory. */
@@ -157,7 +157,7 @@ static void memarg_lane(struct wat *w, struct buffer *b, unsigned width)
     bool memory_given = wat_peek_index(w) && (after->kind == TOKEN_NUMBER || after->kind == TOKEN_KEYWORD) &&
                         (after->kind == TOKEN_NUMBER || memchr(w->text + after->offset, '=', after->length));
     memarg(w, b, width, memory_given ? wat_index(w, SPACE_MEMORY) : 0);
-    emit_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+    bin_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
 }
 
 static void lane_literal(struct wat *w, struct buffer *b, unsigned width, bool is_float)
@@ -167,7 +167,7 @@ static void lane_literal(struct wat *w, struct buffer *b, unsigned width, bool i
     if (!numeral)
         wat_fail(w, HEMI_INVALID_MODULE, wat_peek(w), "wrong number of lane literals");
     else
-        emit_little(w, b, is_float ? wat_float(w, width * 8) : wat_integer(w, width * 8), width);
+        bin_little(w, b, is_float ? wat_float(w, width * 8) : wat_integer(w, width * 8), width);
 }
 
 static void v128(struct wat *w, struct buffer *b)
@@ -192,7 +192,7 @@ static void shuffle(struct wat *w, struct buffer *b)
         if (wat_peek(w)->kind != TOKEN_NUMBER)
             wat_fail(w, HEMI_INVALID_MODULE, wat_peek(w), "invalid lane length");
         else
-            emit_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+            bin_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
     }
 }
 
@@ -201,45 +201,45 @@ static void labels(struct wat *w, struct buffer *b)
     struct buffer list = {0};
     uint32_t count = 0;
     do {
-        emit_unsigned(w, &list, label(w));
+        bin_unsigned(w, &list, label(w));
         count++;
     } while (wat_peek_index(w));
-    emit_unsigned(w, b, count - 1); /* the last one is the default */
-    emit_bytes(w, b, list.data, list.length);
-    buffer_deinit(&list);
+    bin_unsigned(w, b, count - 1); /* the last one is the default */
+    bin_bytes(w, b, list.data, list.length);
+    bin_deinit(&list);
 }
 
 static void call_indirect(struct wat *w, struct buffer *b)
 {
     uint32_t table = optional_index(w, SPACE_TABLE);
-    emit_unsigned(w, b, wat_type_use(w, PARAMS_UNNAMED).index);
-    emit_unsigned(w, b, table);
+    bin_unsigned(w, b, wat_type_use(w, PARAMS_UNNAMED).index);
+    bin_unsigned(w, b, table);
 }
 
 static void type_and_field(struct wat *w, struct buffer *b)
 {
     static const struct space no_names;
     uint32_t type = wat_index(w, SPACE_TYPE);
-    emit_unsigned(w, b, type);
-    emit_unsigned(w, b, wat_index_in(w, type < w->type_count ? &w->types[type].field_names : &no_names, "field"));
+    bin_unsigned(w, b, type);
+    bin_unsigned(w, b, wat_index_in(w, type < w->type_count ? &w->types[type].field_names : &no_names, "field"));
 }
 
 static void select_types(struct wat *w, struct buffer *b)
 {
     w->scratch_count = 0;
     uint32_t count = wat_value_lists(w, "result", PARAMS_UNNAMED);
-    emit_unsigned(w, b, count);
-    for (uint32_t i = 0; i < count; i++) emit_valtype(w, b, w->scratch[i]);
+    bin_unsigned(w, b, count);
+    for (uint32_t i = 0; i < count; i++) bin_valtype(w, b, w->scratch[i]);
 }
 
 static void branch_on_cast(struct wat *w, struct buffer *b)
 {
     uint32_t target = label(w);
     valtype from = wat_reftype(w), to = wat_reftype(w);
-    emit_byte(w, b, (vt_nullable(from) ? 1u : 0u) | (vt_nullable(to) ? 2u : 0u));
-    emit_unsigned(w, b, target);
-    emit_heaptype(w, b, vt_heap(from));
-    emit_heaptype(w, b, vt_heap(to));
+    bin_byte(w, b, (vt_nullable(from) ? 1u : 0u) | (vt_nullable(to) ? 2u : 0u));
+    bin_unsigned(w, b, target);
+    bin_heaptype(w, b, vt_heap(from));
+    bin_heaptype(w, b, vt_heap(to));
 }
 
 /* The clauses are outside the block: they do not see its label. */
@@ -253,16 +253,16 @@ static void catches(struct wat *w, struct buffer *b)
             code++;
             continue;
         }
-        emit_byte(w, &list, code);
+        bin_byte(w, &list, code);
         if (code < 2) index_immediate(w, &list, SPACE_TAG);
-        emit_unsigned(w, &list, label(w));
+        bin_unsigned(w, &list, label(w));
         wat_expect_close(w);
         count++;
         code = 0; /* the next clause may be of any kind */
     }
-    emit_unsigned(w, b, count);
-    emit_bytes(w, b, list.data, list.length);
-    buffer_deinit(&list);
+    bin_unsigned(w, b, count);
+    bin_bytes(w, b, list.data, list.length);
+    bin_deinit(&list);
 }
 
 static void immediates(struct wat *w, struct buffer *b, const struct opcode_row *row)
@@ -278,7 +278,7 @@ static void immediates(struct wat *w, struct buffer *b, const struct opcode_row 
         catches(w, b);
         break;
     case IMM_LABEL:
-        emit_unsigned(w, b, label(w));
+        bin_unsigned(w, b, label(w));
         break;
     case IMM_LABELS:
         labels(w, b);
@@ -332,28 +332,28 @@ static void immediates(struct wat *w, struct buffer *b, const struct opcode_row 
         memarg_lane(w, b, row->width);
         break;
     case IMM_LANE:
-        emit_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+        bin_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
         break;
     case IMM_SHUFFLE:
         shuffle(w, b);
         break;
     case IMM_I32:
-        emit_signed(w, b, (int32_t)(uint32_t)wat_integer(w, 32));
+        bin_signed(w, b, (int32_t)(uint32_t)wat_integer(w, 32));
         break;
     case IMM_I64:
-        emit_signed(w, b, (int64_t)wat_integer(w, 64));
+        bin_signed(w, b, (int64_t)wat_integer(w, 64));
         break;
     case IMM_F32:
-        emit_little(w, b, wat_float(w, 32), 4);
+        bin_little(w, b, wat_float(w, 32), 4);
         break;
     case IMM_F64:
-        emit_little(w, b, wat_float(w, 64), 8);
+        bin_little(w, b, wat_float(w, 64), 8);
         break;
     case IMM_V128:
         v128(w, b);
         break;
     case IMM_HEAPTYPE:
-        emit_heaptype(w, b, wat_heaptype(w));
+        bin_heaptype(w, b, wat_heaptype(w));
         break;
     case IMM_SELECT_TYPES:
         select_types(w, b);
@@ -363,7 +363,7 @@ static void immediates(struct wat *w, struct buffer *b, const struct opcode_row 
         break;
     case IMM_TYPE_N:
         index_immediate(w, b, SPACE_TYPE);
-        emit_unsigned(w, b, wat_u32(w));
+        bin_unsigned(w, b, wat_u32(w));
         break;
     case IMM_TYPE_DATA:
         index_immediate(w, b, SPACE_TYPE);
@@ -389,14 +389,14 @@ static void plain(struct wat *w, struct buffer *b, enum opcode op)
     if (op == OP_REF_TEST || op == OP_REF_CAST) { /* one keyword, two opcodes, and the type is written in full */
         valtype type = wat_reftype(w);
         _Static_assert(OP_REF_TEST + 1 == OP_REF_TEST_NULL && OP_REF_CAST + 1 == OP_REF_CAST_NULL, "rows in order");
-        emit_opcode(w, b, (enum opcode)(op + vt_nullable(type)));
-        emit_heaptype(w, b, vt_heap(type));
+        bin_opcode(w, b, (enum opcode)(op + vt_nullable(type)));
+        bin_heaptype(w, b, vt_heap(type));
         return;
     }
     if (op == OP_SELECT && wat_peek_open(w, "result")) op = OP_SELECT_T;
     const struct opcode_row *row = &opcode_rows[op];
     w->uses_data |= row->imm == IMM_DATA || row->imm == IMM_DATA_MEM || row->imm == IMM_TYPE_DATA;
-    emit_opcode(w, b, op);
+    bin_opcode(w, b, op);
     immediates(w, b, row);
 }
 
@@ -443,14 +443,14 @@ static void block_header(struct reader *r, enum opcode op)
 {
     struct wat *w = r->w;
     struct name name = wat_optional_id(w);
-    emit_opcode(w, r->out, op);
+    bin_opcode(w, r->out, op);
     immediates(w, r->out, &opcode_rows[op]);
     push_label(w, name);
 }
 
 static void end_block(struct reader *r)
 {
-    emit_opcode(r->w, r->out, OP_END);
+    bin_opcode(r->w, r->out, OP_END);
     if (r->w->label_count) r->w->label_count--;
 }
 
@@ -483,7 +483,7 @@ static void flat_else(struct reader *r, const struct token *token)
         return;
     }
     repeated_label(r->w);
-    emit_opcode(r->w, r->out, OP_ELSE);
+    bin_opcode(r->w, r->out, OP_ELSE);
     frame->kind = FRAME_FLAT_BLOCK;
 }
 
@@ -516,7 +516,7 @@ static void folded(struct reader *r)
     } else if (op == OP_IF) {
         struct frame *frame = push_frame(r, FRAME_IF);
         if (frame) frame->label = wat_optional_id(w);
-        emit_opcode(w, &r->pending, op);
+        bin_opcode(w, &r->pending, op);
         wat_block_type(w, &r->pending);
     } else if (is_block(op)) {
         block_header(r, op);
@@ -530,7 +530,7 @@ static void folded(struct reader *r)
 /* Moves what the frame has pending to the output. */
 static void flush(struct reader *r, const struct frame *frame)
 {
-    emit_bytes(r->w, r->out, r->pending.data + frame->pending, r->pending.length - frame->pending);
+    bin_bytes(r->w, r->out, r->pending.data + frame->pending, r->pending.length - frame->pending);
     r->pending.length = frame->pending;
 }
 
@@ -546,7 +546,7 @@ static void then_arm(struct reader *r)
 static void else_arm(struct reader *r)
 {
     top(r)->arms = 2;
-    emit_opcode(r->w, r->out, OP_ELSE);
+    bin_opcode(r->w, r->out, OP_ELSE);
     push_frame(r, FRAME_ARM);
 }
 
@@ -609,7 +609,7 @@ static void step(struct reader *r)
 
 static void reader_deinit(struct reader *r)
 {
-    buffer_deinit(&r->pending);
+    bin_deinit(&r->pending);
     free(r->frames);
 }
 

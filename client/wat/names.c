@@ -302,7 +302,7 @@ static bool make_room(struct wat *w, struct space *space)
     return true;
 }
 
-uint32_t space_add(struct wat *w, struct space *space, struct name name, const char *word)
+uint32_t names_add(struct wat *w, struct space *space, struct name name, const char *word)
 {
     uint32_t index = space->count++;
     if (!name.bytes || !make_room(w, space)) return index;
@@ -317,7 +317,7 @@ uint32_t space_add(struct wat *w, struct space *space, struct name name, const c
     return index;
 }
 
-bool space_find(const struct space *space, struct name name, uint32_t *index)
+bool names_find(const struct space *space, struct name name, uint32_t *index)
 {
     if (!space->capacity) return false;
     const struct symbol *slot = slot_of(space->slots, space->capacity, name);
@@ -325,7 +325,7 @@ bool space_find(const struct space *space, struct name name, uint32_t *index)
     return slot->name.bytes != NULL;
 }
 
-void space_deinit(struct space *space)
+void names_deinit(struct space *space)
 {
     free(space->slots);
     *space = (struct space){0};
@@ -347,7 +347,7 @@ uint32_t wat_index_in(struct wat *w, const struct space *space, const char *word
     if (token->kind != TOKEN_ID) return wat_u32(w);
     struct name name = wat_optional_id(w);
     uint32_t index = 0;
-    if (!space_find(space, name, &index))
+    if (!names_find(space, name, &index))
         wat_fail(w, HEMI_INVALID_MODULE, token, "unknown %s $%.*s", word, (int)name.length, name.bytes);
     return index;
 }

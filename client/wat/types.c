@@ -97,7 +97,7 @@ static void push_scratch(struct wat *w, valtype type, enum param_names names, st
 {
     if (wat_grow(w, &w->scratch, w->scratch_count, &w->scratch_capacity, sizeof *w->scratch))
         w->scratch[w->scratch_count++] = type;
-    if (names == PARAMS_LOCALS) space_add(w, &w->spaces[SPACE_LOCAL], name, wat_space_word(SPACE_LOCAL));
+    if (names == PARAMS_LOCALS) names_add(w, &w->spaces[SPACE_LOCAL], name, wat_space_word(SPACE_LOCAL));
 }
 
 uint32_t wat_value_lists(struct wat *w, const char *word, enum param_names names)
@@ -241,7 +241,7 @@ static void struct_fields(struct wat *w, struct wat_type *type)
     while (wat_take_open(w, "field")) {
         struct name name = wat_optional_id(w);
         while ((name.bytes || wat_peek(w)->kind != TOKEN_CLOSE) && w->at < w->end) {
-            uint32_t at = space_add(w, &type->field_names, name, "field");
+            uint32_t at = names_add(w, &type->field_names, name, "field");
             struct wat_field field = field_type(w);
             if (wat_grow(w, &list, at, &capacity, sizeof *list)) list[at] = field;
             if (name.bytes) break;
@@ -348,15 +348,15 @@ void wat_block_type(struct wat *w, struct buffer *out)
 {
     bool by_index = wat_peek_open(w, "type");
     if (by_index) {
-        emit_signed(w, out, wat_type_use(w, PARAMS_UNNAMED).index);
+        bin_signed(w, out, wat_type_use(w, PARAMS_UNNAMED).index);
         return;
     }
     struct signature s = read_signature(w, PARAMS_UNNAMED);
     if (w->status != HEMI_OK) return;
     if (s.params == 0 && s.results == 0)
-        emit_byte(w, out, 0x40);
+        bin_byte(w, out, 0x40);
     else if (s.params == 0 && s.results == 1)
-        emit_valtype(w, out, s.values[0]);
+        bin_valtype(w, out, s.values[0]);
     else
-        emit_signed(w, out, intern_signature(w, &s));
+        bin_signed(w, out, intern_signature(w, &s));
 }

@@ -29,15 +29,15 @@ static void assemble(struct wat *w, struct buffer *out)
     if (w->status != HEMI_OK) return;
     w->at = w->fields_begin;
     wat_define(w);
-    if (w->status == HEMI_OK) emit_module(w, out);
+    if (w->status == HEMI_OK) bin_module(w, out);
 }
 
 static void wat_deinit(struct wat *w)
 {
-    for (uint32_t i = 0; i < w->type_count; i++) space_deinit(&w->types[i].field_names);
-    for (unsigned i = 0; i < SPACE_COUNT; i++) space_deinit(&w->spaces[i]);
-    for (unsigned i = 0; i < SECTION_COUNT; i++) buffer_deinit(&w->sections[i]);
-    buffer_deinit(&w->body);
+    for (uint32_t i = 0; i < w->type_count; i++) names_deinit(&w->types[i].field_names);
+    for (unsigned i = 0; i < SPACE_COUNT; i++) names_deinit(&w->spaces[i]);
+    for (unsigned i = 0; i < SECTION_COUNT; i++) bin_deinit(&w->sections[i]);
+    bin_deinit(&w->body);
     free(w->types);
     free(w->groups);
     free(w->signatures);
@@ -61,7 +61,7 @@ int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **o
         *out = module.data;
         *out_len = module.length;
     } else {
-        buffer_deinit(&module);
+        bin_deinit(&module);
     }
     wat_deinit(&w);
     return w.status;
