@@ -43,10 +43,14 @@ bool store_ref_is(const struct store *s, union val v, valtype t)
     uint32_t ht = vt_heap(t);
     if (v.ref == 0) return vt_nullable(t);
     switch (heaptype_top(s->engine, ht)) {
-    case HT_FUNC: return heaptype_matches(s->engine, func_code(&s->vm, v.func)->type, ht);
-    case HT_EXTERN: return ht == HT_EXTERN;
-    case HT_EXN: return ht == HT_EXN;
-    default: return heaptype_matches(s->engine, any_type(s, v.ref), ht);
+    case HT_FUNC:
+        return heaptype_matches(s->engine, func_code(&s->vm, v.func)->type, ht);
+    case HT_EXTERN:
+        return ht == HT_EXTERN;
+    case HT_EXN:
+        return ht == HT_EXN;
+    default:
+        return heaptype_matches(s->engine, any_type(s, v.ref), ht);
     }
 }
 

@@ -1,8 +1,8 @@
 /* runtime/roots.c -- struct root, and the visit of every root of a store (store.h .rooted).
  *
- * Frames are walked from the innermost outwards: the header below a callee's frame names the caller's site and instance,
- * the site says which temporaries are live there, the code which locals are references. A slot is updated in place.
- * Function ids are visited too; instances live as long as their store, so that marks nothing today. */
+ * Frames are walked from the innermost outwards: the header below a callee's frame names the caller's site and
+ * instance, the site says which temporaries are live there, the code which locals are references. A slot is updated in
+ * place. Function ids are visited too; instances live as long as their store, so that marks nothing today. */
 #include "runtime/store.h"
 
 #include <assert.h>

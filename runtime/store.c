@@ -1,6 +1,7 @@
-/* runtime/store.c -- stores: making and freeing, budget, ids of instances and functions, poll, statistics, verification. */
-#include "runtime/engine.h"
+/* runtime/store.c -- stores: making and freeing, budget, ids of instances and functions, poll, statistics,
+ * verification. */
 #include "runtime/store.h"
+#include "runtime/engine.h"
 
 #include <assert.h>
 #include <stdarg.h>

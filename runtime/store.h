@@ -10,19 +10,19 @@
  * Invariants:
  *   .activation  `activation` is the innermost call into the guest, NULL when there is none. vm.exit_fp and
  *                vm.stack_limit are its; those of the calls around it are kept in the activation records.
- *   .bottom      The frame at an activation's fp has the header {SITE_ENTRY, 0} below it, so a walk from any exit_fp ends.
- *   .rooted      Whatever holds a heap reference across something that may collect is reached from roots_visit: frames,
- *                struct root, globals, tables, element segments (from before their first element is evaluated), the
- *                pending and the last uncaught exception.
- *   .alone       While an activation yields, nobody else uses its store, except nested inside a host call. So a poll in the
- *                middle of a bulk operation changes no size; a heap base is still read again after it (vm.h .base).
- *   .accounted   All memory of a store is announced through store_options.charge before it is used. */
+ *   .bottom      The frame at an activation's fp has the header {SITE_ENTRY, 0} below it, so a walk from any exit_fp
+ * ends. .rooted      Whatever holds a heap reference across something that may collect is reached from roots_visit:
+ * frames, struct root, globals, tables, element segments (from before their first element is evaluated), the pending
+ * and the last uncaught exception. .alone       While an activation yields, nobody else uses its store, except nested
+ * inside a host call. So a poll in the middle of a bulk operation changes no size; a heap base is still read again
+ * after it (vm.h .base). .accounted   All memory of a store is announced through store_options.charge before it is
+ * used. */
 #ifndef HEMI_RUNTIME_STORE_H
 #define HEMI_RUNTIME_STORE_H
 
 #include "runtime/vm.h"
 
-enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 512 };
+enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
 
 /* One call into the guest. Lives in rt_call's or instance_new's native frame. */
 struct activation {
@@ -103,8 +103,23 @@ uint32_t store_poll(struct store *s);
 enum hemi_status activation_enter(struct store *s, struct activation *a, struct vm_stack stack, uint32_t slots,
                                   struct rt_error *err);
 void activation_leave(struct store *s, struct activation *a);
-/* Turns vm.pending into *err, clears it, and returns its status. `frames`: the VM stack is as the trap left it. */
+/* Are these values, where references, of these types? ARGUMENT naming the first that is not. */
+enum hemi_status vals_check(const struct store *s, const union val *vals, const valtype *types, uint32_t n,
+                            const char *what, struct rt_error *err);
+
+/* ---- trap.c */
+/* Turns vm.pending into *err, clears it, and returns its status. */
 enum hemi_status pending_take(struct store *s, struct rt_error *err);
+
+/* ---- describe.c: text for messages, always terminated, cut where it does not fit. */
+struct text {
+    char *at;
+    size_t len, used;
+};
+void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_name(struct text *t, struct name n); /* quoted, shortened */
+void text_functype(struct text *t, const struct engine *e, uint32_t type);
+void text_func(struct text *t, const struct module *m, uint32_t func); /* its name, if known, and its index */
 
 /* ---- Slots of values, by type. */
 static inline uint32_t valtype_slots(valtype t) { return t == VT_V128 ? 2 : 1; }
@@ -119,7 +134,8 @@ void roots_visit(void *store, struct heap_visitor *v);
 enum hemi_status memory_init(struct store *s, struct memory *m, const struct limits *l, struct rt_error *err);
 void memory_deinit(struct memory *m);
 bool memory_within(const struct memory *m, uint64_t at, uint64_t n);
-enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l, struct rt_error *err);
+enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l,
+                            struct rt_error *err);
 void table_deinit(struct table *t);
 bool table_within(const struct table *t, uint64_t at, uint64_t n);
 void global_init(struct store *s, struct global *g, valtype type, bool mut, union val v);
@@ -127,11 +143,12 @@ enum hemi_status tag_init(struct store *s, struct tag *t, uint32_t func_type);
 
 /* ---- Bulk operations: done in pieces with a poll between, so that a long one yields. All are within bounds. VM_OK or
  * VM_UNWIND with pending set; earlier pieces stay done. */
-enum { BULK_STEP =
+enum {
+    BULK_STEP =
 #ifdef HEMI_STRESS
-           64
+        64
 #else
-           1 << 20
+        1 << 20
 #endif
 };
 struct bulk {
@@ -168,8 +185,8 @@ uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint
 enum hemi_status table_extend(struct table *t, uint64_t delta);
 
 /* ---- const_expr.c */
-/* The value of a constant expression of `in`. TRAP... with *err filled in; may collect when it is CONST_CODE. Runs in the
- * current activation, which has no guest frame. */
+/* The value of a constant expression of `in`. TRAP... with *err filled in; may collect when it is CONST_CODE. Runs in
+ * the current activation, which has no guest frame. */
 enum hemi_status const_eval(struct instance *in, const struct const_expr *e, union val *out, struct rt_error *err);
 
 /* ---- instance_link.c, instance_init.c */
@@ -178,5 +195,7 @@ enum hemi_status import_check(struct store *s, const struct module *m, uint32_t 
                               struct rt_error *err);
 /* Runs everything that instantiation runs: globals, tables, segments, start function. */
 enum hemi_status instance_initialise(struct instance *in, struct rt_error *err);
+/* Empties a segment and gives its memory back. */
+void elem_inst_drop(struct store *s, struct elem_inst *e);
 
 #endif

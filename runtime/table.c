@@ -48,7 +48,8 @@ enum hemi_status table_extend(struct table *t, uint64_t delta)
     return HEMI_OK;
 }
 
-enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l, struct rt_error *err)
+enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l,
+                            struct rt_error *err)
 {
     t->store = s;
     t->type = type;

@@ -20,15 +20,21 @@
 
 enum { FUNC_BLOCK_SHIFT = 6, FUNC_BLOCK = 1 << FUNC_BLOCK_SHIFT };
 
+/* A place in guest code: instance id, module function index (or SITE_CONST | n), byte offset in the module. */
+struct place {
+    uint32_t instance, func, offset;
+};
+
 /* Why a guest is being unwound. */
+enum { PENDING_PLACES = 4 };
 struct pending {
     enum hemi_status status; /* TRAP, EXCEPTION, EXIT, CANCELLED, ... */
     enum wasm_trap trap;
     uint32_t exn;            /* EXCEPTION: the exception object; a root */
-    uint32_t func_instance;  /* TRAP: instance id and module function index of the trapping frame ... */
-    uint32_t func;
-    uint32_t offset;         /* ... and the byte offset in its module */
     int32_t exit_code;       /* EXIT */
+    bool from_host;          /* a host function asked for it: its message stands */
+    uint8_t nplaces;         /* where it happened, then the callers, as far as known */
+    struct place places[PENDING_PLACES];
 };
 
 /* A linear memory. Address space for its maximum is reserved, so `base` never moves; `size` is the accessible bytes. */
