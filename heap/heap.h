@@ -94,19 +94,19 @@ enum heap_kind {
 
 /* How to size and scan an object. The embedder fills these in; the heap only reads them. */
 struct heap_desc {
-    uint8_t kind;          /* enum heap_kind */
-    uint8_t elem;          /* HEAP_ARRAY: enum heap_slot of the elements */
-    uint16_t elem_size;    /* HEAP_ARRAY: 1, 2, 4, 8 or 16 */
-    uint32_t size;         /* HEAP_FIXED: bytes including the header, a multiple of 4, at least 8 */
-    uint32_t nrefs;        /* HEAP_FIXED: number of reference offsets at `offsets` */
-    uint32_t nfuncs;       /* HEAP_FIXED: number of function-id offsets, right after those */
+    uint8_t kind;       /* enum heap_kind */
+    uint8_t elem;       /* HEAP_ARRAY: enum heap_slot of the elements */
+    uint16_t elem_size; /* HEAP_ARRAY: 1, 2, 4, 8 or 16 */
+    uint32_t size;      /* HEAP_FIXED: bytes including the header, a multiple of 4, at least 8 */
+    uint32_t nrefs;     /* HEAP_FIXED: number of reference offsets at `offsets` */
+    uint32_t nfuncs;    /* HEAP_FIXED: number of function-id offsets, right after those */
     const uint32_t *offsets;
 };
 
 /* The descriptor table: `at` and `marks` never move during a heap's life; entries may be added at any time. */
 struct heap_descs {
     const struct heap_desc *at;
-    uint8_t *marks;        /* may be NULL; else marks[i] is set to 1 when a collection finds an object of descriptor i */
+    uint8_t *marks; /* may be NULL; else marks[i] is set to 1 when a collection finds an object of descriptor i */
     const uint32_t *count; /* may be NULL; else how many descriptors there are now: heap_verify checks indices by it */
 };
 
@@ -129,22 +129,22 @@ struct heap;
 struct heap_visitor;
 
 /* Handed to the roots callback. One function per kind of slot: a slot is never reinterpreted. */
-void heap_visit_ref(struct heap_visitor *v, uint32_t *slot);  /* a heap reference; updated in place */
-void heap_visit_func(struct heap_visitor *v, uint32_t func);  /* a function id: marks, never moves */
+void heap_visit_ref(struct heap_visitor *v, uint32_t *slot); /* a heap reference; updated in place */
+void heap_visit_func(struct heap_visitor *v, uint32_t func); /* a function id: marks, never moves */
 
 struct heap_stats {
     uint64_t collections;
-    uint64_t bytes_allocated;     /* in all, since the heap was made */
-    uint64_t bytes_copied;        /* in all */
-    uint64_t bytes_live;          /* after the last collection, plus what was allocated since */
-    uint64_t bytes_committed;     /* chunks with memory behind them now */
-    uint64_t bytes_peak;          /* most ever committed */
-    uint64_t externs_live;        /* slots of the externref set in use */
+    uint64_t bytes_allocated; /* in all, since the heap was made */
+    uint64_t bytes_copied;    /* in all */
+    uint64_t bytes_live;      /* after the last collection, plus what was allocated since */
+    uint64_t bytes_committed; /* chunks with memory behind them now */
+    uint64_t bytes_peak;      /* most ever committed */
+    uint64_t externs_live;    /* slots of the externref set in use */
     uint64_t externs_made;
-    uint64_t externs_dead;        /* swept so far */
-    uint64_t pause_ns_total;      /* time in collections, without what `poll` spent elsewhere */
+    uint64_t externs_dead;   /* swept so far */
+    uint64_t pause_ns_total; /* time in collections, without what `poll` spent elsewhere */
     uint64_t pause_ns_max;
-    uint64_t bytes_charged;       /* what `charge` was told: committed, copy reserve, tables */
+    uint64_t bytes_charged; /* what `charge` was told: committed, copy reserve, tables */
 };
 
 /* What the heap asks of, and reports to, its embedder. `ctx` is passed through. All but `roots` may be NULL.
@@ -174,12 +174,12 @@ struct heap_embedder {
 
 /* Zero means the default in every field. */
 struct heap_options {
-    uint64_t limit_bytes;     /* most memory the heap may commit, copy reserve included, in whole chunks (16 KiB; in
-                               * the stress build 4 KiB); default 1 GiB, at most 4 GiB - 64 KiB */
-    uint32_t growth_percent;  /* F: next collection after live x F/100 more bytes; default 200 */
-    uint32_t stress_every;    /* collect at every Nth allocation (heap_bump declines then); 0 = never, but 1 in the
-                               * stress build, where UINT32_MAX is as good as never */
-    uint32_t extern_desc;     /* index of the HEAP_EXTERN descriptor */
+    uint64_t limit_bytes;    /* most memory the heap may commit, copy reserve included, in whole chunks (16 KiB; in
+                              * the stress build 4 KiB); default 1 GiB, at most 4 GiB - 64 KiB */
+    uint32_t growth_percent; /* F: next collection after live x F/100 more bytes; default 200 */
+    uint32_t stress_every;   /* collect at every Nth allocation (heap_bump declines then); 0 = never, but 1 in the
+                              * stress build, where UINT32_MAX is as good as never */
+    uint32_t extern_desc;    /* index of the HEAP_EXTERN descriptor */
 };
 
 /* Makes a heap that writes its allocation window into *m (which must outlive it). `emb` and `opt` are copied.

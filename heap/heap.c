@@ -1,0 +1,116 @@
+/* heap/heap.c -- making and freeing heaps, statistics, and the end of a corrupted one. */
+#include "heap/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The only state outside a heap: whoever owns the process says where its last words go. */
+static void (*panic_hook)(const char *message);
+
+void heap_set_panic_hook(void (*hook)(const char *message)) { panic_hook = hook; }
+
+_Noreturn void heap_panic(const char *file, int line, const char *what)
+{
+    char message[160];
+    int n = snprintf(message, sizeof message, "heap: %s:%d: assertion failed: %s\n", file, line, what);
+    if (panic_hook != NULL) {
+        panic_hook(message);
+    } else if (n > 0) {
+        size_t size = (size_t)n < sizeof message ? (size_t)n : sizeof message - 1;
+        ssize_t ignored = write(STDERR_FILENO, message, size);
+        (void)ignored;
+    }
+    abort();
+}
+
+uint64_t heap_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint32_t limit_chunks(uint64_t bytes)
+{
+    uint64_t chunks = (bytes == 0 ? (uint64_t)1 << 30 : bytes) / HEAP_CHUNK;
+    uint64_t most = HEAP_WINDOW_END - HEAP_FIRST;
+    return (uint32_t)(chunks < most ? chunks : most);
+}
+
+static void set_options(struct heap *h, const struct heap_options *opt)
+{
+    h->limit = limit_chunks(opt->limit_bytes);
+    h->growth_percent = opt->growth_percent == 0 ? 200 : opt->growth_percent;
+    h->stress_every = opt->stress_every == 0 && HEAP_STRESS ? 1 : opt->stress_every;
+    h->stress_left = h->stress_every;
+    h->young = HEAP_YOUNG_MIN;
+    h->extern_desc = opt->extern_desc;
+}
+
+enum heap_status heap_new(const struct heap_options *opt, const struct heap_embedder *emb, struct heap_descs descs,
+                          struct heap_mutator *m, struct heap **out)
+{
+    HEAP_ASSERT(emb->roots != NULL && descs.at != NULL);
+    *out = NULL;
+    struct heap *h = calloc(1, sizeof *h);
+    if (h == NULL) return HEAP_NO_MEMORY;
+    h->mutator = m;
+    h->emb = *emb;
+    h->descs = descs;
+    set_options(h, opt);
+    if (h->limit < 2) goto no_limit; /* one chunk, and one to copy it to */
+    if (heap_space_init(h) != HEAP_OK) goto no_window;
+    if (!heap_settle(h)) goto no_budget;
+    heap_publish(h, 0); /* nothing is mapped before the first allocation */
+    h->magic = HEAP_MAGIC;
+    *out = h;
+    return HEAP_OK;
+
+no_budget:
+    heap_space_deinit(h);
+no_window:
+no_limit:
+    free(h);
+    return HEAP_NO_MEMORY;
+}
+
+void heap_free(struct heap *h)
+{
+    if (h == NULL) return;
+    HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
+    h->magic = 0;
+    heap_extern_deinit(h);
+    heap_space_deinit(h);
+    if (h->emb.charge != NULL && h->charged != 0) h->emb.charge(h->emb.ctx, -(int64_t)h->charged);
+    *h->mutator = (struct heap_mutator){0};
+    free(h);
+}
+
+void heap_account_bump(struct heap *h)
+{
+    h->stats.bytes_allocated += h->mutator->top - h->bump_from;
+    h->bump_from = h->mutator->top;
+}
+
+void heap_get_stats(const struct heap *h, struct heap_stats *out)
+{
+    *out = h->stats;
+    if (!h->collecting) out->bytes_allocated += h->mutator->top - h->bump_from;
+    out->bytes_live = h->live + out->bytes_allocated - h->allocated_then;
+    out->bytes_committed = (uint64_t)h->resident * HEAP_CHUNK;
+    out->externs_live = h->externs.count;
+    out->bytes_charged = h->charged;
+}
+
+void heap_worked(struct heap *h, uint32_t bytes)
+{
+    h->work += bytes;
+    if (h->work < HEAP_WORK) return;
+    h->work = 0;
+    if (h->emb.poll == NULL) return;
+    uint64_t begun = heap_now_ns();
+    h->emb.poll(h->emb.ctx);
+    h->away_ns += heap_now_ns() - begun;
+}

@@ -1,0 +1,41 @@
+/* heap/policy.c -- when to collect, when to give up, when to give memory back. */
+#include "heap/internal.h"
+
+bool heap_policy_due(const struct heap *h, uint32_t chunks)
+{
+    return h->young_used != 0 && (uint64_t)h->young_used + chunks > h->young;
+}
+
+/* The cost of a collection is what it copies and scans, and the roots: at 16 bytes each, so that many handles on
+ * little data do not make it collect all the time. */
+void heap_policy_resize(struct heap *h, uint64_t roots)
+{
+    uint64_t work = h->live + 16 * roots;
+    uint64_t young = (work * h->growth_percent / 100 + HEAP_CHUNK - 1) / HEAP_CHUNK;
+    if (young < HEAP_YOUNG_MIN) young = HEAP_YOUNG_MIN;
+    h->young = young < UINT32_MAX ? (uint32_t)young : UINT32_MAX;
+    h->young_used = 0;
+}
+
+bool heap_policy_worthwhile(struct heap *h, uint32_t size)
+{
+    uint64_t room = h->last_copied / HEAP_YIELD;
+    if (size >= room) return true; /* then the allocation itself pays for the collection, if it succeeds */
+    const struct heap_space *s = &h->space;
+    uint32_t top = h->mutator->top;
+    uint64_t here = s->current == 0 ? 0 : h->end - top;
+    if (room <= here) return true;
+    uint64_t more = (room - here) / (HEAP_CHUNK - HEAP_SMALL_MAX) + 1;
+    uint64_t bytes = s->retired + (s->current == 0 ? 0 : h->end - heap_chunk_start(s->current)) + more * HEAP_CHUNK;
+    uint64_t chunks = s->small.count + more;
+    if (chunks > h->limit) return false;
+    return heap_commit(h, heap_required(bytes, s->medium, (uint32_t)chunks, s->run_chunks)) == HEAP_OK;
+}
+
+void heap_trim(struct heap *h)
+{
+    HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
+    uint32_t used = h->resident - h->warm.count;
+    if (h->warm.count > HEAP_YOUNG_MIN + used / 8) heap_chill(h, h->warm.count - HEAP_YOUNG_MIN);
+    heap_shrink(h);
+}
