@@ -21,6 +21,7 @@
 #define OOM_SCORE "500" /* of 1000: the kernel ends a worker before the programs beside the daemon */
 /* What a sanitizer's runtime maps beside what the program asks for: shadow it has, quarantine and redzones to come. */
 #ifdef JAIL_SANITIZER
+#include <sanitizer/common_interface_defs.h>
 #define SANITIZER_MEMORY (4ull << 30)
 #define SANITIZER_NAME "ASan"
 #else
@@ -209,6 +210,9 @@ static int enter_seccomp(const struct jail_policy *policy, struct jail_step *row
 {
     unsigned nrules = 0;
     (void)policy;
+#ifdef JAIL_SANITIZER
+    __sanitizer_sandbox_on_notify(NULL); /* reads now what a report will want to know */
+#endif
     say(row->wanted, "the table, unknown calls: %s", jail_seccomp_unknown());
     int status = jail_seccomp_install(&nrules);
     if (status == 0) say(row->got, "%u rules, unknown calls: %s", nrules, jail_seccomp_unknown());

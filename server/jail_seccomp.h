@@ -113,9 +113,29 @@
     X(set_robust_list, DENY, JAIL_ANY, "threads")                                                                      \
     X(rseq, DENY, JAIL_ANY, "threads")
 
+/* A sanitizer's runtime, in builds that have one: named rows, so that the jail stays what it is (.jail-always). */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define JAIL_SANITIZER 1
+#endif
+#endif
+#ifdef JAIL_SANITIZER
+#define JAIL_KILL_UNLESS_SANITIZED(X)
+#define JAIL_SANITIZER_SYSCALLS(X)                                                                                     \
+    X(openat, DENY, JAIL_ANY, "a report asks for /proc/self/maps, and goes on without")                                \
+    X(getcwd, DENY, JAIL_ANY, "ASan's module list in a report")                                                        \
+    X(readlinkat, DENY, JAIL_ANY, "the same")                                                                          \
+    X(dup, DENY, JAIL_ANY, "ASan's report file")                                                                       \
+    X(sched_getaffinity, DENY, JAIL_ANY, "ASan's count of processors")
+#else
+#define JAIL_KILL_UNLESS_SANITIZED(X) X(openat)
+#define JAIL_SANITIZER_SYSCALLS(X)
+#endif
+
 /* What only an attacker calls. */
 #define JAIL_KILL_SYSCALLS(X)                                                                                          \
-    X(open) X(openat) X(openat2) X(creat) X(open_by_handle_at) X(name_to_handle_at)                                    \
+    JAIL_KILL_UNLESS_SANITIZED(X)                                                                                       \
+    X(open) X(openat2) X(creat) X(open_by_handle_at) X(name_to_handle_at)                                    \
     X(socket) X(socketpair) X(connect) X(bind) X(listen) X(accept) X(accept4)                                          \
     X(kill) X(tkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(pidfd_send_signal) X(pidfd_open) X(pidfd_getfd)         \
     X(ptrace) X(process_vm_readv) X(process_vm_writev) X(process_madvise) X(process_mrelease) X(kcmp)                  \
@@ -129,22 +149,6 @@
     X(truncate) X(ftruncate) X(fallocate) X(getdents64) X(inotify_init1) X(fanotify_init)                              \
     X(setuid) X(setgid) X(setresuid) X(setresgid) X(setgroups) X(capset) X(setrlimit) X(prlimit64)                     \
     X(init_module) X(finit_module) X(delete_module) X(kexec_load) X(reboot) X(swapon) X(ioperm) X(iopl)
-
-/* A sanitizer's runtime, in builds that have one: named rows, so that the jail stays what it is (.jail-always). */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define JAIL_SANITIZER 1
-#endif
-#endif
-#ifdef JAIL_SANITIZER
-#define JAIL_SANITIZER_SYSCALLS(X)                                                                                     \
-    X(getcwd, DENY, JAIL_ANY, "ASan's module list in a report")                                                        \
-    X(readlinkat, DENY, JAIL_ANY, "the same")                                                                          \
-    X(dup, DENY, JAIL_ANY, "ASan's report file")                                                                       \
-    X(sched_getaffinity, DENY, JAIL_ANY, "ASan's count of processors")
-#else
-#define JAIL_SANITIZER_SYSCALLS(X)
-#endif
 
 #define JAIL_SYSCALLS(X) JAIL_PLAIN_SYSCALLS(X) JAIL_FILTERED_SYSCALLS(X) JAIL_SANITIZER_SYSCALLS(X)
 
