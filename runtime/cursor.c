@@ -1,0 +1,137 @@
+/* runtime/cursor.c -- numbers, names and lengths out of a module's bytes. */
+#include "runtime/cursor.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistr.h>
+
+void cursor_fail(struct cursor *c, enum hemi_status status, uint32_t offset, const char *format, ...)
+{
+    c->at = c->end;
+    if (!cursor_ok(c)) return;
+    struct rt_error *err = c->err;
+    err->status = status;
+    err->offset = offset;
+    err->has_offset = true;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+}
+
+bool cursor_limit(struct cursor *c, enum wasm_limit limit, uint64_t n)
+{
+    static const struct {
+        uint32_t value;
+        const char *text;
+    } rows[] = {
+#define X(name, value, text) {value, text},
+        WASM_LIMITS(X)
+#undef X
+    };
+    if (n <= rows[limit].value) return true;
+    cursor_fail(c, HEMI_LIMIT, cursor_offset(c), "too many %s: %llu, at most %u are supported", rows[limit].text,
+                (unsigned long long)n, rows[limit].value);
+    return false;
+}
+
+uint8_t cursor_end(struct cursor *c)
+{
+    cursor_fail(c, HEMI_INVALID_MODULE, cursor_offset(c), "%s", c->end_text);
+    return 0;
+}
+
+/* Checks the bits of the last possible byte that the number has no room for. `room` bits of it are used. */
+static bool spare_bits_ok(uint8_t byte, uint32_t room, bool is_signed)
+{
+    if (!is_signed) return byte >> room == 0;
+    uint8_t spare = (uint8_t)((byte & 0x7F) >> (room - 1)), ones = (uint8_t)(0x7F >> (room - 1));
+    return spare == 0 || spare == ones;
+}
+
+uint64_t cursor_leb(struct cursor *c, uint32_t bits, bool is_signed)
+{
+    uint32_t start = cursor_offset(c);
+    uint64_t value = 0;
+    for (uint32_t shift = 0;; shift += 7) {
+        if (c->at == c->end) return cursor_end(c);
+        uint8_t byte = *c->at++;
+        value |= (uint64_t)(byte & 0x7F) << shift;
+        if (shift + 7 >= bits) {
+            if (byte & 0x80) {
+                cursor_fail(c, HEMI_INVALID_MODULE, start, "integer representation too long");
+                return 0;
+            }
+            if (!spare_bits_ok(byte, bits - shift, is_signed)) {
+                cursor_fail(c, HEMI_INVALID_MODULE, start, "integer too large");
+                return 0;
+            }
+        }
+        if (byte & 0x80) continue;
+        if (is_signed && (byte & 0x40) && shift + 7 < 64) value |= ~(uint64_t)0 << (shift + 7);
+        return value;
+    }
+}
+
+const uint8_t *cursor_bytes(struct cursor *c, size_t n)
+{
+    if (n > cursor_left(c)) {
+        cursor_end(c);
+        return NULL;
+    }
+    const uint8_t *at = c->at;
+    c->at += n;
+    return at;
+}
+
+uint64_t cursor_fixed(struct cursor *c, uint32_t n)
+{
+    const uint8_t *bytes = cursor_bytes(c, n);
+    uint64_t value = 0;
+    for (uint32_t i = 0; bytes && i < n; i++) value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
+uint32_t cursor_count(struct cursor *c, enum wasm_limit limit)
+{
+    uint32_t start = cursor_offset(c), n = cursor_u32(c);
+    if (!cursor_limit(c, limit, n)) return 0;
+    if (n > cursor_left(c) && cursor_ok(c))
+        cursor_fail(c, HEMI_INVALID_MODULE, start, "%s: length out of bounds", c->end_text);
+    return cursor_ok(c) ? n : 0;
+}
+
+struct name cursor_name(struct cursor *c)
+{
+    uint32_t start = cursor_offset(c), n = cursor_u32(c);
+    if (cursor_ok(c) && n > cursor_left(c))
+        cursor_fail(c, HEMI_INVALID_MODULE, start, "length out of bounds: %s", c->end_text);
+    if (!cursor_limit(c, LIMIT_NAME_BYTES, n)) n = 0;
+    start = cursor_offset(c);
+    const uint8_t *bytes = cursor_ok(c) ? cursor_bytes(c, n) : NULL;
+    if (bytes && u8_check(bytes, n)) {
+        cursor_fail(c, HEMI_INVALID_MODULE, start, "malformed UTF-8 encoding");
+        bytes = NULL;
+    }
+    return (struct name){.at = (const char *)bytes, .len = bytes ? n : 0};
+}
+
+struct cursor cursor_sub(struct cursor *c, uint32_t n)
+{
+    struct cursor sub = *c;
+    sub.end_text = "unexpected end of section or function";
+    if (n > cursor_left(c)) {
+        cursor_fail(c, HEMI_INVALID_MODULE, cursor_offset(c), "length out of bounds: %u bytes wanted, %zu left", n,
+                    cursor_left(c));
+        sub.at = sub.end;
+        return sub;
+    }
+    sub.end = sub.at + n;
+    c->at += n;
+    return sub;
+}
+
+void cursor_done(struct cursor *c, const char *text)
+{
+    if (c->at != c->end && cursor_ok(c)) cursor_fail(c, HEMI_INVALID_MODULE, cursor_offset(c), "%s", text);
+}

@@ -1,0 +1,153 @@
+/* runtime/decode.c -- a module's sections in their order, and what all readers of sections share. */
+#include "runtime/decode.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Shared by the readers */
+
+bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size)
+{
+    if (!cursor_ok(c)) return false;
+    if (more <= *cap - n) return true;
+    uint64_t want = (uint64_t)n + more;
+    if (want < (uint64_t)*cap + *cap / 2) want = (uint64_t)*cap + *cap / 2;
+    if (want < 8) want = 8;
+    void *to = want <= UINT32_MAX ? realloc(*array, (size_t)want * size) : NULL;
+    if (!to) {
+        cursor_fail(c, HEMI_NO_MEMORY, cursor_offset(c), "out of memory while decoding a module");
+        return false;
+    }
+    memset((char *)to + (size_t)n * size, 0, (size_t)(want - n) * size);
+    *array = to;
+    *cap = (uint32_t)want;
+    return true;
+}
+
+bool decoder_poll(struct decoder *d, struct cursor *c)
+{
+    if (cursor_offset(c) < d->poll_at) return cursor_ok(c);
+    d->poll_at = (int64_t)cursor_offset(c) + DECODE_POLL_BYTES;
+    enum hemi_status status = engine_poll(d->engine);
+    if (status != HEMI_OK) cursor_fail(c, status, cursor_offset(c), "decoding a module was stopped");
+    return cursor_ok(c);
+}
+
+void decoder_unsupported(struct decoder *d, enum opcode_feature feature, const char *text, uint32_t offset)
+{
+    static const char *const features[] = {
+#define X(name, words) words,
+        WASM_FEATURES(X)
+#undef X
+    };
+    if (d->unsupported) return;
+    d->unsupported = true;
+    d->unsupported_offset = offset;
+    d->unsupported_text = text;
+    d->unsupported_feature = features[feature];
+}
+
+void func_declare(struct decoder *d, struct cursor *c, uint32_t f)
+{
+    if (!d->declared) d->declared = calloc(d->module->nfuncs / 8 + 1, 1);
+    if (d->declared)
+        d->declared[f / 8] |= (uint8_t)(1u << (f % 8));
+    else
+        cursor_fail(c, HEMI_NO_MEMORY, cursor_offset(c), "declaring functions");
+}
+
+/* ---- Sections */
+
+/* Rows in the order in which sections must come: id, function. */
+#define SECTIONS(X)                                                                                                    \
+    X(1, decode_types)                                                                                                 \
+    X(2, decode_imports)                                                                                               \
+    X(3, decode_functions)                                                                                             \
+    X(4, decode_tables)                                                                                                \
+    X(5, decode_memories)                                                                                              \
+    X(13, decode_tags)                                                                                                 \
+    X(6, decode_globals)                                                                                               \
+    X(7, decode_exports)                                                                                               \
+    X(8, decode_start)                                                                                                 \
+    X(9, decode_elems)                                                                                                 \
+    X(12, decode_data_count)                                                                                           \
+    X(10, decode_code)                                                                                                 \
+    X(11, decode_datas)
+
+static void decode_section(struct decoder *d, struct cursor *c, uint8_t id, uint32_t offset)
+{
+    static const struct {
+        uint8_t id;
+        void (*read)(struct decoder *d, struct cursor *c);
+    } sections[] = {
+#define X(number, function) {number, function},
+        SECTIONS(X)
+#undef X
+    };
+    uint32_t rank = 0, count = sizeof sections / sizeof *sections;
+    while (rank < count && sections[rank].id != id) rank++;
+    if (rank == count) {
+        cursor_fail(c, HEMI_INVALID_MODULE, offset, "malformed section id: %u", id);
+        return;
+    }
+    if (rank < d->last_rank) {
+        cursor_fail(c, HEMI_INVALID_MODULE, offset, "unexpected content after last section: section %u out of order",
+                    id);
+        return;
+    }
+    d->last_rank = rank + 1;
+    sections[rank].read(d, c);
+    cursor_done(c, "section size mismatch");
+}
+
+static void decode_header(struct cursor *c)
+{
+    static const uint8_t magic[4] = {0, 'a', 's', 'm'}, version[4] = {1, 0, 0, 0};
+    const uint8_t *at = c->at;
+    size_t left = cursor_left(c);
+    if (left < 4 || memcmp(at, magic, 4) != 0) {
+        /* A prefix of the magic number is cut short; anything else never was a module. */
+        bool cut = left < 4 && memcmp(at, magic, left) == 0;
+        invalid_at(c, 0, cut ? "unexpected end" : "magic header not detected");
+    } else if (left < 8 || memcmp(at + 4, version, 4) != 0) {
+        bool cut = left < 8 && memcmp(at + 4, version, left - 4) == 0;
+        invalid_at(c, 4, cut ? "unexpected end" : "unknown binary version");
+    } else {
+        c->at += 8;
+    }
+}
+
+/* What only the whole module shows. */
+static void decode_finish(struct decoder *d, struct cursor *c)
+{
+    struct module *m = d->module;
+    if (!cursor_ok(c)) return;
+    if (!d->has_code && m->nfuncs > m->nimported_funcs)
+        invalid_at(c, cursor_offset(c), "function and code section have inconsistent lengths");
+    if (d->has_data_count && !d->has_data && d->ndata > 0)
+        invalid_at(c, cursor_offset(c), "data count and data section have inconsistent lengths");
+}
+
+bool decode_module(struct decoder *d)
+{
+    struct module *m = d->module;
+    struct cursor c = {.base = m->bytes, .at = m->bytes, .end = m->bytes + m->size, .err = d->err,
+                       .end_text = "unexpected end"};
+    m->start = UINT32_MAX;
+    d->poll_at = DECODE_POLL_BYTES;
+    decode_header(&c);
+    while (cursor_ok(&c) && c.at < c.end) {
+        uint32_t offset = cursor_offset(&c);
+        uint8_t id = cursor_u8(&c);
+        uint32_t size = cursor_u32(&c);
+        if (!cursor_ok(&c)) break;
+        struct cursor section = cursor_sub(&c, size);
+        if (!cursor_ok(&c)) break;
+        if (id == 0) /* custom: only its name is checked */
+            cursor_name(&section);
+        else
+            decode_section(d, &section, id, offset);
+        decoder_poll(d, &c);
+    }
+    decode_finish(d, &c);
+    return cursor_ok(&c);
+}

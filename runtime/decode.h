@@ -1,0 +1,102 @@
+/* runtime/decode.h -- from bytes to struct module: shared by decode*.c, const_expr.c, validate*.c and module.c only.
+ *
+ * School: UNTRUSTED bytes. Each check lives in one place: what the binary format alone says (numbers, lengths, order,
+ * UTF-8) in cursor.c and decode*.c, indices of instructions in validate_imm.c, types of instructions in validate_*.c.
+ * The module is built in place, so an index space holds at any time what the module has declared so far; what is
+ * there when decoding fails is freed with the module.
+ *
+ * A feature that is not built yet is noted (decoder_unsupported) and validation goes on, so that an invalid module is
+ * told apart; only then is the module refused. Nothing is translated after the first note. Declaring a type with a v128 in
+ * it is no use of SIMD (compilers declare some that they never make a value of); having such a value is. */
+#ifndef HEMI_RUNTIME_DECODE_H
+#define HEMI_RUNTIME_DECODE_H
+
+#include "proto/tables/opcodes.h"
+#include "runtime/cursor.h"
+#include "runtime/engine.h"
+#include "runtime/module.h"
+#include "runtime/translate.h"
+
+/* How many bytes of a module, or steps of work in it, lie between two polls: less than a millisecond of work. */
+enum { DECODE_POLL_BYTES = 8192 };
+
+struct decoder {
+    struct engine *engine;
+    struct module *module;
+    struct rt_error *err;
+    struct translator *translator; /* made with the first code; NULL before */
+    struct validator *validator;   /* likewise */
+    /* Capacities of the module's arrays, which grow while sections are read. */
+    uint32_t cap_types, cap_funcs, cap_tables, cap_memories, cap_globals, cap_tags, cap_const_code;
+    /* The recursion group being read: its first type's index and its length, 0 outside. */
+    uint32_t rec_start, rec_count;
+    uint8_t *declared; /* a bit per function: named outside of code, so ref.func may name it */
+    uint32_t ndata;    /* what the data count section says, when has_data_count */
+    bool has_data_count, has_code, has_data;
+    uint32_t last_rank; /* order of the last section that was not custom */
+    int64_t poll_at;    /* offset at which to poll next */
+    bool unsupported;   /* the first feature met that is not built: */
+    uint32_t unsupported_offset;
+    const char *unsupported_text, *unsupported_feature;
+};
+
+/* Reads all of d->module->bytes. False: *d->err says why. */
+bool decode_module(struct decoder *d);
+
+/* ---- Used by the readers of sections. All report through the cursor. */
+/* Makes room for `more` further elements of an array; NO_MEMORY fails the cursor. */
+bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size);
+/* Polls when enough has been read since the last time; false when the work is to be given up. */
+bool decoder_poll(struct decoder *d, struct cursor *c);
+/* Notes the use of a feature that is not built. `text` is an instruction's or type's, static. */
+void decoder_unsupported(struct decoder *d, enum opcode_feature feature, const char *text, uint32_t offset);
+static inline void invalid_at(struct cursor *c, uint32_t offset, const char *text)
+{
+    cursor_fail(c, HEMI_INVALID_MODULE, offset, "%s", text);
+}
+
+static inline bool func_is_declared(const struct decoder *d, uint32_t f)
+{
+    return d->declared && (d->declared[f / 8] >> (f % 8) & 1);
+}
+/* Marks a function that exists as one that ref.func may name in code. No function is declared after the first mark. */
+void func_declare(struct decoder *d, struct cursor *c, uint32_t f);
+
+/* decode_types.c. Types come out with canonical ids, or TYPE_REC inside the group being read. */
+valtype decode_valtype(struct decoder *d, struct cursor *c);
+valtype decode_reftype(struct decoder *d, struct cursor *c);
+/* A heap type; *local is its module-local index, or UINT32_MAX. */
+uint32_t decode_heaptype(struct decoder *d, struct cursor *c, uint32_t *local);
+/* A type index that must name a type of this kind: "unknown type" otherwise. Canonical id, 0 on failure. */
+uint32_t decode_typeidx(struct decoder *d, struct cursor *c, enum type_kind kind);
+/* The canonical id of a module-local index, or an error at `offset`. */
+uint32_t decode_type_id(struct decoder *d, struct cursor *c, uint64_t local, uint32_t offset);
+/* A value type by its first byte alone, VT_BOT when the byte starts none of one byte. */
+valtype valtype_of_byte(uint8_t byte);
+
+/* One function per section, given a cursor over exactly its contents. */
+void decode_types(struct decoder *d, struct cursor *c);
+void decode_imports(struct decoder *d, struct cursor *c);
+void decode_functions(struct decoder *d, struct cursor *c);
+void decode_tables(struct decoder *d, struct cursor *c);
+void decode_memories(struct decoder *d, struct cursor *c);
+void decode_tags(struct decoder *d, struct cursor *c);
+void decode_globals(struct decoder *d, struct cursor *c);
+void decode_exports(struct decoder *d, struct cursor *c);
+void decode_start(struct decoder *d, struct cursor *c);
+void decode_elems(struct decoder *d, struct cursor *c);
+void decode_data_count(struct decoder *d, struct cursor *c);
+void decode_code(struct decoder *d, struct cursor *c);
+void decode_datas(struct decoder *d, struct cursor *c);
+
+/* decode_names.c: fills module->func_names from the name section, if there is one, as far as it is well-formed. Needs no
+ * decoded section but the number of functions, so it also names the function in which an error was met. Returns
+ * what a poll returned. */
+enum hemi_status decode_names(struct engine *e, struct module *m);
+
+/* const_expr.c: a constant expression of this type, up to and including its END. */
+void decode_const_expr(struct decoder *d, struct cursor *c, valtype type, struct const_expr *out);
+/* Makes the translator and the validator unless they are there. */
+bool decoder_code_begin(struct decoder *d, struct cursor *c);
+
+#endif

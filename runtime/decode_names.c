@@ -1,0 +1,57 @@
+/* runtime/decode_names.c -- function names out of the custom section "name" (3.0, A.4.1). Nothing in it can make a module
+ * invalid, so what is malformed ends the reading quietly. */
+#include "runtime/decode.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { SUBSECTION_FUNCTIONS = 1, NAMES_PER_POLL = 4096 };
+
+static enum hemi_status read_function_names(struct engine *e, struct module *m, struct cursor *c)
+{
+    uint32_t n = cursor_u32(c);
+    if (!m->func_names) m->func_names = calloc(m->nfuncs, sizeof *m->func_names);
+    if (!m->func_names) return HEMI_NO_MEMORY;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t func = cursor_u32(c);
+        struct name name = cursor_name(c);
+        if (!cursor_ok(c)) break;
+        if (func < m->nfuncs) m->func_names[func] = name;
+        enum hemi_status status = i % NAMES_PER_POLL == NAMES_PER_POLL - 1 ? engine_poll(e) : HEMI_OK;
+        if (status != HEMI_OK) return status;
+    }
+    return HEMI_OK;
+}
+
+static enum hemi_status read_subsections(struct engine *e, struct module *m, struct cursor *c)
+{
+    while (cursor_ok(c) && c->at < c->end) {
+        uint8_t id = cursor_u8(c);
+        uint32_t size = cursor_u32(c);
+        struct cursor sub = cursor_sub(c, size);
+        if (id == SUBSECTION_FUNCTIONS && cursor_ok(c)) return read_function_names(e, m, &sub);
+    }
+    return HEMI_OK;
+}
+
+static bool is_name_section(struct cursor *c)
+{
+    struct name name = cursor_name(c);
+    return cursor_ok(c) && name.len == 4 && memcmp(name.at, "name", 4) == 0;
+}
+
+enum hemi_status decode_names(struct engine *e, struct module *m)
+{
+    struct rt_error ignored = {.status = HEMI_OK};
+    struct cursor c = {.base = m->bytes, .at = m->bytes + 8, .end = m->bytes + m->size, .err = &ignored,
+                       .end_text = ""};
+    if (m->size < 8 || m->nfuncs == 0) return HEMI_OK;
+    while (cursor_ok(&c) && c.at < c.end) {
+        uint8_t id = cursor_u8(&c);
+        uint32_t size = cursor_u32(&c);
+        struct cursor section = cursor_sub(&c, size);
+        if (id == 0 && cursor_ok(&c) && is_name_section(&section)) return read_subsections(e, m, &section);
+        /* A custom section with a bad name is skipped like any other. */
+        if (cursor_left(&c) > 0) ignored.status = HEMI_OK;
+    }
+    return HEMI_OK;
+}

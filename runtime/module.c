@@ -1,0 +1,192 @@
+/* runtime/module.c -- a module's life: bytes in, a checked and translated module out, and its end. */
+#include "runtime/module.h"
+#include "runtime/decode.h"
+#include "runtime/validate.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COPY_STEP = 1 << 20 };
+
+/* Copies in steps: the embedder's poll points must come often enough for the largest module, too. */
+static enum hemi_status copy_bytes(struct engine *e, struct module *m, const uint8_t *bytes, size_t size)
+{
+    m->bytes = malloc(size ? size : 1);
+    if (!m->bytes) return HEMI_NO_MEMORY;
+    m->size = size;
+    for (size_t at = 0; at < size; at += COPY_STEP) {
+        memcpy(m->bytes + at, bytes + at, size - at < COPY_STEP ? size - at : COPY_STEP);
+        enum hemi_status status = engine_poll(e);
+        if (status != HEMI_OK) return status;
+    }
+    return HEMI_OK;
+}
+
+/* ---- Errors: where it was, in words, at the end of what was wrong */
+
+static void append(struct rt_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(struct rt_error *err, const char *format, ...)
+{
+    size_t used = strlen(err->message);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message + used, sizeof err->message - used, format, args);
+    va_end(args);
+}
+
+static void append_place(struct rt_error *err, const struct module *m)
+{
+    if (err->has_offset) append(err, " at offset 0x%llx", (unsigned long long)err->offset);
+    if (!err->has_func) return;
+    append(err, " in function %u", err->func);
+    const struct name *name = m->func_names ? &m->func_names[err->func] : NULL;
+    if (name && name->at) append(err, " \"%.*s\"", (int)(name->len < 60 ? name->len : 60), name->at);
+}
+
+static void refuse(struct rt_error *err, enum hemi_status status, const char *message)
+{
+    if (err->status != HEMI_OK) return;
+    err->status = status;
+    snprintf(err->message, sizeof err->message, "%s", message);
+}
+
+/* The function that the first unsupported instruction is in, if it is in one. */
+static void find_function(struct rt_error *err, const struct module *m)
+{
+    uint32_t low = m->nimported_funcs, high = m->nfuncs;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        const struct func_decl *f = &m->funcs[mid];
+        if (err->offset < f->body_offset) {
+            high = mid;
+        } else if (err->offset >= (uint64_t)f->body_offset + f->body_size) {
+            low = mid + 1;
+        } else {
+            err->has_func = true;
+            err->func = mid;
+            return;
+        }
+    }
+}
+
+static void refuse_unsupported(struct rt_error *err, const struct decoder *d)
+{
+    err->status = HEMI_UNSUPPORTED;
+    err->offset = d->unsupported_offset;
+    err->has_offset = true;
+    snprintf(err->message, sizeof err->message, "unsupported: %s (%s)", d->unsupported_text,
+             d->unsupported_feature);
+    find_function(err, d->module);
+}
+
+/* ---- Making */
+
+static void finish(struct decoder *d)
+{
+    struct rt_error *err = d->err;
+    if (err->status != HEMI_OK) return;
+    if (d->unsupported) {
+        refuse_unsupported(err, d);
+        return;
+    }
+    struct cursor none = {.err = err};
+    enum hemi_status status = decoder_code_begin(d, &none) ? translator_finish(d->translator) : err->status;
+    if (status != HEMI_OK) refuse(err, status, "translating a module");
+}
+
+static void decode(struct engine *e, struct module *m, struct rt_error *err)
+{
+    struct decoder d = {.engine = e, .module = m, .err = err};
+    if (decode_module(&d)) finish(&d);
+    validator_free(d.validator);
+    translator_free(d.translator);
+    free(d.declared);
+    enum hemi_status status = decode_names(e, m);
+    if (status != HEMI_OK) refuse(err, status, "reading function names");
+}
+
+enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out,
+                            struct rt_error *err)
+{
+    *out = NULL;
+    *err = (struct rt_error){.status = HEMI_OK};
+    struct cursor whole = {.base = bytes, .at = bytes, .end = bytes, .err = err};
+    if (!cursor_limit(&whole, LIMIT_MODULE_BYTES, size)) return err->status;
+    struct module *m = calloc(1, sizeof *m);
+    if (!m) {
+        refuse(err, HEMI_NO_MEMORY, "no memory for a module");
+        return err->status;
+    }
+    m->refs = 1;
+    m->engine = e;
+    e->nmodules++;
+    enum hemi_status status = copy_bytes(e, m, bytes, size);
+    if (status == HEMI_OK)
+        decode(e, m, err);
+    else
+        refuse(err, status, "copying a module's bytes");
+    if (err->status == HEMI_OK) {
+        *out = m;
+        return HEMI_OK;
+    }
+    append_place(err, m);
+    module_unref(m);
+    return err->status;
+}
+
+/* ---- Life */
+
+struct module *module_ref(struct module *m)
+{
+    m->refs++;
+    return m;
+}
+
+static void free_code(struct code *code, uint32_t n)
+{
+    for (uint32_t i = 0; code && i < n; i++)
+        if (code[i].bytes) code_deinit(&code[i]);
+    free(code);
+}
+
+/* Each declared group holds a reference, and its types are consecutive. */
+static void unref_types(struct module *m)
+{
+    for (uint32_t i = 0, n; i < m->ntypes; i += n) {
+        n = types_get(m->engine, m->types[i])->group_size;
+        types_unref(m->engine, m->types[i]);
+    }
+    free(m->types);
+}
+
+static void module_free(struct module *m)
+{
+    free_code(m->code, m->nfuncs);
+    free_code(m->const_code, m->nconst_code);
+    for (uint32_t i = 0; i < m->nelems; i++) free(m->elems[i].items);
+    unref_types(m);
+    free(m->imports);
+    free(m->funcs);
+    free(m->tables);
+    free(m->memories);
+    free(m->globals);
+    free(m->tags);
+    free(m->exports);
+    free(m->elems);
+    free(m->datas);
+    free(m->sites);
+    free(m->live_slots);
+    free(m->func_names);
+    free(m->bytes);
+    m->engine->nmodules--;
+    free(m);
+}
+
+void module_unref(struct module *m)
+{
+    if (!m) return;
+    assert(m->refs > 0);
+    if (--m->refs == 0) module_free(m);
+}

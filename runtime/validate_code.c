@@ -1,0 +1,244 @@
+/* runtime/validate_code.c -- functions and constant expressions, one instruction after the other. Regular instructions
+ * are checked by their row's signature alone. */
+#include "runtime/validate_impl.h"
+#include <string.h>
+
+/* ---- The table of rows, made for speed: signatures unpacked, opcodes by their code */
+
+struct sig {
+    uint8_t nparams, nresults;
+    uint8_t params[3], result; /* enum valkind: numbers and vectors have nothing but a kind */
+};
+
+/* Signature letters as kinds; a signature's text is padded with spaces, so that four letters may be looked at. */
+#define KIND(letter)                                                                                                   \
+    ((letter) == 'i'   ? VK_I32                                                                                        \
+     : (letter) == 'I' ? VK_I64                                                                                        \
+     : (letter) == 'f' ? VK_F32                                                                                        \
+     : (letter) == 'F' ? VK_F64                                                                                        \
+     : (letter) == 'v' ? VK_V128                                                                                       \
+                       : VK_BOT)
+#define SIG_PARAMS(s) ((s)[0] == '_' ? 0 : (s)[1] == '_' ? 1 : (s)[2] == '_' ? 2 : 3)
+#define SIG_RESULT(s) KIND((s)[SIG_PARAMS(s) + 1])
+#define SIG(s) {SIG_PARAMS(s), SIG_RESULT(s) != VK_BOT, {KIND((s)[0]), KIND((s)[1]), KIND((s)[2])}, SIG_RESULT(s)}
+
+static const struct sig sigs[OP_COUNT] = {
+#define OP(name, prefix, code, text, imm, sig, feature) SIG(#sig "     "),
+#include "proto/tables/opcodes.def"
+};
+
+typedef void handler(struct validator *v);
+static handler *const handlers[OP_COUNT] = {
+#define X(op, function) [OP_##op] = function,
+    VALIDATE_HANDLERS(X)
+#undef X
+};
+
+enum { PAGE = 512, PAGES = 4, FIRST_PREFIX = 0xFB };
+/* The page of a prefix byte: 0 for none. */
+#define OPCODE_PAGE(prefix) ((prefix) == 0 ? 0 : (prefix) - (FIRST_PREFIX - 1))
+static const uint16_t opcode_of_code[PAGES * PAGE] = { /* enum opcode + 1, or 0 */
+#define OP(name, prefix, code, text, imm, sig, feature) [OPCODE_PAGE(prefix) * PAGE + (code)] = OP_##name + 1,
+#include "proto/tables/opcodes.def"
+};
+
+static bool read_prefixed(struct validator *v, uint8_t prefix)
+{
+    uint32_t code = cursor_u32(&v->c);
+    uint32_t op = code < PAGE ? opcode_of_code[OPCODE_PAGE(prefix) * PAGE + code] : 0;
+    if (op == 0 && v_ok(v))
+        cursor_fail(&v->c, HEMI_INVALID_MODULE, v->in.offset, "illegal opcode %02x %02x", prefix, code);
+    v->in.op = op ? (uint16_t)(op - 1) : OP_NOP;
+    return op != 0 && v_ok(v);
+}
+
+static bool read_opcode(struct validator *v)
+{
+    v->in.offset = cursor_offset(&v->c);
+    uint8_t byte = cursor_u8(&v->c);
+    uint32_t op = opcode_of_code[byte];
+    if (op) {
+        v->in.op = (uint16_t)(op - 1);
+        return v_ok(v);
+    }
+    if (byte >= FIRST_PREFIX && byte < FIRST_PREFIX + PAGES - 1) return read_prefixed(v, byte);
+    cursor_fail(&v->c, HEMI_INVALID_MODULE, v->in.offset, "illegal opcode %02x", byte);
+    return false;
+}
+
+/* ---- One instruction */
+
+static void validate_regular(struct validator *v)
+{
+    const struct sig *s = &sigs[v->in.op];
+    for (uint32_t i = s->nparams; i > 0; i--) pop_expect(v, VT_MAKE(s->params[i - 1]));
+    if (s->nresults) push_val(v, VT_MAKE(s->result));
+}
+
+static bool is_memory_imm(enum opcode_imm imm)
+{
+    return imm == IMM_MEMARG || imm == IMM_MEMARG_LANE || imm == IMM_MEM || imm == IMM_MEM_MEM || imm == IMM_DATA_MEM;
+}
+
+void validate_memory(struct validator *v)
+{
+    const struct insn *in = &v->in;
+    const struct sig *s = &sigs[in->op];
+    const struct memory_decl *mems = v->m->memories;
+    enum opcode_imm imm = (enum opcode_imm)opcode_rows[in->op].imm;
+    valtype addr = mems[imm == IMM_DATA_MEM ? in->index2 : in->index].limits.is64 ? VT_I64 : VT_I32;
+    if (imm == IMM_MEM_MEM) {
+        valtype from = mems[in->index2].limits.is64 ? VT_I64 : VT_I32;
+        pop_expect(v, addr == VT_I64 ? from : VT_I32);
+        pop_expect(v, from);
+        pop_expect(v, addr);
+        return;
+    }
+    for (uint32_t i = s->nparams; i > 0; i--) {
+        /* memory.fill's and memory.grow's last operand is a size of this memory; memory.init's are of the segment. */
+        bool is_addr = i == 1 || (in->op == OP_MEMORY_FILL && i == 3);
+        pop_expect(v, is_addr ? addr : VT_MAKE(s->params[i - 1]));
+    }
+    if (s->nresults) push_val(v, imm == IMM_MEM ? addr : VT_MAKE(s->result));
+}
+
+static void translate(struct validator *v)
+{
+    if (!v->translate || v->d->unsupported || !v_ok(v)) return;
+    enum hemi_status status = tr_insn(v->d->translator, &v->in);
+    if (status == HEMI_OK) return;
+    cursor_fail(&v->c, status, v->in.offset, "%s",
+                status == HEMI_LIMIT ? "the function needs too large a frame" : "translating code");
+}
+
+static bool is_constant(uint16_t op)
+{
+    switch (op) {
+    case OP_I32_CONST: case OP_I64_CONST: case OP_F32_CONST: case OP_F64_CONST: case OP_V128_CONST:
+    case OP_I32_ADD: case OP_I32_SUB: case OP_I32_MUL: case OP_I64_ADD: case OP_I64_SUB: case OP_I64_MUL:
+    case OP_REF_NULL: case OP_REF_FUNC: case OP_REF_I31: case OP_GLOBAL_GET:
+    case OP_STRUCT_NEW: case OP_STRUCT_NEW_DEFAULT: case OP_ARRAY_NEW: case OP_ARRAY_NEW_DEFAULT:
+    case OP_ARRAY_NEW_FIXED: case OP_ANY_CONVERT_EXTERN: case OP_EXTERN_CONVERT_ANY: case OP_END: return true;
+    default: return false;
+    }
+}
+
+static void validate_insn(struct validator *v)
+{
+    if (!read_opcode(v)) return;
+    const struct opcode_row *row = &opcode_rows[v->in.op];
+    enum opcode_imm imm = (enum opcode_imm)row->imm;
+    if (v->constant && !is_constant(v->in.op)) {
+        v_fail(v, "constant expression required: this instruction is not allowed");
+        return;
+    }
+    if (imm != IMM_NONE) {
+        read_immediates(v, imm);
+        if (!v_ok(v)) return;
+    }
+    v->show = v->live;
+    handler *handle = handlers[v->in.op];
+    if (handle)
+        handle(v);
+    else if (is_memory_imm(imm))
+        validate_memory(v);
+    else
+        validate_regular(v);
+    if (row->feature != FEATURE_CORE)
+        decoder_unsupported(v->d, (enum opcode_feature)row->feature, row->text, v->in.offset);
+    if (v->show) translate(v);
+}
+
+/* Up to and including the END of the outermost frame. */
+static void validate_body(struct validator *v)
+{
+    while (v_ok(v) && v->nctrls > 0) {
+        if (cursor_offset(&v->c) >= v->d->poll_at && !decoder_poll(v->d, &v->c)) break;
+        validate_insn(v);
+    }
+}
+
+static void body_begin(struct validator *v, struct cursor c, const valtype *results, uint32_t nresults)
+{
+    v->c = c;
+    v->nvals = v->nctrls = v->ninited = 0;
+    v->live = true;
+    v->in.op = OP_BLOCK;
+    v->in.offset = cursor_offset(&c);
+    v->in.nparams = 0;
+    v->in.params = NULL;
+    v->in.nresults = nresults;
+    v->in.results = results;
+    push_ctrl(v, OP_BLOCK);
+}
+
+/* ---- Constant expressions */
+
+void validate_const(struct validator *v, struct cursor *c, valtype type, bool to_translate)
+{
+    v->constant = true;
+    v->translate = to_translate;
+    v->block_type = type;
+    body_begin(v, *c, &v->block_type, 1);
+    validate_body(v);
+    c->at = v_ok(v) ? v->c.at : c->end;
+}
+
+/* ---- Functions */
+
+static void add_locals(struct validator *v, uint32_t n, valtype t, bool inited)
+{
+    if (n == 0) return;
+    note_v128(v, t);
+    if (!decoder_reserve(&v->c, (void **)&v->locals, &v->cap_locals, v->nlocals, n, sizeof *v->locals) ||
+        !decoder_reserve(&v->c, (void **)&v->inits, &v->cap_inits, v->nlocals, n, sizeof *v->inits))
+        return;
+    for (uint32_t i = 0; i < n; i++) v->locals[v->nlocals + i] = t;
+    memset(v->inits + v->nlocals, inited, n);
+    v->nlocals += n;
+    v_charge(v, n);
+}
+
+static void read_locals(struct validator *v)
+{
+    uint32_t groups = cursor_u32(&v->c);
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < groups && v_ok(v); i++) {
+        uint32_t offset = cursor_offset(&v->c), n = cursor_u32(&v->c);
+        v->in.offset = offset;
+        valtype t = decode_valtype(v->d, &v->c);
+        total += n;
+        if (total > UINT32_MAX) invalid_at(&v->c, offset, "too many locals");
+        if (cursor_limit(&v->c, LIMIT_LOCALS, v->nlocals + (uint64_t)n)) add_locals(v, n, t, valtype_defaultable(t));
+    }
+}
+
+static void function_begin(struct validator *v, const struct rtype *t)
+{
+    v->nlocals = 0;
+    v->in.offset = cursor_offset(&v->c);
+    for (uint32_t i = 0; i < t->nparams; i++) add_locals(v, 1, t->vals[i], true);
+    read_locals(v);
+    if (!v_ok(v)) return;
+    struct cursor code = v->c;
+    body_begin(v, code, type_results(t), t->nresults);
+    v->translate = !v->d->unsupported;
+    if (!v->translate || !v_ok(v)) return;
+    enum hemi_status status = tr_begin(v->d->translator, v->func, v->locals, v->nlocals, t->nparams,
+                                       type_results(t), t->nresults);
+    if (status != HEMI_OK) cursor_fail(&v->c, status, v->in.offset, "the function needs too large a frame");
+}
+
+void validate_function(struct validator *v, uint32_t func, struct cursor body, bool last)
+{
+    if (!last) body.end_text = "END opcode expected";
+    v->constant = false;
+    v->func = func;
+    v->c = body;
+    function_begin(v, v_func_type(v, func));
+    validate_body(v);
+    cursor_done(&v->c, "section size mismatch: bytes after the function's END");
+    if (!v_ok(v) || v->d->unsupported) return;
+    enum hemi_status status = tr_finish(v->d->translator, &v->m->code[func]);
+    if (status != HEMI_OK) cursor_fail(&v->c, status, v->in.offset, "translating a function");
+}
