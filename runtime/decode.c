@@ -105,12 +105,9 @@ static void decode_header(struct cursor *c)
     const uint8_t *at = c->at;
     size_t left = cursor_left(c);
     if (left < 4 || memcmp(at, magic, 4) != 0) {
-        /* A prefix of the magic number is cut short; anything else never was a module. */
-        bool cut = left < 4 && memcmp(at, magic, left) == 0;
-        invalid_at(c, 0, cut ? "unexpected end" : "magic header not detected");
+        invalid_at(c, 0, left < 4 ? "unexpected end" : "magic header not detected");
     } else if (left < 8 || memcmp(at + 4, version, 4) != 0) {
-        bool cut = left < 8 && memcmp(at + 4, version, left - 4) == 0;
-        invalid_at(c, 4, cut ? "unexpected end" : "unknown binary version");
+        invalid_at(c, 4, left < 8 ? "unexpected end" : "unknown binary version");
     } else {
         c->at += 8;
     }

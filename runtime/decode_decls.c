@@ -16,8 +16,8 @@ static struct limits read_limits(struct decoder *d, struct cursor *c, uint64_t b
     uint8_t flags = cursor_u8(c);
     if (flags & ~(LIMITS_MAX | LIMITS_64)) invalid_at(c, offset, "malformed limits flags");
     struct limits l = {.has_max = flags & LIMITS_MAX, .is64 = (flags & LIMITS_64) != 0, .max = UINT64_MAX};
-    l.min = l.is64 ? cursor_u64(c) : cursor_u32(c);
-    if (l.has_max) l.max = l.is64 ? cursor_u64(c) : cursor_u32(c);
+    l.min = cursor_u64(c);
+    if (l.has_max) l.max = cursor_u64(c);
     uint64_t bound = l.is64 ? bound64 : bound32;
     if (l.min > bound || (l.has_max && l.max > bound)) invalid_at(c, offset, text);
     if (l.min > l.max) invalid_at(c, offset, "size minimum must not be greater than maximum");

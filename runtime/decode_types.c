@@ -208,7 +208,7 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
     if (status == HEMI_LIMIT) {
         cursor_fail(c, status, offset, "too many types, or too many supertypes above one");
     } else if (status != HEMI_OK) {
-        cursor_fail(c, status, offset, "declaring types");
+        cursor_fail(c, status, offset, "%s", status == HEMI_NO_MEMORY ? "no memory for types" : "declaring types was stopped");
     } else {
         m->ntypes += n;
         check_group(d, c, m->ntypes - n, n, offset);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { COMMIT_STEP = 1024, BUCKETS_MIN = 64 };
+enum { COMMIT_STEP = 1024, BUCKETS_MIN = 64, PARTS_PER_POLL = 16384 };
 
 /* ---- The tables */
 
@@ -126,17 +126,29 @@ static uint64_t mix(uint64_t h, uint64_t v)
     return h ^ (h >> 29);
 }
 
-static uint32_t group_hash(const struct engine *e, const struct type_def *defs, uint32_t n)
+/* Polls once per PARTS_PER_POLL parts of types: a group may be as large as a module. */
+static enum hemi_status poll_parts(struct engine *e, uint32_t *parts, const struct type_def *d)
+{
+    *parts += 1 + d->nparams + d->nresults + d->nfields;
+    if (*parts < PARTS_PER_POLL) return HEMI_OK;
+    *parts = 0;
+    return engine_poll(e);
+}
+
+static enum hemi_status group_hash(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t *out)
 {
     uint64_t h = mix(e->seed, n);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0, parts = 0; i < n; i++) {
+        enum hemi_status status = poll_parts(e, &parts, &defs[i]);
+        if (status != HEMI_OK) return status;
         const struct type_def *d = &defs[i];
         h = mix(h, ((uint64_t)d->super << 16) | (d->kind << 1) | d->final);
         h = mix(h, ((uint64_t)d->nparams << 32) | d->nresults);
         for (uint32_t k = 0; k < d->nparams + d->nresults; k++) h = mix(h, d->vals[k]);
         for (uint32_t k = 0; k < d->nfields; k++) h = mix(h, ((uint64_t)d->fields[k].mut << 32) | d->fields[k].type);
     }
-    return (uint32_t)(h ^ (h >> 32));
+    *out = (uint32_t)(h ^ (h >> 32));
+    return HEMI_OK;
 }
 
 /* Is `a`, of a definition, what the group of n types at `base` holds as the canonical heap type `b`? */
@@ -330,18 +342,19 @@ static enum hemi_status group_fill(struct engine *e, const struct type_def *defs
         e->rtypes[base + i] = (struct rtype){.kind = defs[i].kind, .final = defs[i].final, .super = TYPE_NONE,
             .group = base, .group_size = n, .exn_desc = TYPE_NONE};
     }
-    for (uint32_t i = 0; i < n; i++) {
-        enum hemi_status status = type_make(e, &defs[i], base + i, base);
-        if (status != HEMI_OK) return status;
+    enum hemi_status status = HEMI_OK;
+    for (uint32_t i = 0, parts = 0; i < n && status == HEMI_OK; i++) {
+        status = type_make(e, &defs[i], base + i, base);
+        if (status == HEMI_OK) status = poll_parts(e, &parts, &defs[i]);
     }
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0, parts = 0; i < n && status == HEMI_OK; i++) {
         struct rtype *t = &e->rtypes[base + i];
         if (t->kind == TYPE_FUNC) continue;
         uint32_t size = type_layout_fields(t->fields, t->nfields, t->kind == TYPE_ARRAY ? HEAP_ARRAY_DATA : 4);
-        enum hemi_status status = type_layout_desc(e, base + i, size);
-        if (status != HEMI_OK) return status;
+        status = type_layout_desc(e, base + i, size);
+        if (status == HEMI_OK) status = poll_parts(e, &parts, &defs[i]);
     }
-    return HEMI_OK;
+    return status;
 }
 
 static enum hemi_status group_make(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t hash,
@@ -351,8 +364,11 @@ static enum hemi_status group_make(struct engine *e, const struct type_def *defs
     enum hemi_status status = type_ids_take(e, n, &base);
     if (status != HEMI_OK) return status;
     status = group_fill(e, defs, n, base);
-    if (status != HEMI_OK) {
+    /* While this fiber waited at a poll point, another may have made the same group: then that one counts. */
+    uint32_t other = status == HEMI_OK ? group_find(e, defs, n, hash) : (uint32_t)TYPE_NONE;
+    if (status != HEMI_OK || other != TYPE_NONE) {
         group_clear(e, base);
+        *out = other;
         return status;
     }
     if (e->ngroups >= e->nbuckets) buckets_grow(e);
@@ -367,10 +383,12 @@ static enum hemi_status group_make(struct engine *e, const struct type_def *defs
 enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t *ids)
 {
     if (n == 0) return HEMI_OK;
-    uint32_t hash = group_hash(e, defs, n);
+    uint32_t hash;
+    enum hemi_status status = group_hash(e, defs, n, &hash);
+    if (status != HEMI_OK) return status;
     uint32_t group = group_find(e, defs, n, hash);
     if (group == TYPE_NONE) {
-        enum hemi_status status = group_make(e, defs, n, hash, &group);
+        status = group_make(e, defs, n, hash, &group);
         if (status != HEMI_OK) return status;
     }
     e->rtypes[group].refs++;

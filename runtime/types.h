@@ -66,7 +66,8 @@ struct type_def {
 };
 
 /* Interns a group of n definitions; ids[0..n) receive the canonical ids. Adds one reference (types_unref drops it).
- * Subtype declarations are NOT checked here (the validator does, with types_matches_decl). NO_MEMORY, LIMIT. */
+ * Subtype declarations are NOT checked here (the decoder does, with types_matches_decl). NO_MEMORY, LIMIT, or what a
+ * poll returned (large groups yield). */
 enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t *ids);
 void types_ref(struct engine *e, uint32_t id);   /* one more reference to the id's group */
 void types_unref(struct engine *e, uint32_t id); /* drops one; frees the group with the last */

@@ -2,24 +2,31 @@
 #include "runtime/validate_impl.h"
 #include <string.h>
 
-static uint32_t read_index(struct validator *v, uint32_t count, const char *space)
+static uint32_t check_index(struct validator *v, uint32_t i, uint32_t count, const char *space)
 {
-    uint32_t i = cursor_u32(&v->c);
     if (i < count) return i;
     if (v_ok(v)) v_fail(v, "unknown %s %u", space, i);
     return 0;
 }
 
+static uint32_t read_index(struct validator *v, uint32_t count, const char *space)
+{
+    return check_index(v, cursor_u32(&v->c), count, space);
+}
+
 static uint32_t read_memory(struct validator *v) { return read_index(v, v->m->nmemories, "memory"); }
 static uint32_t read_table(struct validator *v) { return read_index(v, v->m->ntables, "table"); }
 static uint32_t read_type(struct validator *v) { return read_index(v, v->m->ntypes, "type"); }
-static uint32_t read_elem(struct validator *v) { return read_index(v, v->m->nelems, "elem segment"); }
+static uint32_t check_elem(struct validator *v, uint32_t i) { return check_index(v, i, v->m->nelems, "elem segment"); }
+static uint32_t read_elem(struct validator *v) { return check_elem(v, cursor_u32(&v->c)); }
 
-static uint32_t read_data(struct validator *v)
+static uint32_t check_data(struct validator *v, uint32_t i)
 {
     if (!v->d->has_data_count) v_fail(v, "data count section required");
-    return read_index(v, v->d->ndata, "data segment");
+    return check_index(v, i, v->d->ndata, "data segment");
 }
+
+static uint32_t read_data(struct validator *v) { return check_data(v, cursor_u32(&v->c)); }
 
 /* A label, as depth; in a constant expression there is but one. */
 static uint32_t read_label(struct validator *v) { return read_index(v, v->nctrls, "label"); }
@@ -216,8 +223,9 @@ void read_immediates(struct validator *v, enum opcode_imm imm)
         in->index2 = read_table(v);
         break;
     case IMM_ELEM_TABLE:
-        in->index = read_elem(v);
+        in->index = cursor_u32(c);
         in->index2 = read_table(v);
+        in->index = check_elem(v, in->index);
         break;
     case IMM_ELEM: in->index = read_elem(v); break;
     case IMM_MEM: in->index = read_memory(v); break;
@@ -226,8 +234,9 @@ void read_immediates(struct validator *v, enum opcode_imm imm)
         in->index2 = read_memory(v);
         break;
     case IMM_DATA_MEM:
-        in->index = read_data(v);
+        in->index = cursor_u32(c);
         in->index2 = read_memory(v);
+        in->index = check_data(v, in->index);
         break;
     case IMM_DATA: in->index = read_data(v); break;
     case IMM_MEMARG: read_memarg(v); break;
