@@ -184,7 +184,7 @@ uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint
 /* Grows with null elements. LIMIT or NO_MEMORY: unchanged. */
 enum hemi_status table_extend(struct table *t, uint64_t delta);
 
-/* ---- const_expr.c */
+/* ---- const_eval.c */
 /* The value of a constant expression of `in`. TRAP... with *err filled in; may collect when it is CONST_CODE. Runs in
  * the current activation, which has no guest frame. */
 enum hemi_status const_eval(struct instance *in, const struct const_expr *e, union val *out, struct rt_error *err);
