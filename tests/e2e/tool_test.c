@@ -1,0 +1,193 @@
+/* The `hemi` tool as a user types it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/e2e/support.h"
+
+static char dir[] = "/tmp/hemi-tool-XXXXXX";
+
+static void start(void)
+{
+    strcpy(dir, "/tmp/hemi-tool-XXXXXX");
+    ck_assert(mkdtemp(dir) != NULL);
+    unsetenv("HEMI_SOCKET");
+    setenv("XDG_RUNTIME_DIR", dir, 1); /* no daemon there: the tool starts a private one */
+}
+
+static void stop(void)
+{
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static const char *file(const char *name, const char *text)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    ck_assert(f != NULL);
+    fputs(text, f);
+    fclose(f);
+    return path;
+}
+
+#define hemi(input, ...) run_program((const char *const[]){built("hemi"), __VA_ARGS__, NULL}, input)
+
+#define WASI "(import \"wasi_snapshot_preview1\" "
+
+static const char HELLO[] =
+    "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"
+    "  (memory (export \"memory\") 1)\n"
+    "  (data (i32.const 8) \"hello, world\\n\") (data (i32.const 0) \"\\08\\00\\00\\00\\0d\\00\\00\\00\")\n"
+    "  (func (export \"_start\") (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64)))))";
+
+START_TEST(run_prints_what_the_guest_prints)
+{
+    struct outcome o = hemi(NULL, "run", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
+    ck_assert_str_eq(o.out, "hello, world\n");
+    ck_assert_str_eq(o.err, "");
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(run_exits_with_the_guests_status)
+{
+    const char *text = "(module " WASI "\"proc_exit\" (func $x (param i32)))\n"
+                       "  (memory (export \"memory\") 1) (func (export \"_start\") (call $x (i32.const 42))))";
+    struct outcome o = hemi(NULL, "run", file("exit.wat", text));
+    ck_assert_int_eq(o.status, 42);
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(run_tells_a_trap_with_its_place)
+{
+    const char *text = "(module (func $inner unreachable) (func (export \"_start\") (call $inner)))";
+    struct outcome o = hemi(NULL, "run", file("trap.wat", text));
+    ck_assert_msg(o.status >= 128, "%d", o.status);
+    ck_assert_msg(strstr(o.err, "unreachable") && strstr(o.err, "function 0"), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(invoke_calls_an_export_and_prints_its_results)
+{
+    const char *path = file("add.wat", "(module (func (export \"add\") (param i32 i64 f64) (result i64 f64)\n"
+                                       "  (i64.add (i64.extend_i32_s (local.get 0)) (local.get 1))\n"
+                                       "  (f64.mul (local.get 2) (f64.const 2))))");
+    struct outcome o = hemi(NULL, "run", "--invoke", "add", path, "2", "40", "1.5");
+    ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
+    ck_assert_msg(strstr(o.out, "42") && strstr(o.out, "3"), "%s", o.out);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--invoke", "sub", path);
+    ck_assert_msg(o.status != 0 && strstr(o.err, "sub"), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(a_bad_module_is_named_with_its_offset)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s", file("bad.wasm", ""));
+    FILE *f = fopen(path, "w");
+    fwrite("\0asm\1\0\0\0\63", 1, 9, f);
+    fclose(f);
+    struct outcome o = hemi(NULL, "run", path);
+    ck_assert_msg(o.status != 0 && strstr(o.err, "bad.wasm") && strstr(o.err, "8"), "%s", o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "/nowhere/at.all");
+    ck_assert_msg(o.status != 0 && strstr(o.err, "/nowhere/at.all"), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* cat: reads standard input to its end and writes it out. */
+static const char CAT[] =
+    "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"
+    "  " WASI "\"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))\n"
+    "  (memory (export \"memory\") 2)\n"
+    "  (func (export \"_start\")\n"
+    "    (block $done (loop $l\n"
+    "      (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 4096))\n"
+    "      (br_if $done (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))\n"
+    "      (br_if $done (i32.eqz (i32.load (i32.const 8))))\n"
+    "      (i32.store (i32.const 4) (i32.load (i32.const 8)))\n"
+    "      (br_if $done (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))\n"
+    "      (br $l)))))";
+
+START_TEST(standard_input_and_output_pass_through_whole)
+{
+    size_t n = 1 << 20;
+    char *big = malloc(n + 1);
+    for (size_t i = 0; i < n; i++) big[i] = (char)('a' + i % 23);
+    big[n] = 0;
+    struct outcome o = hemi(big, "run", file("cat.wat", CAT));
+    ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
+    ck_assert_uint_eq(strlen(o.out), n);
+    ck_assert(strcmp(o.out, big) == 0);
+    outcome_deinit(&o);
+    free(big);
+}
+END_TEST
+
+START_TEST(a_given_socket_without_a_daemon_is_an_error)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/none.sock", dir);
+    struct outcome o = hemi(NULL, "--socket", path, "ping");
+    ck_assert_msg(o.status != 0 && strstr(o.err, path), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(info_ping_and_stats_of_a_daemon)
+{
+    struct daemon d;
+    daemon_start_tenants(&d, 1, NULL);
+    struct outcome o = hemi(NULL, "--socket", d.socket, "ping");
+    ck_assert_msg(o.status == 0, "%s", o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "--socket", d.socket, "info");
+    ck_assert_msg(o.status == 0 && strstr(o.out, "seccomp") && strstr(o.out, "landlock") && strstr(o.out, "heap"),
+                  "%s%s", o.out, o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "--socket", d.socket, "stats", "--json");
+    ck_assert_msg(o.status == 0 && o.out[0] == '{', "%s%s", o.out, o.err);
+    outcome_deinit(&o);
+    daemon_stop(&d);
+}
+END_TEST
+
+START_TEST(wrong_usage_is_status_2_and_says_what)
+{
+    struct outcome o = hemi(NULL, "frobnicate");
+    ck_assert_msg(o.status == 2 && strstr(o.err, "frobnicate"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "--help");
+    ck_assert_msg(o.status == 0 && strstr(o.out, "run"), "%s", o.out);
+    outcome_deinit(&o);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("tool");
+    TCase *t = tcase_create("hemi");
+    tcase_add_checked_fixture(t, start, stop);
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, run_prints_what_the_guest_prints);
+    tcase_add_test(t, run_exits_with_the_guests_status);
+    tcase_add_test(t, run_tells_a_trap_with_its_place);
+    tcase_add_test(t, invoke_calls_an_export_and_prints_its_results);
+    tcase_add_test(t, a_bad_module_is_named_with_its_offset);
+    tcase_add_test(t, standard_input_and_output_pass_through_whole);
+    tcase_add_test(t, a_given_socket_without_a_daemon_is_an_error);
+    tcase_add_test(t, info_ping_and_stats_of_a_daemon);
+    tcase_add_test(t, wrong_usage_is_status_2_and_says_what);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}

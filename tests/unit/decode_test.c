@@ -1,0 +1,255 @@
+/* Decoding: sections, limits, names, constant expressions, what is not built; from bytes, as a module arrives. */
+#include "proto/tables/opcodes.h"
+#include "runtime/runtime.h"
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct engine *e;
+static struct rt_error err;
+static uint32_t yields, stop_at;
+
+static enum hemi_status yield(void *ctx)
+{
+    (void)ctx;
+    return ++yields == stop_at ? HEMI_CANCELLED : HEMI_OK;
+}
+
+static void setup(void)
+{
+    struct engine_options opt = {.yield = yield};
+    ck_assert_int_eq(engine_new(&opt, &e), HEMI_OK);
+}
+static void teardown(void) { engine_free(e); }
+
+/* A module's bytes after the header, as a string literal. */
+#define HEADER "\0asm\1\0\0\0"
+#define MODULE(body) (const uint8_t *)(HEADER body), sizeof(HEADER body) - 1
+
+static struct module *accept(const uint8_t *bytes, size_t n)
+{
+    struct module *m;
+    enum hemi_status status = module_new(e, bytes, n, &m, &err);
+    ck_assert_msg(status == HEMI_OK, "%s", err.message);
+    return m;
+}
+
+static void refuse_as(enum hemi_status want, const uint8_t *bytes, size_t n, const char *text)
+{
+    struct module *m;
+    enum hemi_status status = module_new(e, bytes, n, &m, &err);
+    ck_assert_msg(status == want, "%d %s, wanted %s", status, err.message, text);
+    ck_assert_ptr_null(m);
+    ck_assert_msg(strncmp(err.message, text, strlen(text)) == 0, "\"%s\", wanted \"%s\"", err.message, text);
+}
+
+static void refuse(const uint8_t *bytes, size_t n, const char *text)
+{
+    refuse_as(HEMI_INVALID_MODULE, bytes, n, text);
+}
+
+START_TEST(headers)
+{
+    static const uint8_t bytes[] = "\0asm\1\0\0\0";
+    module_unref(accept(bytes, 8));
+    for (size_t n = 0; n < 8; n++) refuse(bytes, n, "unexpected end");
+    refuse((const uint8_t *)"\0asn\1\0\0\0", 8, "magic header not detected");
+    refuse((const uint8_t *)"\0asm\2\0\0\0", 8, "unknown binary version");
+}
+END_TEST
+
+START_TEST(sections_come_in_order)
+{
+    refuse(MODULE("\3\1\0" "\1\1\0"), "unexpected content after last section");
+    refuse(MODULE("\1\1\0" "\1\1\0"), "unexpected content after last section");
+    refuse(MODULE("\16\1\0"), "malformed section id");
+    refuse(MODULE("\1\2\0\0"), "section size mismatch");
+    refuse(MODULE("\1\5\0"), "length out of bounds");
+    refuse(MODULE("\0\2\1\xFF"), "malformed UTF-8 encoding");
+    module_unref(accept(MODULE("\1\1\0" "\0\1\0" "\15\1\0" "\6\1\0" "\14\1\0" "\12\1\0" "\13\1\0")));
+}
+END_TEST
+
+START_TEST(lengths_belong_together)
+{
+    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0"), "function and code section have inconsistent lengths");
+    refuse(MODULE("\12\4\1\2\0\13"), "function and code section have inconsistent lengths");
+    refuse(MODULE("\14\1\1"), "data count and data section have inconsistent lengths");
+    refuse(MODULE("\14\1\1" "\13\1\0"), "data count and data section have inconsistent lengths");
+    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\6\1\4\0\1\1\1"), "unexpected end of section or function");
+    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\5\1\3\0\13\13"), "section size mismatch");
+}
+END_TEST
+
+START_TEST(counts_are_limited)
+{
+    refuse_as(HEMI_LIMIT, MODULE("\3\5\xFF\xFF\xFF\xFF\xF"), "too many functions");
+    refuse(MODULE("\3\2\xF\0"), "unexpected end of section or function");
+    /* 60,000 locals; then as many as cannot be counted */
+    refuse_as(HEMI_LIMIT, MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\12\1\10\1\xE0\xD4\3\x7F\13"), "too many locals");
+    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\22\1\20\2\1\x7F\xFF\xFF\xFF\xFF\xF\x7F\13\0\0\0\0\0\0"), "too many locals");
+}
+END_TEST
+
+START_TEST(spaces_are_filled)
+{
+    struct module *m = accept(MODULE("\1\10\2\x60\1\x7F\0\x60\0\0"          /* [i32] -> [], [] -> [] */
+                                     "\2\17\2\1m\1f\0\0\1m\1g\3\x7E\0"      /* function, i64 */
+                                     "\3\2\1\1"                             /* one function */
+                                     "\4\4\1\x70\0\5"                       /* table */
+                                     "\5\4\1\1\1\2"                         /* memory 1 2 */
+                                     "\15\3\1\0\0"                          /* tag */
+                                     "\6\6\1\x7E\1\x23\0\13"                /* a copy of the import */
+                                     "\7\12\2\1a\0\1\2mm\2\0"               /* exports */
+                                     "\10\1\1"                              /* start */
+                                     "\11\10\1\0\x41\1\13\2\0\1"            /* elements */
+                                     "\12\4\1\2\0\13"                       /* code */
+                                     "\13\11\1\0\x41\2\13\3xyz"             /* data */
+                                     "\0\16\4name\1\7\1\1\4main"));
+    ck_assert_uint_eq(m->nimports, 2);
+    ck_assert_uint_eq(m->nfuncs, 2);
+    ck_assert_uint_eq(m->nimported_funcs, 1);
+    ck_assert_int_eq(memcmp(m->imports[1].name.at, "g", 1), 0);
+    ck_assert_uint_eq(m->globals[1].init.kind, CONST_GLOBAL);
+    ck_assert(m->globals[1].mut && !m->globals[0].mut);
+    ck_assert_uint_eq(m->memories[0].limits.max, 2);
+    ck_assert_uint_eq(m->tables[0].limits.min, 5);
+    ck_assert_uint_eq(m->tables[0].limits.max, UINT64_MAX);
+    ck_assert_uint_eq(m->exports[1].kind, EXTERN_MEMORY);
+    ck_assert_uint_eq(m->start, 1);
+    ck_assert(m->elems[0].plain);
+    ck_assert_uint_eq(m->elems[0].items[1].kind, CONST_FUNC);
+    ck_assert_uint_eq(m->elems[0].offset.val.i32, 1);
+    ck_assert_int_eq(memcmp(m->datas[0].bytes, "xyz", 3), 0);
+    ck_assert_uint_eq(m->func_names[1].len, 4);
+    ck_assert_ptr_null(m->func_names[0].at);
+    ck_assert_uint_eq(m->tags[0], m->types[0]);
+    ck_assert_ptr_eq(module_ref(m), m);
+    module_unref(m);
+    module_unref(m);
+}
+END_TEST
+
+START_TEST(declarations_are_checked)
+{
+    refuse(MODULE("\3\2\1\0"), "unknown type 0");
+    refuse(MODULE("\2\6\1\1m\1f\5"), "malformed import kind");
+    refuse(MODULE("\5\4\1\1\2\1"), "size minimum must not be greater than maximum");
+    refuse(MODULE("\5\3\1\2\0"), "malformed limits flags");
+    refuse(MODULE("\5\5\1\0\x81\x80\4"), "memory size");
+    refuse(MODULE("\4\4\1\x7F\0\0"), "malformed reference type");
+    refuse(MODULE("\4\5\1\x64\x70\0\1"), "type mismatch: a table of non-nullable");
+    refuse(MODULE("\6\6\1\x7F\2\x41\0\13"), "malformed mutability");
+    refuse(MODULE("\6\6\1\x7F\0\x42\0\13"), "type mismatch");
+    refuse(MODULE("\6\6\1\x7F\0\x23\0\13"), "unknown global 0");
+    refuse(MODULE("\6\6\1\x7F\0\x41\0\1"), "constant expression required");
+    refuse(MODULE("\7\5\1\1a\2\0"), "unknown memory 0: export \"a\"");
+    refuse(MODULE("\5\3\1\0\0" "\7\11\2\1a\2\0\1a\2\0"), "duplicate export name \"a\"");
+    refuse(MODULE("\10\1\0"), "unknown function 0");
+    refuse(MODULE("\1\5\1\x60\0\1\x7F" "\2\7\1\1m\1f\0\0" "\10\1\0"), "start function");
+    refuse(MODULE("\1\5\1\x60\0\1\x7F" "\15\3\1\0\0"), "non-empty tag result type");
+    refuse(MODULE("\13\6\1\0\x41\0\13\0"), "unknown memory 0");
+    refuse(MODULE("\1\7\1\x50\1\0\x60\0\0"), "unknown type 0: a supertype must come first");
+    refuse(MODULE("\1\11\2\x60\0\0\x50\1\0\x60\0\0"), "sub type");
+}
+END_TEST
+
+/* What a constant expression becomes: global 0 of this type and initialiser. */
+static struct const_expr const_of(const uint8_t *bytes, size_t n)
+{
+    struct module *m = accept(bytes, n);
+    struct const_expr init = m->globals[0].init;
+    module_unref(m);
+    return init;
+}
+
+START_TEST(plain_constants_are_values)
+{
+    ck_assert_uint_eq(const_of(MODULE("\6\6\1\x7F\0\x41\x7F\13")).val.i32, UINT32_MAX);
+    ck_assert_uint_eq(const_of(MODULE("\6\6\1\x7E\0\x42\x7F\13")).val.i64, UINT64_MAX);
+    ck_assert_float_eq(const_of(MODULE("\6\11\1\x7D\0\x43\0\0\x80\x3F\13")).val.f32, 1.0f);
+    ck_assert_double_eq(const_of(MODULE("\6\15\1\x7C\0\x44\0\0\0\0\0\0\xF0\x3F\13")).val.f64, 1.0);
+    ck_assert_uint_eq(const_of(MODULE("\6\6\1\x6E\0\xD0\x6E\13")).val.ref, 0);
+    struct const_expr i31 = const_of(MODULE("\6\10\1\x6E\0\x41\7\xFB\x1C\13"));
+    ck_assert_uint_eq(i31.kind, CONST_VAL);
+    ck_assert_uint_eq(i31.val.ref, heap_i31(7).bits);
+    ck_assert_uint_eq(const_of(MODULE("\6\11\1\x7F\0\x41\1\x41\2\x6A\13")).kind, CONST_CODE);
+}
+END_TEST
+
+START_TEST(unsupported_is_named_after_validation)
+{
+    refuse_as(HEMI_UNSUPPORTED,
+              MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\11\1\7\0\x41\0\xFD\17\x1A\13"), "unsupported: i8x16.splat (SIMD)");
+    ck_assert_uint_eq(err.offset, 8 + 6 + 4 + 7);
+    ck_assert(err.has_func && err.func == 0);
+    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\11\1\7\0\x42\0\xFD\17\x1A\13"), "type mismatch");
+    refuse_as(HEMI_UNSUPPORTED, MODULE("\5\3\1\4\1"), "unsupported: 64-bit limits (memory64)");
+    refuse_as(HEMI_UNSUPPORTED, MODULE("\5\5\2\0\1\0\1"), "unsupported: a second memory (multi-memory)");
+    /* A type may mention v128; a local of it would be a value. */
+    module_unref(accept(MODULE("\1\5\1\x5F\1\x7B\0")));
+    refuse_as(HEMI_UNSUPPORTED, MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\6\1\4\1\1\x7B\13"), "unsupported: a v128 value");
+}
+END_TEST
+
+START_TEST(errors_name_the_function)
+{
+    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\5\1\3\0\x6A\13" "\0\15\4name\1\6\1\0\3add"),
+           "type mismatch: expected i32, found nothing in i32.add at offset 0x17 in function 0 \"add\"");
+    ck_assert_uint_eq(err.offset, 0x17);
+}
+END_TEST
+
+/* One large function: a poll at least every 16 KiB, and its answer ends the work. */
+START_TEST(long_work_yields)
+{
+    enum { NOPS = 1 << 20, HEAD = 8 + 6 + 4 };
+    uint8_t *bytes = malloc(HEAD + 16 + NOPS), *at = bytes;
+    memcpy(at, HEADER "\1\4\1\x60\0\0" "\3\2\1\0" "\12", HEAD + 1);
+    at += HEAD + 1;
+    uint32_t size = NOPS + 2, section = size + 4 + 1 - 1;
+    for (uint32_t i = 0, v = section + 1; i < 4; i++, v >>= 7) *at++ = (uint8_t)((v & 0x7F) | (i < 3 ? 0x80 : 0));
+    *at++ = 1;
+    for (uint32_t i = 0, v = size; i < 4; i++, v >>= 7) *at++ = (uint8_t)((v & 0x7F) | (i < 3 ? 0x80 : 0));
+    *at++ = 0;
+    memset(at, 1, NOPS);
+    at += NOPS;
+    *at++ = 0x0B;
+    yields = 0;
+    module_unref(accept(bytes, (size_t)(at - bytes)));
+    ck_assert_uint_ge(yields, NOPS / 16384);
+    for (stop_at = 1; stop_at < yields; stop_at += 37) {
+        uint32_t all = yields;
+        yields = 0;
+        refuse_as(HEMI_CANCELLED, bytes, (size_t)(at - bytes), "");
+        ck_assert_uint_eq(yields, stop_at);
+        yields = all;
+    }
+    stop_at = 0;
+    free(bytes);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("decode");
+    TCase *c = tcase_create("decode");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_set_timeout(c, 30);
+    tcase_add_test(c, headers);
+    tcase_add_test(c, sections_come_in_order);
+    tcase_add_test(c, lengths_belong_together);
+    tcase_add_test(c, counts_are_limited);
+    tcase_add_test(c, spaces_are_filled);
+    tcase_add_test(c, declarations_are_checked);
+    tcase_add_test(c, plain_constants_are_values);
+    tcase_add_test(c, unsupported_is_named_after_validation);
+    tcase_add_test(c, errors_name_the_function);
+    tcase_add_test(c, long_work_yields);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,268 @@
+/* Types: canonical groups, reuse of ids, layout, descriptors, subtyping. */
+#include "runtime/engine.h"
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct engine *e;
+
+static void setup(void) { ck_assert_int_eq(engine_new(NULL, &e), HEMI_OK); }
+static void teardown(void) { engine_free(e); }
+
+static struct type_def struct_def(const struct field *fields, uint32_t n)
+{
+    return (struct type_def){.kind = TYPE_STRUCT, .super = TYPE_NONE, .fields = fields, .nfields = n};
+}
+
+static uint32_t intern_one(struct type_def def)
+{
+    uint32_t id = 0;
+    ck_assert_int_eq(types_intern(e, &def, 1, &id), HEMI_OK);
+    return id;
+}
+
+START_TEST(equal_groups_share_ids)
+{
+    struct field list[] = {{.type = VT_I32, .mut = true}, {.type = VT_REF(true, TYPE_REC(0))}};
+    uint32_t a = intern_one(struct_def(list, 2)), b = intern_one(struct_def(list, 2));
+    ck_assert_uint_eq(a, b);
+    ck_assert_uint_eq(types_get(e, a)->fields[1].type, VT_REF(true, a));
+    /* The same fields, but naming that type from outside: another type. */
+    struct field outside[] = {{.type = VT_I32, .mut = true}, {.type = VT_REF(true, a)}};
+    uint32_t c = intern_one(struct_def(outside, 2));
+    ck_assert_uint_ne(a, c);
+    list[0].mut = false;
+    uint32_t d = intern_one(struct_def(list, 2));
+    ck_assert_uint_ne(a, d);
+    types_unref(e, a);
+    types_unref(e, b);
+    types_unref(e, d);
+    ck_assert_int_eq(types_get(e, a)->kind, TYPE_STRUCT); /* c names it */
+    types_unref(e, c);
+    ck_assert_uint_eq(e->ngroups, 0);
+}
+END_TEST
+
+START_TEST(position_in_group_matters)
+{
+    struct field none[1];
+    struct type_def two[] = {struct_def(none, 0), struct_def(none, 0)};
+    uint32_t ids[2], one = intern_one(struct_def(none, 0));
+    ck_assert_int_eq(types_intern(e, two, 2, ids), HEMI_OK);
+    ck_assert_uint_eq(ids[1], ids[0] + 1);
+    ck_assert_uint_ne(ids[0], one);
+    ck_assert_uint_eq(types_get(e, ids[1])->group, ids[0]);
+    ck_assert(!types_is_sub(e, ids[0], ids[1]));
+    types_unref(e, ids[0]);
+    types_unref(e, one);
+}
+END_TEST
+
+START_TEST(ids_are_reused)
+{
+    uint32_t high = e->ntypes;
+    for (uint32_t round = 0; round < 50; round++) {
+        uint32_t ids[40];
+        for (uint32_t i = 0; i < 40; i++) {
+            valtype vals[40];
+            for (uint32_t k = 0; k < i; k++) vals[k] = VT_I32;
+            ck_assert_int_eq(types_func(e, vals, i, 0, &ids[i]), HEMI_OK);
+        }
+        for (uint32_t i = 0; i < 40; i++) types_unref(e, ids[(i * 7 + round) % 40]);
+    }
+    ck_assert_uint_eq(e->ngroups, 0);
+    ck_assert_uint_eq(e->ntypes, high + 40);
+    ck_assert_uint_eq(e->rtypes[e->free_run].group_size, 40);
+    ck_assert_uint_eq(e->rtypes[e->free_run].group, TYPE_NONE);
+}
+END_TEST
+
+/* A chain of mentions as long as this would overflow the stack if it were freed recursively. */
+START_TEST(long_chains_are_freed)
+{
+    uint32_t last = intern_one((struct type_def){.kind = TYPE_FUNC, .super = TYPE_NONE});
+    for (uint32_t i = 0; i < 200000; i++) {
+        valtype v = VT_REF(true, last);
+        uint32_t id;
+        ck_assert_int_eq(types_func(e, &v, 1, 0, &id), HEMI_OK);
+        types_unref(e, last);
+        last = id;
+    }
+    ck_assert_uint_eq(e->ngroups, 200001);
+    types_unref(e, last);
+    ck_assert_uint_eq(e->ngroups, 0);
+}
+END_TEST
+
+START_TEST(layout_packs_fields)
+{
+    struct field f[] = {{.type = VT_I8},
+                        {.type = VT_I16},
+                        {.type = VT_I8},
+                        {.type = VT_I64},
+                        {.type = VT_REF(true, HT_FUNC)},
+                        {.type = VT_REF(true, HT_ANY)},
+                        {.type = VT_I8},
+                        {.type = VT_REF(true, HT_EXN)}};
+    static const uint32_t offsets[] = {4, 6, 8, 12, 20, 24, 28, 32};
+    uint32_t id = intern_one(struct_def(f, 8));
+    for (uint32_t i = 0; i < 8; i++) ck_assert_uint_eq(types_get(e, id)->fields[i].offset, offsets[i]);
+    const struct heap_desc *d = &e->descs[id];
+    ck_assert_uint_eq(d->kind, HEAP_FIXED);
+    ck_assert_uint_eq(d->size, 36);
+    ck_assert_uint_eq(d->nrefs, 2);
+    ck_assert_uint_eq(d->nfuncs, 1);
+    ck_assert_uint_eq(d->offsets[0], 24);
+    ck_assert_uint_eq(d->offsets[1], 32);
+    ck_assert_uint_eq(d->offsets[2], 20);
+    types_unref(e, id);
+    id = intern_one(struct_def(f, 0));
+    ck_assert_uint_eq(e->descs[id].size, 8);
+    types_unref(e, id);
+}
+END_TEST
+
+START_TEST(arrays_describe_their_element)
+{
+    struct field f = {.type = VT_REF(true, HT_FUNC)};
+    struct type_def def = {.kind = TYPE_ARRAY, .super = TYPE_NONE, .fields = &f, .nfields = 1};
+    uint32_t id = intern_one(def);
+    ck_assert_uint_eq(e->descs[id].kind, HEAP_ARRAY);
+    ck_assert_uint_eq(e->descs[id].elem, HEAP_SLOT_FUNC);
+    ck_assert_uint_eq(e->descs[id].elem_size, 4);
+    ck_assert_uint_eq(types_get(e, id)->fields[0].offset, 8);
+    types_unref(e, id);
+}
+END_TEST
+
+START_TEST(exceptions_have_a_layout)
+{
+    valtype vals[] = {VT_REF(true, HT_ANY), VT_F64};
+    uint32_t id, desc, again;
+    ck_assert_int_eq(types_func(e, vals, 2, 0, &id), HEMI_OK);
+    ck_assert_int_eq(types_exn_desc(e, id, &desc), HEMI_OK);
+    ck_assert_int_eq(types_exn_desc(e, id, &again), HEMI_OK);
+    ck_assert_uint_eq(desc, again);
+    ck_assert_int_eq(types_get(e, desc)->kind, TYPE_EXN_LAYOUT);
+    ck_assert_uint_eq(types_get(e, desc)->fields[0].offset, 8);
+    ck_assert_uint_eq(types_get(e, desc)->fields[1].offset, 12);
+    ck_assert_uint_eq(e->descs[desc].size, 20);
+    ck_assert_uint_eq(e->descs[desc].nrefs, 1);
+    types_unref(e, id);
+    ck_assert_int_eq(e->rtypes[desc].kind, TYPE_FREE);
+}
+END_TEST
+
+/* A chain of subtypes, one field more each, deeper than the inline part of the display. */
+START_TEST(displays_answer_subtyping)
+{
+    enum { DEPTH = 20 };
+    struct field f[DEPTH];
+    struct type_def defs[DEPTH];
+    uint32_t ids[DEPTH];
+    for (uint32_t i = 0; i < DEPTH; i++) {
+        f[i] = (struct field){.type = VT_I32};
+        defs[i] = struct_def(f, i);
+        if (i > 0) defs[i].super = TYPE_REC(i - 1);
+    }
+    ck_assert_int_eq(types_intern(e, defs, DEPTH, ids), HEMI_OK);
+    for (uint32_t a = 0; a < DEPTH; a++) {
+        ck_assert(types_matches_decl(e, ids[a]));
+        ck_assert_uint_eq(types_get(e, ids[a])->depth, a);
+        for (uint32_t b = 0; b < DEPTH; b++) ck_assert_int_eq(types_is_sub(e, ids[a], ids[b]), a >= b);
+    }
+    ck_assert_uint_eq(types_get(e, ids[2])->display[3], TYPE_NONE);
+    ck_assert_uint_eq(types_get(e, ids[2])->display[TYPE_DISPLAY_INLINE - 1], TYPE_NONE);
+    types_unref(e, ids[0]);
+}
+END_TEST
+
+START_TEST(too_deep_is_refused)
+{
+    struct type_def defs[TYPE_DEPTH_MAX + 2];
+    uint32_t ids[TYPE_DEPTH_MAX + 2];
+    for (uint32_t i = 0; i < TYPE_DEPTH_MAX + 2; i++) {
+        defs[i] = struct_def(NULL, 0);
+        if (i > 0) defs[i].super = TYPE_REC(i - 1);
+    }
+    ck_assert_int_eq(types_intern(e, defs, TYPE_DEPTH_MAX + 2, ids), HEMI_LIMIT);
+    ck_assert_int_eq(types_intern(e, defs, TYPE_DEPTH_MAX + 1, ids), HEMI_OK);
+    types_unref(e, ids[0]);
+}
+END_TEST
+
+START_TEST(declared_subtypes_are_checked)
+{
+    struct field f[] = {{.type = VT_REF(true, HT_EQ)}, {.type = VT_I32, .mut = true}};
+    struct field sub[] = {{.type = VT_REF(false, HT_I31)}, {.type = VT_I32, .mut = true}};
+    uint32_t super = intern_one(struct_def(f, 2));
+    struct type_def def = struct_def(sub, 2);
+    def.super = super;
+    uint32_t good = intern_one(def);
+    ck_assert(types_matches_decl(e, good));
+    sub[1].mut = false;
+    uint32_t bad = intern_one(def);
+    ck_assert(!types_matches_decl(e, bad));
+    def.nfields = 1;
+    uint32_t shorter = intern_one(def);
+    ck_assert(!types_matches_decl(e, shorter));
+    types_unref(e, super);
+    types_unref(e, good);
+    types_unref(e, bad);
+    types_unref(e, shorter);
+    ck_assert_uint_eq(e->ngroups, 0);
+}
+END_TEST
+
+START_TEST(abstract_types_match_as_specified)
+{
+    static const uint32_t any_chain[] = {HT_NONE, HT_STRUCT, HT_EQ, HT_ANY};
+    for (uint32_t a = 0; a < 4; a++)
+        for (uint32_t b = 0; b < 4; b++)
+            ck_assert_int_eq(heaptype_matches(e, any_chain[a], any_chain[b]), a <= b);
+    ck_assert(!heaptype_matches(e, HT_I31, HT_STRUCT));
+    ck_assert(!heaptype_matches(e, HT_FUNC, HT_ANY));
+    ck_assert(!heaptype_matches(e, HT_NONE, HT_FUNC));
+    ck_assert(heaptype_matches(e, HT_NOFUNC, HT_FUNC));
+    ck_assert(heaptype_matches(e, HT_NOEXN, HT_EXN));
+    ck_assert(heaptype_matches(e, HT_NOEXTERN, HT_EXTERN));
+    uint32_t s = intern_one(struct_def(NULL, 0));
+    ck_assert(heaptype_matches(e, s, HT_STRUCT) && heaptype_matches(e, s, HT_EQ) && heaptype_matches(e, s, HT_ANY));
+    ck_assert(heaptype_matches(e, HT_NONE, s) && !heaptype_matches(e, HT_STRUCT, s) && !heaptype_matches(e, s, HT_ARRAY));
+    ck_assert(!heaptype_matches(e, HT_NOFUNC, s));
+    ck_assert(valtype_matches(e, VT_REF(false, s), VT_REF(true, s)));
+    ck_assert(!valtype_matches(e, VT_REF(true, s), VT_REF(false, s)));
+    ck_assert(valtype_matches(e, VT_BOT, VT_F64) && !valtype_matches(e, VT_I32, VT_I64));
+    char text[32];
+    valtype_print(e, VT_REF(true, HT_ANY), text, sizeof text);
+    ck_assert_str_eq(text, "(ref null any)");
+    valtype_print(e, VT_F64, text, sizeof text);
+    ck_assert_str_eq(text, "f64");
+    types_unref(e, s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("types");
+    TCase *c = tcase_create("types");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_set_timeout(c, 30);
+    tcase_add_test(c, equal_groups_share_ids);
+    tcase_add_test(c, position_in_group_matters);
+    tcase_add_test(c, ids_are_reused);
+    tcase_add_test(c, long_chains_are_freed);
+    tcase_add_test(c, layout_packs_fields);
+    tcase_add_test(c, arrays_describe_their_element);
+    tcase_add_test(c, exceptions_have_a_layout);
+    tcase_add_test(c, displays_answer_subtyping);
+    tcase_add_test(c, too_deep_is_refused);
+    tcase_add_test(c, declared_subtypes_are_checked);
+    tcase_add_test(c, abstract_types_match_as_specified);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
