@@ -356,6 +356,7 @@ static bool assert_refused(struct session *s, const struct wast_command *c)
     bool assembled = true;
     enum hemi_status status = compile(s, &c->module, &module, &err, &assembled);
     if (c->kind == COMMAND_INVALID && !assembled) return fail(s, "does not assemble: %s", err.message);
+    if (c->kind == COMMAND_MALFORMED && c->module.form == FORM_QUOTE && assembled) return fail(s, "assembles");
     if (status == HEMI_INVALID_MODULE) return true;
     char wanted[80];
     snprintf(wanted, sizeof wanted, "a refusal: %.*s", (int)c->text.length, c->text.bytes);
