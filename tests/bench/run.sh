@@ -66,5 +66,10 @@ for program in "$@"; do
     contest "$(basename "$program"), whole process" hemi="$bin/hemi run $program" ${wasmtime:+wasmtime="$wasmtime $program"} \
         ${node:+node="$node $here/peers/node.mjs $program"}
 done
-printf '\ntransport, one run\n'
-"$PWD/build/release/tests/bench_transport" "$bin/hemid" "$PWD/build/release/tests/pingpong"
+printf '\ntransport (a daemon and a client, medians of one run)\n'
+dir=$(mktemp -d)
+"$bin/hemid" --socket "$dir/hemi.sock" --log-level warning &
+daemon=$!
+trap 'kill $daemon; wait $daemon; rm -rf "$dir"' EXIT
+for _ in $(seq 100); do "$bin/hemi" --socket "$dir/hemi.sock" ping >/dev/null 2>&1 && break; sleep 0.05; done
+build/release/tests/bench_transport "$dir/hemi.sock" "$PWD/build/release/tests/pingpong"
