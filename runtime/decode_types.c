@@ -199,10 +199,8 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
     struct module *m = d->module;
     for (uint32_t i = 0; i < n; i++) {
         struct type_def *def = &g->defs[i];
-        if (def->kind == TYPE_FUNC)
-            def->vals = g->vals + g->starts[i];
-        else
-            def->fields = g->fields + g->starts[i];
+        if (def->nparams + def->nresults > 0) def->vals = g->vals + g->starts[i];
+        if (def->nfields > 0) def->fields = g->fields + g->starts[i];
     }
     enum hemi_status status = types_intern(d->engine, g->defs, n, m->types + m->ntypes);
     if (status == HEMI_LIMIT) {

@@ -86,15 +86,15 @@ START_TEST(counts_are_limited)
     refuse_as(HEMI_LIMIT, MODULE("\3\5\xFF\xFF\xFF\xFF\xF"), "too many functions");
     refuse(MODULE("\3\2\xF\0"), "unexpected end of section or function");
     /* 60,000 locals; then as many as cannot be counted */
-    refuse_as(HEMI_LIMIT, MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\12\1\10\1\xE0\xD4\3\x7F\13"), "too many locals");
-    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\22\1\20\2\1\x7F\xFF\xFF\xFF\xFF\xF\x7F\13\0\0\0\0\0\0"), "too many locals");
+    refuse_as(HEMI_LIMIT, MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\10\1\6\1\xE0\xD4\3\x7F\13"), "too many locals");
+    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\14\1\12\2\1\x7F\xFF\xFF\xFF\xFF\xF\x7F\13"), "too many locals");
 }
 END_TEST
 
 START_TEST(spaces_are_filled)
 {
     struct module *m = accept(MODULE("\1\10\2\x60\1\x7F\0\x60\0\0"          /* [i32] -> [], [] -> [] */
-                                     "\2\17\2\1m\1f\0\0\1m\1g\3\x7E\0"      /* function, i64 */
+                                     "\2\16\2\1m\1f\0\0\1m\1g\3\x7E\0"      /* function, i64 */
                                      "\3\2\1\1"                             /* one function */
                                      "\4\4\1\x70\0\5"                       /* table */
                                      "\5\4\1\1\1\2"                         /* memory 1 2 */
@@ -150,7 +150,7 @@ START_TEST(declarations_are_checked)
     refuse(MODULE("\1\5\1\x60\0\1\x7F" "\15\3\1\0\0"), "non-empty tag result type");
     refuse(MODULE("\13\6\1\0\x41\0\13\0"), "unknown memory 0");
     refuse(MODULE("\1\7\1\x50\1\0\x60\0\0"), "unknown type 0: a supertype must come first");
-    refuse(MODULE("\1\11\2\x60\0\0\x50\1\0\x60\0\0"), "sub type");
+    refuse(MODULE("\1\12\2\x60\0\0\x50\1\0\x60\0\0"), "sub type");
 }
 END_TEST
 
