@@ -1,0 +1,33 @@
+;; Instantiation evaluates constant expressions that allocate, and an element segment whose elements do.
+;; run(_): 3, the number that the segment's first element got from a global that a structure was made from.
+(module
+  (type $link (struct (field $number i32) (field $to (ref null $link))))
+  (type $links (array (ref null $link)))
+  (type $numbers (array i32))
+  (global $one i32 (i32.const 1))
+  (global $three (ref $link) (struct.new $link (i32.add (i32.const 2) (global.get $one)) (ref.null none)))
+  (global $pair (ref $links)
+    (array.new_fixed $links 2 (struct.new $link (i32.mul (i32.const 2) (i32.const 2)) (global.get $three)) (global.get $three)))
+  (global $sevens (ref $numbers) (array.new $numbers (i32.const 7) (i32.const 16)))
+  (table $table 64 (ref null $link) (struct.new $link (i32.sub (i32.const 10) (i32.const 1)) (ref.null $link)))
+  (elem (table $table) (offset (i32.const 0)) (ref null $link)
+    (global.get $three)
+    (struct.new_default $link)
+    (struct.new $link (i32.const 5) (global.get $three)))
+
+  (func (export "run") (param $ignored i32) (result i32)
+    (struct.get $link $number (table.get $table (i32.const 0))))
+  ;; Checks all that instantiation made: 0 if it is right, else which part is not.
+  (func (export "check") (result i32)
+    (if (i32.ne (struct.get $link $number (array.get $links (global.get $pair) (i32.const 0))) (i32.const 4))
+      (then (return (i32.const 1))))
+    (if (i32.eqz (ref.eq (array.get $links (global.get $pair) (i32.const 1)) (global.get $three)))
+      (then (return (i32.const 2))))
+    (if (i32.ne (array.get $numbers (global.get $sevens) (i32.const 15)) (i32.const 7)) (then (return (i32.const 3))))
+    (if (i32.ne (struct.get $link $number (table.get $table (i32.const 1))) (i32.const 0))
+      (then (return (i32.const 4))))
+    (if (i32.eqz (ref.eq (struct.get $link $to (table.get $table (i32.const 2))) (global.get $three)))
+      (then (return (i32.const 5))))
+    (if (i32.ne (struct.get $link $number (table.get $table (i32.const 63))) (i32.const 9))
+      (then (return (i32.const 6))))
+    (i32.const 0)))
