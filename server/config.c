@@ -363,16 +363,24 @@ int config_load(struct config *config, const char *file, struct config_error *er
     return status;
 }
 
+static int add_tenant(struct config *config, const char *name)
+{
+    config->tenants = calloc(1, sizeof *config->tenants);
+    if (config->tenants == NULL) return -ENOMEM;
+    config->ntenants = 1;
+    tenant_set_defaults(&config->tenants[0], &config->limits);
+    snprintf(config->tenants[0].name, sizeof config->tenants[0].name, "%s", name);
+    return 0;
+}
+
+int config_private(struct config *config) { return add_tenant(config, "private"); }
+
 int config_default(struct config *config, const char *path, struct config_error *error)
 {
     if (config_uid_is_overflow(geteuid()))
         return refuse(error, "user id %u identifies nobody; give a configuration whose tenant has a socket of its own",
                       geteuid());
-    config->tenants = calloc(1, sizeof *config->tenants);
-    if (config->tenants == NULL) return -ENOMEM;
-    config->ntenants = 1;
-    tenant_set_defaults(&config->tenants[0], &config->limits);
-    snprintf(config->tenants[0].name, sizeof config->tenants[0].name, "default");
+    if (add_tenant(config, "default") != 0) return -ENOMEM;
     config->tenants[0].uids = (struct config_uids){.count = 1, .at = {geteuid()}};
     if (strlen(path) >= sizeof config->socket.path)
         return refuse(error, "%s: a socket's path has at most %zu bytes", path, sizeof config->socket.path - 1);

@@ -134,6 +134,7 @@ struct config {
     struct socket_options socket; /* the shared socket of tenants known by token or uid; path "" when there is none */
     struct tenant_config *tenants;
     size_t ntenants;
+    bool default_socket;         /* its path came from the rules, so its directory may be made */
     struct tenant_limits limits; /* what a tenant has that says nothing */
 };
 
@@ -153,6 +154,10 @@ int config_load(struct config *config, const char *file, struct config_error *er
 /* The configuration without a file: one socket at `path`, one tenant, which is the daemon's own uid.
  * Returns 0; -EINVAL when that uid is the overflow uid, which authenticates nobody; -ENOMEM. */
 int config_default(struct config *config, const char *path, struct config_error *error);
+
+/* The configuration of a daemon that serves one connected client (`--private-fd`): one tenant, "private", no socket.
+ * Returns 0 or -ENOMEM. */
+int config_private(struct config *config);
 
 /* Checks what holds between options (names unique, one identity per tenant, no socket twice...). 0 or -EINVAL. */
 int config_check(const struct config *config, const char *file, struct config_error *error);

@@ -164,19 +164,22 @@ void listen_close(struct listener *listener)
     listener->fd = listener->lock_fd = -1;
 }
 
-static int set_default(const char *directory, mode_t mode, char out[108])
-{
-    char parent[108];
-    if (snprintf(parent, sizeof parent, "%s/hemi", directory) >= (int)sizeof parent) return -ENAMETOOLONG;
-    (void)mkdir(parent, mode); /* if this fails, bind says why */
-    return snprintf(out, 108, "%s/hemi.sock", parent) >= 108 ? -ENAMETOOLONG : 0;
-}
-
-int listen_path(const char *given, char out[108])
+int listen_path(const char *given, char out[108], bool *is_default)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     if (given == NULL || *given == 0) given = getenv("HEMI_SOCKET");
-    if (given != NULL && *given != 0) return snprintf(out, 108, "%s", given) >= 108 ? -ENAMETOOLONG : 0;
-    if (runtime != NULL && *runtime != 0) return set_default(runtime, 0700, out);
-    return set_default("/run", 0755, out);
+    *is_default = given == NULL || *given == 0;
+    if (!*is_default) return snprintf(out, 108, "%s", given) >= 108 ? -ENAMETOOLONG : 0;
+    if (runtime == NULL || *runtime == 0) runtime = "/run";
+    return snprintf(out, 108, "%s/hemi/hemi.sock", runtime) >= 108 ? -ENAMETOOLONG : 0;
+}
+
+void listen_make_directory(const char *path)
+{
+    char parent[108];
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL || slash == parent) return;
+    *slash = 0;
+    (void)mkdir(parent, 0755); /* if this fails, bind says why */
 }

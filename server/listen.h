@@ -27,8 +27,10 @@ int listen_open(const struct socket_options *socket, int backlog, struct listene
 void listen_close(struct listener *listener);
 
 /* The socket's path by the rules: `given` (--socket), $HEMI_SOCKET, $XDG_RUNTIME_DIR/hemi/hemi.sock,
- * /run/hemi/hemi.sock. For the last two the directory `hemi` is made if it is missing (mode 0700, 0755).
- * Returns 0 or -ENAMETOOLONG. */
-int listen_path(const char *given, char out[108]);
+ * /run/hemi/hemi.sock; *is_default tells of the last two. Returns 0 or -ENAMETOOLONG. */
+int listen_path(const char *given, char out[108], bool *is_default);
+
+/* Makes the directory of a default path, if it is missing. */
+void listen_make_directory(const char *path);
 
 #endif

@@ -1,0 +1,362 @@
+/* server/supervisor.c -- the supervisor's loop: configuration, doors, signals, draining. */
+#include "server/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/server.h"
+#include "server/supervisor_state.h"
+
+#define ACCEPTS_PER_TURN 64
+#define KILL_GRACE_MS 500 /* after drain_timeout, in which workers say CLOSE themselves */
+
+/* --- configuration --- */
+
+/* A tenant without a socket of its own needs the shared one. */
+static bool needs_shared_socket(const struct config *config)
+{
+    for (size_t i = 0; i < config->ntenants; i++)
+        if (!config->tenants[i].has_socket) return true;
+    return false;
+}
+
+static int set_shared_socket(const struct supervisor_options *options, struct config *config,
+                             struct config_error *error)
+{
+    bool wanted = options->socket != NULL || (config->socket.path[0] == 0 && needs_shared_socket(config));
+    if (!wanted || listen_path(options->socket, config->socket.path, &config->default_socket) == 0) return 0;
+    snprintf(error->text, sizeof error->text, "the socket's path is longer than 107 bytes");
+    return -ENAMETOOLONG;
+}
+
+int supervisor_load(const struct supervisor_options *options, struct config *config, struct config_error *error)
+{
+    const char *file = options->config_file;
+    int status = file != NULL ? config_load(config, file, error) : 0;
+    if (status == 0 && config->ntenants == 0) status = config_default(config, config->socket.path, error);
+    if (status == 0) status = set_shared_socket(options, config, error);
+    if (status == 0) status = config_check(config, file != NULL ? file : "command line", error);
+    if (options->log_level >= 0) config->options.log_level = (uint64_t)options->log_level;
+    return status;
+}
+
+static void open_log(const struct supervisor *s)
+{
+    const struct daemon_options *options = &s->config.options;
+    log_open(STDERR_FILENO, (enum log_level)options->log_level, (enum log_format)options->log_format, options->log_rate);
+}
+
+/* Puts a new configuration in place of the old one, whose tenants it has (config_reloadable). */
+static void adopt_config(struct supervisor *s, struct config *config)
+{
+    for (size_t i = 0; i < s->ntenants; i++) s->tenants[i].config = config->tenants[i];
+    config_deinit(&s->config);
+    s->config = *config;
+    open_log(s);
+}
+
+static void reload(struct supervisor *s)
+{
+    struct config config;
+    struct config_error error;
+    config_set_defaults(&config);
+    if (s->given->config_file == NULL) {
+        log_event(LOG_WARNING, "reload-refused", NULL, "there is no configuration file");
+        return;
+    }
+    if (supervisor_load(s->given, &config, &error) != 0 || !config_reloadable(&s->config, &config, &error)) {
+        log_event(LOG_ERROR, "reload-refused", NULL, "%s", error.text);
+        config_deinit(&config);
+        return;
+    }
+    adopt_config(s, &config);
+    log_event(LOG_INFO, "reloaded", NULL, "limits apply to workers that start from now on");
+}
+
+/* --- doors --- */
+
+/* No descriptor is left: gives up the reserve for as long as it takes to say so to whoever comes first. */
+static void refuse_one(struct supervisor *s, int listener)
+{
+    if (s->reserve < 0) return;
+    close(s->reserve);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) client_refuse_fd(fd, HEMI_LIMIT, "the supervisor has no descriptors left");
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_door(uv_poll_t *poll, int status, int events)
+{
+    struct door *door = poll->data;
+    (void)status;
+    (void)events;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(door->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            client_accept(door->supervisor, fd, door->tenant);
+        else if (errno == EMFILE || errno == ENFILE)
+            return refuse_one(door->supervisor, door->listener.fd);
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return;
+    }
+}
+
+static int open_door(struct supervisor *s, const struct socket_options *socket, struct tenant *tenant)
+{
+    struct door *door = &s->doors[s->ndoors];
+    struct config_error error;
+    int status = listen_open(socket, (int)s->config.options.backlog, &door->listener, &error);
+    if (status != 0) {
+        log_event(LOG_ERROR, "cannot-listen", NULL, "%s", error.text);
+        return status;
+    }
+    s->ndoors++;
+    door->supervisor = s;
+    door->tenant = tenant;
+    door->poll.data = door;
+    SERVER_ASSERT(uv_poll_init(&s->loop, &door->poll, door->listener.fd) == 0);
+    uv_poll_start(&door->poll, UV_READABLE, on_door);
+    struct log_about what = {.tenant = tenant != NULL ? tenant->config.name : NULL};
+    log_event(LOG_INFO, "listening", &what, "%s", socket->path);
+    return 0;
+}
+
+static int open_doors(struct supervisor *s)
+{
+    int status = 0;
+    s->doors = calloc(s->ntenants + 1, sizeof *s->doors);
+    if (s->doors == NULL) return -ENOMEM;
+    if (s->config.default_socket) listen_make_directory(s->config.socket.path);
+    if (s->config.socket.path[0] != 0) status = open_door(s, &s->config.socket, NULL);
+    for (size_t i = 0; i < s->ntenants && status == 0; i++)
+        if (s->tenants[i].config.has_socket) status = open_door(s, &s->tenants[i].config.socket, &s->tenants[i]);
+    return status;
+}
+
+/* .own-socket */
+static void close_doors(struct supervisor *s)
+{
+    for (size_t i = 0; i < s->ndoors; i++) {
+        struct door *door = &s->doors[i];
+        if (uv_is_closing((uv_handle_t *)&door->poll)) continue;
+        uv_close((uv_handle_t *)&door->poll, NULL);
+        listen_close(&door->listener);
+    }
+}
+
+/* --- the end --- */
+
+static bool anybody_waits(const struct supervisor *s)
+{
+    for (size_t i = 0; i < s->ntenants; i++)
+        if (s->tenants[i].nwaiting > 0) return true;
+    return s->ngreeting > 0;
+}
+
+/* Closes what keeps the loop alive. */
+static void close_loop(struct supervisor *s)
+{
+    s->closed = true;
+    close_doors(s);
+    for (size_t i = 0; i < s->ntenants; i++) uv_close((uv_handle_t *)&s->tenants[i].rest, NULL);
+    for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
+        if (s->signals[i].loop != NULL) uv_close((uv_handle_t *)&s->signals[i], NULL);
+    uv_close((uv_handle_t *)&s->drain, NULL);
+}
+
+void supervisor_check_done(struct supervisor *s)
+{
+    if (s->closed || (!s->draining && !s->serves_private)) return;
+    if (s->nworkers == 0 && !anybody_waits(s)) close_loop(s);
+}
+
+static void for_each_worker(struct supervisor *s, void (*act)(struct worker *worker))
+{
+    for (size_t i = 0; i < s->ntenants; i++) {
+        struct worker *worker;
+        TAILQ_FOREACH(worker, &s->tenants[i].workers, link) act(worker);
+    }
+}
+
+static void kill_late(struct worker *worker) { worker_kill(worker, "it did not end when told to"); }
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+    struct supervisor *s = timer->data;
+    for_each_worker(s, kill_late);
+}
+
+void supervisor_drain(struct supervisor *s, const char *why)
+{
+    if (s->draining) {
+        log_event(LOG_WARNING, "stopping-now", NULL, "%s again", why);
+        for_each_worker(s, kill_late);
+        return;
+    }
+    s->draining = true;
+    log_event(LOG_INFO, "draining", NULL, "%s; %u workers", why, s->nworkers);
+    close_doors(s);
+    client_refuse_greeting(s, HEMI_DRAINING, "the daemon is shutting down");
+    for (size_t i = 0; i < s->ntenants; i++)
+        tenant_refuse_waiting(&s->tenants[i], HEMI_DRAINING, "the daemon is shutting down");
+    for_each_worker(s, worker_drain);
+    if (!s->closed)
+        uv_timer_start(&s->drain, on_drain_timeout, s->config.options.drain_timeout + KILL_GRACE_MS, 0);
+    supervisor_check_done(s);
+}
+
+/* --- signals --- */
+
+/* As process 1 of a container, also other people's orphans are ours to reap. WNOWAIT shows who it is first, so that a
+ * worker is reaped by its own code. */
+static void reap_orphans(struct supervisor *s)
+{
+    siginfo_t info = {0};
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+        struct worker *worker, *ours = NULL;
+        for (size_t i = 0; i < s->ntenants; i++)
+            TAILQ_FOREACH(worker, &s->tenants[i].workers, link) if (worker->pid == info.si_pid) ours = worker;
+        if (ours != NULL)
+            worker_reap(ours);
+        else
+            waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+        info = (siginfo_t){0};
+    }
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct supervisor *s = signal->data;
+    switch (number) {
+    case SIGHUP: reload(s); break;
+    case SIGCHLD: reap_orphans(s); break;
+    default: supervisor_drain(s, number == SIGTERM ? "SIGTERM" : "SIGINT"); break;
+    }
+}
+
+static void watch_signals(struct supervisor *s)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (numbers[i] == SIGCHLD && getpid() != 1) continue;
+        uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    }
+}
+
+/* --- the start --- */
+
+static int make_tenants(struct supervisor *s)
+{
+    s->tenants = calloc(s->config.ntenants, sizeof *s->tenants);
+    if (s->tenants == NULL) return -ENOMEM;
+    for (size_t i = 0; i < s->config.ntenants; i++) {
+        struct tenant *tenant = &s->tenants[s->ntenants++];
+        tenant->supervisor = s;
+        tenant->config = s->config.tenants[i];
+        TAILQ_INIT(&tenant->workers);
+        TAILQ_INIT(&tenant->waiting);
+        uv_timer_init(&s->loop, &tenant->rest);
+        tenant->rest.data = tenant;
+    }
+    return 0;
+}
+
+/* Connections cost descriptors; take what the hard limit allows. */
+static void raise_nofile(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Closed standard descriptors would be given to sockets. */
+static void fill_standard_fds(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) continue;
+    if (fd > STDERR_FILENO) close(fd);
+}
+
+static int init(struct supervisor *s)
+{
+    raise_nofile();
+    signal(SIGPIPE, SIG_IGN);
+    open_log(s);
+    s->exe = worker_open_exe(s->given->self);
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    TAILQ_INIT(&s->greeting);
+    uv_timer_init(&s->loop, &s->drain);
+    s->drain.data = s;
+    watch_signals(s);
+    return make_tenants(s);
+}
+
+static void deinit(struct supervisor *s)
+{
+    SERVER_ASSERT(uv_loop_close(&s->loop) == 0);
+    if (s->exe >= 0) close(s->exe);
+    if (s->reserve >= 0) close(s->reserve);
+    if (s->tenants != NULL) explicit_bzero(s->tenants, s->ntenants * sizeof *s->tenants);
+    free(s->tenants);
+    free(s->doors);
+    config_deinit(&s->config);
+}
+
+/* The one client, and the first tenant, whoever that is: the descriptor says that it may. */
+static int serve_private(struct supervisor *s)
+{
+    int type = 0, fd = s->given->private_fd;
+    socklen_t len = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM) {
+        log_event(LOG_ERROR, "cannot-serve", NULL, "descriptor %d is no stream socket", fd);
+        return -EINVAL;
+    }
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    s->serves_private = true;
+    client_accept(s, fd, &s->tenants[0]);
+    return 0;
+}
+
+static int load(struct supervisor *s)
+{
+    struct config_error error = {""};
+    config_set_defaults(&s->config);
+    int status = s->given->private_fd >= 0 && s->given->config_file == NULL
+                     ? config_private(&s->config)
+                     : supervisor_load(s->given, &s->config, &error);
+    if (s->given->log_level >= 0) s->config.options.log_level = (uint64_t)s->given->log_level;
+    if (status != 0) fprintf(stderr, "hemid: %s\n", error.text[0] != 0 ? error.text : strerror(-status));
+    return status;
+}
+
+int supervisor_run(const struct supervisor_options *options)
+{
+    struct supervisor s = {.given = options, .exe = -1, .reserve = -1};
+    fill_standard_fds();
+    if (load(&s) != 0 || uv_loop_init(&s.loop) != 0) {
+        config_deinit(&s.config);
+        return 2;
+    }
+    int status = init(&s);
+    if (status == 0) status = options->private_fd >= 0 ? serve_private(&s) : open_doors(&s);
+    if (status != 0) {
+        s.status = 1;
+        close_loop(&s);
+    } else if (options->private_fd < 0) {
+        log_event(LOG_INFO, "ready", NULL, "hemid " HEMI_VERSION ", %zu tenants", s.ntenants);
+    }
+    uv_run(&s.loop, UV_RUN_DEFAULT);
+    if (options->private_fd < 0) log_event(LOG_INFO, "stopped", NULL, "exit status %d", s.status);
+    deinit(&s);
+    return s.status;
+}

@@ -1,0 +1,227 @@
+/* server/supervisor_client.c -- a connection from accept until a worker adopts it: HELLO, identity, refusal.
+ *
+ * A PEER's bytes: whatever is wrong with them ends in client_refuse. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/frame.h"
+#include "proto/hemi.pb-c.h"
+#include "server/supervisor_state.h"
+
+/* Names of statuses, for the log. */
+static const char *status_text(enum hemi_status status)
+{
+    switch (status) {
+#define X(name, number, text, meaning)                                                                                 \
+    case HEMI_##name: return text;
+        HEMI_STATUSES(X)
+#undef X
+    }
+    return "?";
+}
+
+/* --- refusing --- */
+
+/* One nonblocking write: a peer that does not even have room for this much gets nothing. */
+static void send_close(int fd, enum hemi_status status, enum proto_error error, const char *why)
+{
+    struct frame_writer writer;
+    Hemi__V1__Close close_body = HEMI__V1__CLOSE__INIT;
+    char text[256];
+    size_t len = strlen(why);
+    if (len > sizeof text) len = sizeof text;
+    memcpy(text, why, len);
+    close_body.status = status;
+    close_body.error = error;
+    close_body.text = (ProtobufCBinaryData){.len = len, .data = (uint8_t *)text};
+    frame_writer_init(&writer);
+    struct frame_out frame = {.type = FRAME_CLOSE, .body = &close_body.base, .fd = -1};
+    if (frame_writer_put(&writer, &frame) > 0) (void)frame_writer_send(&writer, fd);
+    frame_writer_deinit(&writer);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct client *client = handle->data;
+    if (--client->handles == 0 && client->gone) free(client);
+}
+
+/* Stops reading HELLO; the handles close by themselves. */
+static void stop_reading(struct client *client)
+{
+    if (client->handles == 0 || uv_is_closing((uv_handle_t *)&client->poll)) return;
+    uv_close((uv_handle_t *)&client->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&client->timer, on_handle_closed);
+}
+
+void client_free(struct client *client)
+{
+    struct supervisor *s = client->supervisor;
+    stop_reading(client);
+    close(client->fd);
+    client->gone = true;
+    if (client->handles == 0) free(client);
+    supervisor_check_done(s);
+}
+
+static void refuse(struct client *client, enum hemi_status status, enum proto_error error, const char *why)
+{
+    struct log_about what = {.tenant = client->tenant != NULL ? client->tenant->config.name : NULL,
+                             .connection = client->id,
+                             .status = status_text(status),
+                             .limited = true};
+    log_event(LOG_WARNING, "client-refused", &what, "%s (uid %u, pid %d)", why, client->peer.uid, client->peer.pid);
+    send_close(client->fd, status, error, why);
+    if (client->supervisor->serves_private) client->supervisor->status = 1;
+    client_free(client);
+}
+
+void client_refuse(struct client *client, enum hemi_status status, const char *why)
+{
+    refuse(client, status, PROTO_OK, why);
+}
+
+void client_refuse_fd(int fd, enum hemi_status status, const char *why)
+{
+    struct log_about what = {.status = status_text(status), .limited = true};
+    log_event(LOG_WARNING, "client-refused", &what, "%s", why);
+    send_close(fd, status, PROTO_OK, why);
+    close(fd);
+}
+
+/* --- HELLO --- */
+
+static void leave_greeting(struct client *client)
+{
+    TAILQ_REMOVE(&client->supervisor->greeting, client, link);
+    client->supervisor->ngreeting--;
+    stop_reading(client);
+}
+
+void client_refuse_greeting(struct supervisor *s, enum hemi_status status, const char *why)
+{
+    struct client *client;
+    while ((client = TAILQ_FIRST(&s->greeting)) != NULL) {
+        leave_greeting(client);
+        client_refuse(client, status, why);
+    }
+}
+
+/* HELLO is whole: whose connection is it? */
+static void greeted(struct client *client, const struct hello *hello)
+{
+    leave_greeting(client);
+    if (client->tenant == NULL) client->tenant = tenant_identify(client->supervisor, client, hello);
+    if (client->tenant == NULL) {
+        client_refuse(client, HEMI_DENIED,
+                      hello->token_length > 0 ? "no tenant has this token" : "no tenant has this user id");
+        return;
+    }
+    struct log_about what = {.tenant = client->tenant->config.name, .connection = client->id, .limited = true};
+    log_event(LOG_DEBUG, "client-accepted", &what, "uid %u, pid %d", client->peer.uid, client->peer.pid);
+    tenant_give(client->tenant, client, false);
+}
+
+static void misgreeted(struct client *client, enum proto_error error)
+{
+    enum hemi_status status = error == PROTO_VERSION ? HEMI_VERSION_MISMATCH : HEMI_PROTOCOL;
+    leave_greeting(client);
+    refuse(client, status, error, proto_error_text(error));
+}
+
+/* Reads at most `want` bytes, never blocking. Descriptors may not come with HELLO: they are closed and refused.
+ * Returns the number of bytes, 0 at the end, -1 when nothing is there now, -2 for descriptors. */
+static ssize_t receive(int fd, uint8_t *out, size_t want)
+{
+    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(4 * sizeof(int))];
+    struct iovec iov = {out, want};
+    struct msghdr header = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
+    ssize_t got;
+    bool fds = false;
+    while ((got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
+    if (got < 0) return errno == EAGAIN ? -1 : 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = CMSG_NXTHDR(&header, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int unexpected;
+            memcpy(&unexpected, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            close(unexpected);
+            fds = true;
+        }
+    }
+    return fds || (header.msg_flags & MSG_CTRUNC) != 0 ? -2 : got;
+}
+
+/* .hello-exact: asks hello_read how many bytes are needed in all, and reads exactly those. */
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct client *client = poll->data;
+    struct hello hello;
+    size_t need;
+    (void)events;
+    (void)status; /* an error shows when reading */
+    for (;;) {
+        enum proto_error error = hello_read(client->hello, client->hello_len, &hello, &need);
+        if (error != PROTO_OK) return misgreeted(client, error);
+        if (need == client->hello_len) return greeted(client, &hello);
+        ssize_t got = receive(client->fd, client->hello + client->hello_len, need - client->hello_len);
+        if (got == -1) return;
+        if (got == -2) return misgreeted(client, PROTO_FD_UNEXPECTED);
+        if (got == 0) {
+            leave_greeting(client);
+            return client_free(client);
+        }
+        client->hello_len += (size_t)got;
+    }
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct client *client = timer->data;
+    leave_greeting(client);
+    client_refuse(client, HEMI_DEADLINE, "no HELLO came in time");
+}
+
+/* --- accepting --- */
+
+static void watch(struct client *client)
+{
+    struct supervisor *s = client->supervisor;
+    uv_timer_init(&s->loop, &client->timer);
+    client->handles = 2;
+    client->poll.data = client->timer.data = client;
+    uv_poll_start(&client->poll, UV_READABLE, on_readable);
+    uv_timer_start(&client->timer, on_deadline, s->config.options.hello_timeout, 0);
+    TAILQ_INSERT_TAIL(&s->greeting, client, link);
+    s->ngreeting++;
+}
+
+/* Somebody who says nothing keeps nobody else out: the oldest goes. */
+static void shed_greeting(struct supervisor *s)
+{
+    struct client *oldest = TAILQ_FIRST(&s->greeting);
+    if (s->ngreeting < s->config.options.hello_pending || oldest == NULL) return;
+    leave_greeting(oldest);
+    client_refuse(oldest, HEMI_LIMIT, "hello_pending: too many peers are about to say HELLO");
+}
+
+void client_accept(struct supervisor *s, int fd, struct tenant *tenant)
+{
+    struct client *client = calloc(1, sizeof *client);
+    socklen_t len = sizeof client->peer;
+    if (client == NULL) return client_refuse_fd(fd, HEMI_NO_MEMORY, "the supervisor has no memory");
+    client->supervisor = s;
+    client->tenant = tenant;
+    client->fd = fd;
+    client->id = ++s->next_connection;
+    client->peer = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
+    /* Without credentials the peer is nobody, which is what this leaves. */
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &len);
+    shed_greeting(s);
+    if (uv_poll_init(&s->loop, &client->poll, fd) != 0) return client_refuse(client, HEMI_NO_MEMORY, "cannot be polled");
+    watch(client);
+}

@@ -1,0 +1,94 @@
+/* server/supervisor_spawn.c -- makes a worker process: fork, fixed descriptors, exec.
+ * Between fork and exec only async-signal-safe calls. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "server/jail_seccomp.h"
+#include "server/supervisor_state.h"
+#include "server/worker.h"
+
+#define FD_SAFE 16 /* above every fixed descriptor */
+#define EXIT_EXEC 127
+
+int worker_open_exe(const char *self)
+{
+    int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    if (fd < 0 && self != NULL && strchr(self, '/') != NULL) fd = open(self, O_PATH | O_CLOEXEC);
+    return fd;
+}
+
+/* Puts a descriptor where the worker expects it. */
+static bool place(int from, int to)
+{
+    int safe = fcntl(from, F_DUPFD_CLOEXEC, FD_SAFE);
+    return safe >= 0 && dup2(safe, to) == to;
+}
+
+static bool place_all(const struct spawn *spawn)
+{
+    /* All of them out of the way first, since a source may be where another one goes. */
+    int control = fcntl(spawn->control, F_DUPFD_CLOEXEC, FD_SAFE), log = fcntl(spawn->log, F_DUPFD_CLOEXEC, FD_SAFE);
+    int page = fcntl(spawn->page, F_DUPFD_CLOEXEC, FD_SAFE), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (control < 0 || log < 0 || page < 0 || null < 0) return false;
+    return place(null, STDIN_FILENO) && place(null, STDOUT_FILENO) && place(log, WORKER_FD_LOG) &&
+           place(control, WORKER_FD_CONTROL) && place(page, WORKER_FD_PAGE);
+}
+
+/* The child: never returns. A session of its own, so that a terminal's signals reach the supervisor only. */
+static void become_worker(const struct spawn *spawn, char *const *arguments, char *const *environment)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int exe = spawn->exe >= 0 ? fcntl(spawn->exe, F_DUPFD_CLOEXEC, FD_SAFE) : -1;
+    if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || !place_all(spawn)) _exit(EXIT_EXEC);
+    if (chdir("/") != 0) _exit(EXIT_EXEC);
+    syscall(SYS_close_range, (unsigned)WORKER_FD_FIRST_FREE, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+    if (exe >= 0) syscall(SYS_execveat, exe, "", arguments, environment, 0x1000 /* AT_EMPTY_PATH */);
+    if (spawn->self != NULL && strchr(spawn->self, '/') != NULL) execve(spawn->self, arguments, environment);
+    _exit(EXIT_EXEC);
+}
+
+/* Nothing of our environment goes on to a worker, except a sanitizer's options: in the jail it can neither look for
+ * symbols nor stop its own threads to look for leaks. */
+static void fill_environment(char *const environment[2], size_t size)
+{
+#ifdef JAIL_SANITIZER
+    const char *inherited = getenv("ASAN_OPTIONS");
+    snprintf(environment[0], size, "ASAN_OPTIONS=%s:symbolize=0:detect_leaks=0", inherited != NULL ? inherited : "");
+    inherited = getenv("UBSAN_OPTIONS");
+    snprintf(environment[1], size, "UBSAN_OPTIONS=%s:symbolize=0:print_stacktrace=1", inherited != NULL ? inherited : "");
+#else
+    snprintf(environment[0], size, "LC_ALL=C");
+    snprintf(environment[1], size, "TZ=UTC");
+#endif
+}
+
+int worker_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd)
+{
+    char name[] = "hemid", flag[] = "--worker", tenant[64], variables[2][1024];
+    char *const arguments[] = {name, flag, tenant, NULL};
+    char *const environment[] = {variables[0], variables[1], NULL};
+    snprintf(tenant, sizeof tenant, "%s", spawn->tenant);
+    fill_environment(environment, sizeof variables[0]);
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child == 0) become_worker(spawn, arguments, environment);
+    /* Not reaped yet, so the pid is still this child's. */
+    int fd = (int)syscall(SYS_pidfd_open, child, 0);
+    if (fd < 0) {
+        int error = errno;
+        kill(child, SIGKILL);
+        return -error;
+    }
+    *pid = child;
+    *pidfd = fd;
+    return 0;
+}

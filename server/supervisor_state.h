@@ -1,0 +1,195 @@
+/* server/supervisor_state.h -- the supervisor's state; for supervisor*.c only.
+ *
+ * Ownership: the supervisor owns doors, tenants and clients that say HELLO; a tenant owns its workers and the clients
+ * that wait; a worker owns the clients on their way to it (handed). A client is in exactly one list; its descriptor is
+ * closed when it leaves the last (.one-copy). Structures that hold libuv handles are freed when the last handle's close
+ * callback has run.
+ */
+#ifndef HEMI_SERVER_SUPERVISOR_STATE_H
+#define HEMI_SERVER_SUPERVISOR_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "proto/hello.h"
+#include "proto/tables/status.h"
+#include "server/config.h"
+#include "server/handover.h"
+#include "server/listen.h"
+#include "server/log.h"
+#include "server/page.h"
+#include "server/supervisor.h"
+
+_Static_assert(HANDOVER_HELLO_MAX >= HELLO_MAX, "ADOPT carries every HELLO");
+
+struct supervisor;
+struct tenant;
+struct worker;
+
+TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(worker_list, worker);
+
+/* A connection that no worker has adopted yet. */
+struct client {
+    TAILQ_ENTRY(client) link;
+    struct supervisor *supervisor;
+    struct tenant *tenant; /* from its door, or once identified; NULL before */
+    int fd;
+    uint64_t id;
+    struct ucred peer;
+    unsigned tries; /* workers lost with it on the way */
+    unsigned handles;
+    bool gone;        /* freed when its handles are closed */
+    uv_poll_t poll;   /* while HELLO is read */
+    uv_timer_t timer; /* its deadline */
+    size_t hello_len;
+    uint8_t hello[HELLO_MAX];
+};
+
+struct worker {
+    TAILQ_ENTRY(worker) link;
+    struct tenant *tenant;
+    pid_t pid;
+    int pidfd, control, log;
+    struct page *page;
+    uint64_t generation;
+    unsigned handles;
+    uv_poll_t on_end, on_control, on_log;
+    uv_timer_t timer; /* until READY: start_timeout; after the control socket ended: until it is killed */
+    struct client_list handed;
+    unsigned nhanded;
+    uint64_t connections; /* adopted, not closed */
+    uint64_t started_ms;
+    bool ready;
+    bool leaving;  /* gets nothing new: idle exit, drain, broken */
+    bool full;     /* its control socket is */
+    bool starved;  /* too many descriptors are in flight */
+    bool draining; /* DRAIN is to be sent, or was */
+    bool told;     /* DRAIN was sent */
+    bool ended;
+    const char *killed; /* why we killed it, or NULL */
+    size_t line_len;
+    char line[512]; /* of its standard error, so far */
+};
+
+struct tenant {
+    struct supervisor *supervisor;
+    struct tenant_config config;
+    struct worker_list workers;
+    unsigned nworkers; /* that are not leaving */
+    struct client_list waiting;
+    unsigned nwaiting;
+    uint64_t generation;
+    unsigned crashes; /* in a row */
+    bool resting;     /* no new worker until `rest` fires */
+    uv_timer_t rest;
+};
+
+/* A listening socket. */
+struct door {
+    struct listener listener;
+    struct supervisor *supervisor;
+    struct tenant *tenant; /* whose it is; NULL: the shared one */
+    uv_poll_t poll;
+};
+
+struct supervisor {
+    uv_loop_t loop;
+    const struct supervisor_options *given;
+    struct config config;
+    int exe; /* our own executable */
+    int reserve; /* a descriptor to give up when there are no more, so that a connection can be refused */
+    struct tenant *tenants;
+    size_t ntenants;
+    struct door *doors;
+    size_t ndoors;
+    struct client_list greeting; /* saying HELLO, oldest first */
+    unsigned ngreeting;
+    unsigned nworkers; /* processes */
+    uint64_t next_connection;
+    uv_signal_t signals[4];
+    uv_timer_t drain;
+    bool draining;
+    bool serves_private;
+    bool closed;   /* nothing more can come: the loop runs out */
+    int status;    /* exit status */
+};
+
+/* --- supervisor.c --- */
+
+/* A worker process is gone, or a client left: ends a drain or a private service that waited for that. */
+void supervisor_check_done(struct supervisor *s);
+void supervisor_drain(struct supervisor *s, const char *why);
+
+/* --- supervisor_client.c --- */
+
+/* Takes over a connected socket: reads HELLO, identifies, hands over. `tenant` is the door's, or NULL. */
+void client_accept(struct supervisor *s, int fd, struct tenant *tenant);
+
+/* Sends CLOSE(status), closes and forgets a client that is in no list. `why` is a constant. */
+void client_refuse(struct client *client, enum hemi_status status, const char *why);
+
+/* Refuses a connection that nothing is known of yet. */
+void client_refuse_fd(int fd, enum hemi_status status, const char *why);
+
+/* Closes and forgets a client that is in no list. */
+void client_free(struct client *client);
+
+/* Refuses everybody whose HELLO is still read. */
+void client_refuse_greeting(struct supervisor *s, enum hemi_status status, const char *why);
+
+/* --- supervisor_tenant.c --- */
+
+/* The tenant that a client is, by token or user id; NULL for none. */
+struct tenant *tenant_identify(struct supervisor *s, const struct client *client, const struct hello *hello);
+
+/* Queues a client, at the front when it was on its way before, and hands over what can be. */
+void tenant_give(struct tenant *tenant, struct client *client, bool again);
+
+/* Refuses everybody that waits for a worker. */
+void tenant_refuse_waiting(struct tenant *tenant, enum hemi_status status, const char *why);
+
+/* Hands waiting clients to workers, starting some as needed. */
+void tenant_pump(struct tenant *tenant);
+
+/* A worker ended in disorder, or could not be started: rests before the next start, and counts a try of everybody that
+ * waits when it never became ready. */
+void tenant_crashed(struct tenant *tenant, bool was_ready, uint64_t lived_ms);
+
+/* --- supervisor_worker.c --- */
+
+/* Starts a worker. Returns 0 or -errno. */
+int worker_start(struct tenant *tenant, struct worker **out);
+
+/* Sends ADOPT. Returns 0 (the client is in worker->handed), or -errno (it is in no list; the worker is marked). */
+int worker_hand(struct worker *worker, struct client *client);
+
+/* Tells it to end; it exits when its clients are told. */
+void worker_drain(struct worker *worker);
+
+/* SIGKILL. `why` is logged when it has ended; a constant. */
+void worker_kill(struct worker *worker, const char *why);
+
+/* Reaps it if it has ended. */
+void worker_reap(struct worker *worker);
+
+/* --- supervisor_spawn.c --- */
+
+/* What a new process is started with. */
+struct spawn {
+    int exe;
+    const char *self;
+    const char *tenant;
+    int control, log, page; /* become WORKER_FD_*; stay the caller's */
+};
+
+/* fork and exec with --worker. Returns 0, the pid and a pidfd, or -errno. */
+int worker_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd);
+
+/* Opens our own executable. Returns a descriptor, or -1 where that is impossible (no /proc, no path in argv[0]). */
+int worker_open_exe(const char *self);
+
+#endif

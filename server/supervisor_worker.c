@@ -1,0 +1,466 @@
+/* server/supervisor_worker.c -- one worker as its supervisor sees it: start, messages, end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/server.h"
+#include "server/supervisor_state.h"
+#include "server/worker.h"
+
+#define MESSAGES_PER_TURN 256 /* of one worker, before others get their turn */
+#define LOG_BYTES_PER_TURN 65536
+#define RETRY_MS 10
+#define END_GRACE_MS 2000 /* from the end of the control socket until a worker that stays is killed */
+
+static struct log_about about(const struct worker *w)
+{
+    return (struct log_about){.tenant = w->tenant->config.name, .pid = w->pid};
+}
+
+/* --- closing --- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct worker *w = handle->data;
+    if (--w->handles > 0) return;
+    struct supervisor *s = w->tenant->supervisor;
+    SERVER_ASSERT(TAILQ_EMPTY(&w->handed));
+    free(w);
+    s->nworkers--;
+    supervisor_check_done(s);
+}
+
+static void worker_close(struct worker *w)
+{
+    uv_close((uv_handle_t *)&w->on_end, on_handle_closed);
+    uv_close((uv_handle_t *)&w->on_control, on_handle_closed);
+    uv_close((uv_handle_t *)&w->on_log, on_handle_closed);
+    uv_close((uv_handle_t *)&w->timer, on_handle_closed);
+    close(w->pidfd);
+    close(w->control);
+    close(w->log);
+    page_free(w->page);
+    w->page = NULL;
+}
+
+/* It gets nothing new from now on. */
+static void worker_leave(struct worker *w)
+{
+    if (w->leaving) return;
+    w->leaving = true;
+    SERVER_ASSERT(w->tenant->nworkers > 0);
+    w->tenant->nworkers--;
+}
+
+void worker_kill(struct worker *w, const char *why)
+{
+    worker_leave(w);
+    if (w->ended || w->killed != NULL) return;
+    w->killed = why;
+    syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+}
+
+/* --- messages --- */
+
+static void on_control(uv_poll_t *poll, int status, int events);
+
+/* Writable is asked for only while something could not be sent. */
+static void watch_control(struct worker *w)
+{
+    int events = UV_READABLE | (w->full ? UV_WRITABLE : 0);
+    uv_poll_start(&w->on_control, events, on_control);
+}
+
+static void handed_remove(struct worker *w, struct client *client)
+{
+    TAILQ_REMOVE(&w->handed, client, link);
+    w->nhanded--;
+}
+
+/* .one-copy: ours is closed here. */
+static bool on_adopted(struct worker *w, uint64_t connection)
+{
+    struct client *client;
+    TAILQ_FOREACH(client, &w->handed, link) if (client->id == connection) break;
+    if (client == NULL) return false;
+    struct log_about what = {.tenant = w->tenant->config.name, .pid = w->pid, .connection = connection, .limited = true};
+    log_event(LOG_DEBUG, "connection-adopted", &what, "uid %u", client->peer.uid);
+    handed_remove(w, client);
+    client_free(client);
+    w->connections++;
+    return true;
+}
+
+static bool on_closed(struct worker *w, const struct handover_closed *closed)
+{
+    if (w->connections == 0) return false;
+    w->connections--;
+    if (w->tenant->supervisor->serves_private) worker_drain(w);
+    struct log_about what = {.tenant = w->tenant->config.name, .pid = w->pid, .connection = closed->connection,
+                             .limited = true};
+    log_event(LOG_DEBUG, "connection-closed", &what, "status %u", closed->status);
+    return true;
+}
+
+static void on_phase(struct worker *w, const struct handover_status *status)
+{
+    struct log_about what = about(w);
+    switch (status->phase) {
+    case HANDOVER_READY:
+        w->ready = true;
+        w->starved = false;
+        uv_timer_stop(&w->timer);
+        log_event(LOG_DEBUG, "worker-ready", &what, "after %" PRIu64 " ms",
+                  uv_now(&w->tenant->supervisor->loop) - w->started_ms);
+        break;
+    case HANDOVER_JAIL_FAILED: log_event(LOG_ERROR, "worker-not-jailed", &what, "a required step failed"); break;
+    default: worker_leave(w); break;
+    }
+}
+
+/* Returns false for what this worker may not say now. */
+static bool on_message(struct worker *w, const struct handover_msg *msg)
+{
+    struct log_about what = about(w);
+    switch (msg->type) {
+    case HANDOVER_STATUS: on_phase(w, &msg->u.status); return true;
+    case HANDOVER_ADOPTED: return on_adopted(w, msg->u.adopted.connection);
+    case HANDOVER_CLOSED: return on_closed(w, &msg->u.closed);
+    case HANDOVER_LOG:
+        what.limited = true;
+        log_event(msg->u.log.level, "worker-says", &what, "%.*s", (int)msg->u.log.len, msg->u.log.text);
+        return true;
+    default: return false;
+    }
+}
+
+/* Reads what is there. Returns false when the channel has ended or is broken. */
+static bool read_control(struct worker *w, unsigned most)
+{
+    struct handover_msg msg;
+    for (unsigned i = 0; i < most; i++) {
+        int status = handover_recv(w->control, HANDOVER_UP, &msg);
+        if (status == -EAGAIN) return true;
+        if (status == 1 && on_message(w, &msg)) continue;
+        if (status == 1 || status == -EPROTO) worker_kill(w, "it broke the control protocol");
+        return false;
+    }
+    return true;
+}
+
+static void on_end_grace(uv_timer_t *timer) { worker_kill(timer->data, "it lost its control socket"); }
+
+static void on_control(uv_poll_t *poll, int status, int events)
+{
+    struct worker *w = poll->data;
+    bool open = status == 0;
+    if (open && (events & UV_READABLE) != 0) open = read_control(w, MESSAGES_PER_TURN);
+    if (!open) {
+        uv_poll_stop(&w->on_control);
+        worker_leave(w);
+        uv_timer_start(&w->timer, on_end_grace, END_GRACE_MS, 0);
+        return;
+    }
+    if ((events & UV_WRITABLE) != 0) {
+        w->full = false;
+        if (w->draining) worker_drain(w);
+        watch_control(w);
+    }
+    tenant_pump(w->tenant);
+}
+
+/* --- standard error --- */
+
+static void log_line(struct worker *w)
+{
+    struct log_about what = about(w);
+    what.limited = true;
+    if (w->line_len > 0) log_event(LOG_WARNING, "worker-stderr", &what, "%.*s", (int)w->line_len, w->line);
+    w->line_len = 0;
+}
+
+static void log_bytes(struct worker *w, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != '\n') w->line[w->line_len++] = bytes[i];
+        if (bytes[i] == '\n' || w->line_len == sizeof w->line) log_line(w);
+    }
+}
+
+/* Returns false at the end. */
+static bool read_log(struct worker *w)
+{
+    char bytes[4096];
+    for (size_t total = 0; total < LOG_BYTES_PER_TURN; total += sizeof bytes) {
+        ssize_t got = read(w->log, bytes, sizeof bytes);
+        if (got <= 0) return got < 0 && errno == EAGAIN;
+        log_bytes(w, bytes, (size_t)got);
+    }
+    return true;
+}
+
+static void on_log(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    if (status != 0 || !read_log(poll->data)) uv_poll_stop(poll);
+}
+
+/* --- the end --- */
+
+static const char *exit_text(int code)
+{
+    switch (code) {
+    case WORKER_EXIT_OK: return "in order";
+    case WORKER_EXIT_BOOT: return "it could not start";
+    case WORKER_EXIT_JAIL: return "its jail failed";
+    case WORKER_EXIT_MEMORY: return "out of memory";
+    case WORKER_EXIT_ERROR: return "by an error of its own";
+    case 127: return "it could not be executed";
+    default: return "with an unknown status";
+    }
+}
+
+/* SIGKILL that we did not send is the kernel's for memory more often than anybody's. */
+static const char *signal_text(const struct worker *w, int number)
+{
+    if (number == SIGKILL && w->killed != NULL) return w->killed;
+    if (number == SIGKILL) return "killed from outside, perhaps for memory";
+    if (number == SIGSYS) return "a system call that its jail forbids";
+    return strsignal(number);
+}
+
+static void log_end(struct worker *w, const siginfo_t *info, const struct rusage *usage)
+{
+    char words[PAGE_WORDS];
+    struct log_about what = about(w);
+    bool orderly = info->si_code == CLD_EXITED && info->si_status == WORKER_EXIT_OK;
+    size_t len = page_take_words(w->page, words);
+    log_event(orderly ? LOG_INFO : LOG_ERROR, orderly ? "worker-ended" : "worker-lost", &what,
+              "%s %d, %s; %" PRIu64 " connections%s; lived %" PRIu64 " ms, at most %ld KiB resident%s%.*s",
+              info->si_code == CLD_EXITED ? "exit" : "signal", info->si_status,
+              info->si_code == CLD_EXITED ? exit_text(info->si_status) : signal_text(w, info->si_status), w->connections,
+              orderly ? "" : " lost", uv_now(&w->tenant->supervisor->loop) - w->started_ms, usage->ru_maxrss,
+              len > 0 ? "; last words: " : "", (int)len, words);
+}
+
+/* Its clients that it had not adopted go to another one: first in line, in their order. */
+static void hand_again(struct worker *w, bool orderly)
+{
+    struct tenant *tenant = w->tenant;
+    struct supervisor *s = tenant->supervisor;
+    struct client *client;
+    while ((client = TAILQ_LAST(&w->handed, client_list)) != NULL) {
+        handed_remove(w, client);
+        if (!orderly) client->tries++;
+        if (client->tries >= s->config.options.handover_tries)
+            client_refuse(client, HEMI_WORKER_LOST, "every worker that was to adopt it was lost");
+        else if (s->draining || s->serves_private)
+            client_refuse(client, s->draining ? HEMI_DRAINING : HEMI_WORKER_LOST, "there is no other worker");
+        else
+            tenant_give(tenant, client, true);
+    }
+}
+
+static void worker_ended(struct worker *w, const siginfo_t *info, const struct rusage *usage)
+{
+    struct tenant *tenant = w->tenant;
+    struct supervisor *s = tenant->supervisor;
+    bool orderly = info->si_code == CLD_EXITED && info->si_status == WORKER_EXIT_OK;
+    w->ended = true;
+    /* .drain-control: the process is gone, so this reads to the end. */
+    (void)read_control(w, UINT32_MAX);
+    (void)read_log(w);
+    log_line(w);
+    log_end(w, info, usage);
+    worker_leave(w);
+    TAILQ_REMOVE(&tenant->workers, w, link);
+    if (!orderly && s->serves_private) s->status = 1;
+    if (!orderly) tenant_crashed(tenant, w->ready, uv_now(&s->loop) - w->started_ms);
+    hand_again(w, orderly);
+    worker_close(w);
+    if (!s->draining) tenant_pump(tenant);
+}
+
+void worker_reap(struct worker *w)
+{
+    siginfo_t info = {0};
+    struct rusage usage = {0};
+    if (w->ended) return;
+    if (syscall(SYS_waitid, P_PIDFD, w->pidfd, &info, WEXITED | WNOHANG, &usage) != 0 || info.si_pid == 0) return;
+    worker_ended(w, &info, &usage);
+}
+
+static void on_end(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    worker_reap(poll->data);
+}
+
+/* --- the start --- */
+
+static void on_start_timeout(uv_timer_t *timer) { worker_kill(timer->data, "it did not become ready in time"); }
+
+/* Test builds misbehave on request: HEMI_TEST_HOOK says how, HEMI_TEST_TENANT which tenant's workers, and the target is
+ * another tenant's worker if there is one. */
+static void set_hook(const struct tenant *tenant, struct handover_boot *boot)
+{
+#ifdef HEMI_JAIL_TEST
+    const struct supervisor *s = tenant->supervisor;
+    const char *hook = getenv("HEMI_TEST_HOOK"), *only = getenv("HEMI_TEST_TENANT");
+    if (hook == NULL || (only != NULL && strcmp(only, tenant->config.name) != 0)) return;
+    snprintf(boot->hook, sizeof boot->hook, "%s", hook);
+    boot->hook_target = getpid();
+    for (size_t i = 0; i < s->ntenants; i++)
+        if (&s->tenants[i] != tenant && !TAILQ_EMPTY(&s->tenants[i].workers))
+            boot->hook_target = TAILQ_FIRST(&s->tenants[i].workers)->pid;
+#else
+    (void)tenant;
+    (void)boot;
+#endif
+}
+
+static int send_boot(const struct tenant *tenant, int control, uint64_t generation)
+{
+    const struct supervisor *s = tenant->supervisor;
+    struct handover_msg msg = {.type = HANDOVER_BOOT, .fd = -1};
+    struct handover_boot *boot = &msg.u.boot;
+    snprintf(boot->tenant, sizeof boot->tenant, "%s", tenant->config.name);
+    boot->generation = generation;
+    boot->supervisor = getpid();
+    boot->private_client = s->serves_private;
+    boot->need_landlock = s->config.options.landlock == NEED_REQUIRE;
+    boot->handovers = (uint32_t)s->config.options.handover_window;
+    boot->limits = tenant->config.limits;
+    set_hook(tenant, boot);
+    return handover_send(control, &msg);
+}
+
+/* Everything that the process is started with; our ends go to `w`, the other ends are closed. */
+static int spawn_process(struct worker *w)
+{
+    struct tenant *tenant = w->tenant;
+    int pipes[2] = {-1, -1}, page_fd = -1, control = -1, status;
+    if ((status = page_new(&page_fd, &w->page)) != 0) return status;
+    if ((status = handover_pair(&w->control, &control)) != 0) goto fail_page;
+    if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) {
+        status = -errno;
+        goto fail_control;
+    }
+    struct spawn spawn = {.exe = tenant->supervisor->exe, .self = tenant->supervisor->given->self,
+                          .tenant = tenant->config.name, .control = control, .log = pipes[1], .page = page_fd};
+    if ((status = send_boot(tenant, w->control, w->generation)) != 0) goto fail_pipe;
+    if ((status = worker_spawn(&spawn, &w->pid, &w->pidfd)) != 0) goto fail_pipe;
+    w->log = pipes[0];
+    close(pipes[1]);
+    close(control);
+    close(page_fd);
+    return 0;
+fail_pipe:
+    close(pipes[0]);
+    close(pipes[1]);
+fail_control:
+    close(w->control);
+    close(control);
+fail_page:
+    close(page_fd);
+    page_free(w->page);
+    return status;
+}
+
+static void watch(struct worker *w)
+{
+    uv_loop_t *loop = &w->tenant->supervisor->loop;
+    /* These fail only for descriptors that are not ours. */
+    SERVER_ASSERT(uv_poll_init(loop, &w->on_end, w->pidfd) == 0);
+    SERVER_ASSERT(uv_poll_init(loop, &w->on_control, w->control) == 0);
+    SERVER_ASSERT(uv_poll_init(loop, &w->on_log, w->log) == 0);
+    uv_timer_init(loop, &w->timer);
+    w->handles = 4;
+    w->on_end.data = w->on_control.data = w->on_log.data = w->timer.data = w;
+    uv_poll_start(&w->on_end, UV_READABLE, on_end);
+    uv_poll_start(&w->on_log, UV_READABLE, on_log);
+    watch_control(w);
+    uv_timer_start(&w->timer, on_start_timeout, w->tenant->supervisor->config.options.start_timeout, 0);
+}
+
+int worker_start(struct tenant *tenant, struct worker **out)
+{
+    struct supervisor *s = tenant->supervisor;
+    struct worker *w = calloc(1, sizeof *w);
+    if (w == NULL) return -ENOMEM;
+    w->tenant = tenant;
+    w->generation = ++tenant->generation;
+    TAILQ_INIT(&w->handed);
+    int status = spawn_process(w);
+    if (status != 0) {
+        free(w);
+        return status;
+    }
+    w->started_ms = uv_now(&s->loop);
+    watch(w);
+    TAILQ_INSERT_TAIL(&tenant->workers, w, link);
+    tenant->nworkers++;
+    s->nworkers++;
+    struct log_about what = about(w);
+    log_event(LOG_INFO, "worker-started", &what, "number %" PRIu64 " of this tenant", w->generation);
+    *out = w;
+    return 0;
+}
+
+/* --- to the worker --- */
+
+/* Descriptors in flight count against the uid, whoever sent them: only time tells when there is room again. */
+static void on_retry(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    w->starved = false;
+    tenant_pump(w->tenant);
+}
+
+int worker_hand(struct worker *w, struct client *client)
+{
+    struct handover_msg msg = {.type = HANDOVER_ADOPT, .fd = client->fd};
+    msg.u.adopt.connection = client->id;
+    msg.u.adopt.uid = client->peer.uid;
+    msg.u.adopt.hello_len = (uint32_t)client->hello_len;
+    memcpy(msg.u.adopt.hello, client->hello, client->hello_len);
+    int status = handover_send(w->control, &msg);
+    if (status == 0) {
+        TAILQ_INSERT_TAIL(&w->handed, client, link);
+        w->nhanded++;
+        return 0;
+    }
+    if (status == -EAGAIN) {
+        w->full = true;
+        watch_control(w);
+    } else if (status == -ETOOMANYREFS) {
+        w->starved = true;
+        if (w->ready) uv_timer_start(&w->timer, on_retry, RETRY_MS, 0);
+    } else {
+        worker_leave(w); /* it has ended, and will be reaped */
+    }
+    return status;
+}
+
+void worker_drain(struct worker *w)
+{
+    struct handover_msg msg = {.type = HANDOVER_DRAIN, .fd = -1};
+    msg.u.drain.timeout_ms = w->tenant->supervisor->config.options.drain_timeout;
+    w->draining = true;
+    worker_leave(w);
+    if (w->told) return;
+    int status = handover_send(w->control, &msg);
+    w->told = status == 0;
+    if (status == -EAGAIN && !w->full) {
+        w->full = true;
+        watch_control(w);
+    }
+}

@@ -1,0 +1,769 @@
+/* tests/unit/supervisor_test.c -- the supervisor with workers that only echo: identity, handover, loss, draining.
+ *
+ * The program is its own daemon and its own worker: the supervisor starts it again with --worker. A worker here adopts
+ * connections and answers lines: "pid", "memory" (its limit), "crash"; anything else comes back. */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/frame.h"
+#include "proto/hello.h"
+#include "proto/hemi.pb-c.h"
+#include "proto/tables/status.h"
+#include "server/jail_seccomp.h"
+#include "server/supervisor.h"
+#include "server/supervisor_boot.h"
+
+#define WAIT_MS 20000
+
+/* --- the worker --- */
+
+#define ECHO_CLIENTS 512
+
+struct echo {
+    const struct worker_boot *boot;
+    struct pollfd fds[1 + ECHO_CLIENTS]; /* the control socket, then clients */
+    uint64_t ids[1 + ECHO_CLIENTS];
+    nfds_t count;
+};
+
+static void tell(const struct echo *e, struct handover_msg msg)
+{
+    msg.fd = -1;
+    if (handover_send(e->boot->control_fd, &msg) != 0 && errno != EAGAIN) _exit(WORKER_EXIT_ERROR);
+}
+
+static void echo_end(struct echo *e, nfds_t i)
+{
+    tell(e, (struct handover_msg){.type = HANDOVER_CLOSED, .u.closed.connection = e->ids[i]});
+    close(e->fds[i].fd);
+    e->fds[i] = e->fds[--e->count];
+    e->ids[i] = e->ids[e->count];
+}
+
+/* Returns false when it is to end. */
+static bool echo_control(struct echo *e)
+{
+    struct handover_msg msg;
+    int status = handover_recv(e->boot->control_fd, HANDOVER_DOWN, &msg);
+    if (status == -EAGAIN) return true;
+    if (status != 1) return false;
+    if (msg.type == HANDOVER_DRAIN && strcmp(e->boot->tenant, "stubborn") == 0) return true;
+    if (msg.type != HANDOVER_ADOPT) return false;
+    e->fds[e->count] = (struct pollfd){.fd = msg.fd, .events = POLLIN};
+    e->ids[e->count++] = msg.u.adopt.connection;
+    tell(e, (struct handover_msg){.type = HANDOVER_ADOPTED, .u.adopted.connection = msg.u.adopt.connection});
+    return true;
+}
+
+static void echo_line(const struct echo *e, int fd, const char *line, size_t len)
+{
+    char answer[256];
+    if (strncmp(line, "crash", 5) == 0) {
+        page_last_words(e->boot->page, "farewell", 8);
+        abort();
+    }
+    if (strncmp(line, "pid", 3) == 0)
+        len = (size_t)snprintf(answer, sizeof answer, "%d\n", getpid());
+    else if (strncmp(line, "memory", 6) == 0)
+        len = (size_t)snprintf(answer, sizeof answer, "%" PRIu64 "\n", e->boot->limits.memory);
+    else
+        memcpy(answer, line, len);
+    if (send(fd, answer, len, MSG_NOSIGNAL) < 0) return;
+}
+
+static int echo_worker(const struct worker_boot *boot)
+{
+    static struct echo e;
+    char line[256];
+    e.boot = boot;
+    e.fds[0] = (struct pollfd){.fd = boot->control_fd, .events = POLLIN};
+    e.count = 1;
+    tell(&e, (struct handover_msg){.type = HANDOVER_STATUS, .u.status.phase = HANDOVER_READY});
+    for (;;) {
+        if (poll(e.fds, e.count, -1) < 0) return WORKER_EXIT_ERROR;
+        for (nfds_t i = e.count; i-- > 1;) {
+            if (e.fds[i].revents == 0) continue;
+            ssize_t got = recv(e.fds[i].fd, line, sizeof line, 0);
+            if (got > 0)
+                echo_line(&e, e.fds[i].fd, line, (size_t)got);
+            else
+                echo_end(&e, i);
+        }
+        if (e.fds[0].revents != 0 && !echo_control(&e)) return WORKER_EXIT_OK;
+    }
+}
+
+/* --- the daemon --- */
+
+static char directory[64];
+static pid_t daemon_pid;
+
+static const char *in_directory(const char *name)
+{
+    static char paths[8][128];
+    static unsigned next;
+    char *out = paths[next++ % 8];
+    snprintf(out, sizeof paths[0], "%s/%s", directory, name);
+    return out;
+}
+
+static void sleep_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
+
+/* Writes DIRECTORY/NAME; '@' stands for the directory. */
+static const char *write_file(const char *name, const char *text)
+{
+    const char *path = in_directory(name);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    for (; *text != 0; text++)
+        if (*text == '@')
+            fputs(directory, file);
+        else
+            fputc(*text, file);
+    fclose(file);
+    return path;
+}
+
+static bool log_has(const char *text)
+{
+    static char log[1 << 20];
+    FILE *file = fopen(in_directory("log"), "r");
+    if (file == NULL) return false;
+    log[fread(log, 1, sizeof log - 1, file)] = 0;
+    fclose(file);
+    return strstr(log, text) != NULL;
+}
+
+static bool wait_for_log(const char *text)
+{
+    for (int i = 0; i < WAIT_MS / 10; i++) {
+        if (log_has(text)) return true;
+        sleep_ms(10);
+    }
+    return false;
+}
+
+static pid_t start(const struct supervisor_options *options)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child != 0) return child;
+    int log = open(in_directory("log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(log, STDERR_FILENO);
+    close(log);
+    exit(supervisor_run(options));
+}
+
+/* Starts the daemon with this configuration and waits until it is ready. */
+static void start_config(const char *text)
+{
+    struct supervisor_options options = {.config_file = write_file("conf", text), .private_fd = -1, .log_level = -1};
+    unlink(in_directory("log"));
+    daemon_pid = start(&options);
+    ck_assert(wait_for_log("\"ready\""));
+}
+
+static int wait_exit(pid_t pid)
+{
+    int status;
+    for (int i = 0; i < WAIT_MS / 10; i++) {
+        pid_t got = waitpid(pid, &status, WNOHANG);
+        ck_assert_int_ge(got, 0);
+        if (got == pid) return status;
+        sleep_ms(10);
+    }
+    ck_abort_msg("process %d does not end", pid);
+}
+
+static int stop_daemon(void)
+{
+    kill(daemon_pid, SIGTERM);
+    int status = wait_exit(daemon_pid);
+    daemon_pid = 0;
+    return status;
+}
+
+static void setup(void)
+{
+    strcpy(directory, "/tmp/hemi-super-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    daemon_pid = 0;
+}
+
+static void teardown(void)
+{
+    char command[96];
+    if (daemon_pid != 0) ck_assert_int_eq(stop_daemon(), 0);
+    ck_assert_msg(!log_has("Sanitizer"), "see %s/log", directory);
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* --- the client --- */
+
+static int dial(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timeval patience = {WAIT_MS / 1000, 0};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", directory, name);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ck_assert_msg(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0, "%s: %s", name, strerror(errno));
+    return fd;
+}
+
+static size_t make_hello(uint8_t *out, const char *token)
+{
+    struct hello hello = {.major = PROTO_MAJOR, .minor = PROTO_MINOR};
+    if (token != NULL) memcpy(hello.token, token, hello.token_length = (uint16_t)strlen(token));
+    return hello_write(&hello, out);
+}
+
+static void say(int fd, const void *bytes, size_t len) { ck_assert_int_eq(send(fd, bytes, len, MSG_NOSIGNAL), len); }
+
+static int dial_hello(const char *name, const char *token)
+{
+    uint8_t hello[HELLO_MAX];
+    int fd = dial(name);
+    say(fd, hello, make_hello(hello, token));
+    return fd;
+}
+
+/* One line's answer; "" at the end of the connection. */
+static const char *ask(int fd, const char *line)
+{
+    static char answer[256];
+    size_t used = 0;
+    if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0) return "";
+    while (used + 1 < sizeof answer) {
+        ssize_t got = recv(fd, answer + used, 1, 0);
+        if (got <= 0) return "";
+        if (answer[used] == '\n') break;
+        used++;
+    }
+    answer[used] = 0;
+    return answer;
+}
+
+static pid_t ask_pid(int fd)
+{
+    pid_t pid = (pid_t)strtol(ask(fd, "pid\n"), NULL, 10);
+    ck_assert_int_gt(pid, 1);
+    return pid;
+}
+
+/* The connection ends, with a CLOSE of this status, or without one when it is HEMI_OK. */
+static void expect_close(int fd, enum hemi_status wanted)
+{
+    struct frame_reader reader;
+    struct frame frame;
+    enum hemi_status status = HEMI_OK;
+    frame_reader_init(&reader, FRAME_W2C, FRAME_OPEN);
+    for (int i = 0; i < WAIT_MS; i++) {
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        poll(&readable, 1, 1);
+        if (frame_reader_recv(&reader, fd))
+            while (frame_reader_next(&reader, &frame) == FRAME_READY)
+                if (frame.head.type == FRAME_CLOSE)
+                    status = (enum hemi_status)((const Hemi__V1__Close *)(const void *)frame.body)->status;
+        if (reader.error != PROTO_OK) break;
+    }
+    ck_assert_int_ne(reader.error, PROTO_OK);
+    ck_assert_int_eq(status, wanted);
+    frame_reader_deinit(&reader);
+    close(fd);
+}
+
+static unsigned count_fds(pid_t pid)
+{
+    char path[64];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *dir = opendir(path);
+    ck_assert_ptr_nonnull(dir);
+    while (readdir(dir) != NULL) count++;
+    closedir(dir);
+    return count;
+}
+
+static bool is_gone(pid_t pid)
+{
+    for (int i = 0; i < WAIT_MS / 10; i++) {
+        if (kill(pid, 0) != 0) return true;
+        sleep_ms(10);
+    }
+    return false;
+}
+
+#define TENANT_A "tenants = ({ name = \"a\"; socket = { path = \"@/a\"; }; });\n"
+#define TENANTS_AB                                                                                                     \
+    "tenants = ({ name = \"a\"; socket = { path = \"@/a\"; }; }, { name = \"b\"; socket = { path = \"@/b\"; mode = "     \
+    "\"0666\"; }; });\n"
+
+/* --- identity --- */
+
+START_TEST(each_tenant_has_its_own_worker)
+{
+    struct stat st;
+    start_config(TENANTS_AB);
+    int a = dial_hello("a", NULL), b = dial_hello("b", NULL), again = dial_hello("a", NULL);
+    pid_t pa = ask_pid(a), pb = ask_pid(b);
+    ck_assert_int_ne(pa, pb);
+    ck_assert_int_eq(pa, ask_pid(again));
+    ck_assert(stat(in_directory("a"), &st) == 0 && (st.st_mode & 0777) == 0600);
+    ck_assert(stat(in_directory("b"), &st) == 0 && (st.st_mode & 0777) == 0666);
+    close(a), close(b), close(again);
+}
+END_TEST
+
+START_TEST(tokens_and_uids_on_the_shared_socket)
+{
+    char config[1024];
+    write_file("token", "0123456789abcdef-one\n");
+    snprintf(config, sizeof config,
+             "socket = { path = \"@/s\"; mode = \"0666\"; };\n"
+             "tenants = ({ name = \"t\"; token_file = \"@/token\"; }, { name = \"u\"; uids = [%u]; });\n", geteuid());
+    start_config(config);
+    int t = dial_hello("s", "0123456789abcdef-one"), u = dial_hello("s", NULL);
+    ck_assert_int_ne(ask_pid(t), ask_pid(u));
+    expect_close(dial_hello("s", "0123456789abcdef-two"), HEMI_DENIED);
+    expect_close(dial_hello("s", "0123456789abcdef-on"), HEMI_DENIED);
+    close(t), close(u);
+}
+END_TEST
+
+START_TEST(a_uid_without_a_tenant_is_denied)
+{
+    start_config("socket = { path = \"@/s\"; mode = \"0666\"; };\ntenants = ({ name = \"u\"; uids = [4242]; });\n");
+    expect_close(dial_hello("s", NULL), HEMI_DENIED);
+    ck_assert(wait_for_log("client-refused"));
+}
+END_TEST
+
+/* --- HELLO --- */
+
+START_TEST(bytes_after_hello_reach_the_worker)
+{
+    uint8_t bytes[HELLO_MAX + 8];
+    start_config(TENANT_A);
+    int fd = dial("a");
+    size_t len = make_hello(bytes, "a token that the socket makes superfluous");
+    memcpy(bytes + len, "first\n", 6);
+    for (size_t i = 0; i < len; i++) say(fd, bytes + i, 1);
+    ck_assert_str_eq(ask(fd, "first\n"), "first");
+    close(fd);
+    fd = dial("a");
+    say(fd, bytes, len + 6);
+    ck_assert_str_eq(ask(fd, ""), "first");
+    close(fd);
+}
+END_TEST
+
+START_TEST(bad_hellos_are_refused)
+{
+    uint8_t bytes[HELLO_MAX];
+    start_config("hello_timeout = \"300ms\";\n" TENANT_A);
+    size_t len = make_hello(bytes, NULL);
+    int fd = dial("a");
+    say(fd, "GET / HTTP/1.1\r\n\r\n", 18);
+    expect_close(fd, HEMI_PROTOCOL);
+    fd = dial("a");
+    bytes[6] = 99;
+    say(fd, bytes, len);
+    expect_close(fd, HEMI_VERSION_MISMATCH);
+    fd = dial("a");
+    bytes[6] = 1;
+    bytes[24] = 1;
+    say(fd, bytes, len);
+    expect_close(fd, HEMI_PROTOCOL);
+    fd = dial("a");
+    say(fd, bytes, 10);
+    expect_close(fd, HEMI_DEADLINE);
+    close(dial("a")); /* somebody who says nothing at all */
+    fd = dial_hello("a", NULL);
+    ask_pid(fd);
+    close(fd);
+}
+END_TEST
+
+START_TEST(descriptors_with_hello_are_refused)
+{
+    uint8_t bytes[HELLO_MAX];
+    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
+    start_config(TENANT_A);
+    unsigned before = count_fds(daemon_pid);
+    int fd = dial("a"), gift = open("/dev/null", O_RDONLY);
+    struct iovec iov = {bytes, make_hello(bytes, NULL)};
+    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+    *cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof gift)};
+    memcpy(CMSG_DATA(cmsg), &gift, sizeof gift);
+    ck_assert_int_gt(sendmsg(fd, &header, 0), 0);
+    expect_close(fd, HEMI_PROTOCOL);
+    ck_assert_uint_eq(count_fds(daemon_pid), before);
+    close(gift);
+}
+END_TEST
+
+/* Random bytes instead of HELLO: each connection ends, the daemon goes on. */
+START_TEST(mutated_hellos)
+{
+    const char *seed_text = getenv("HEMI_SEED");
+    unsigned seed = seed_text != NULL ? (unsigned)strtoul(seed_text, NULL, 0) : (unsigned)getpid();
+    printf("mutated_hellos: HEMI_SEED=%u\n", seed);
+    fflush(stdout);
+    srandom(seed);
+    start_config("log_rate = 1;\nhello_timeout = \"100ms\";\n" TENANT_A);
+    for (int i = 0; i < 1000; i++) {
+        uint8_t bytes[HELLO_MAX];
+        size_t len = make_hello(bytes, random() % 2 ? "0123456789abcdef" : NULL);
+        for (long n = random() % 4; n >= 0; n--) bytes[(size_t)random() % len] ^= (uint8_t)(1 << random() % 8);
+        int fd = dial("a");
+        say(fd, bytes, random() % 4 ? len : (size_t)random() % len);
+        close(fd);
+    }
+    int fd = dial_hello("a", NULL);
+    ask_pid(fd);
+    close(fd);
+}
+END_TEST
+
+START_TEST(silent_peers_keep_nobody_out)
+{
+    int silent[12];
+    start_config("hello_pending = 4;\n" TENANT_A);
+    for (int i = 0; i < 12; i++) silent[i] = dial("a");
+    expect_close(silent[0], HEMI_LIMIT);
+    int fd = dial_hello("a", NULL);
+    ask_pid(fd);
+    close(fd);
+    for (int i = 1; i < 12; i++) close(silent[i]);
+}
+END_TEST
+
+/* --- handover --- */
+
+START_TEST(the_supervisor_keeps_no_copy)
+{
+    int fds[100];
+    start_config("handover_window = 3;\n" TENANT_A);
+    int first = dial_hello("a", NULL);
+    ask_pid(first);
+    unsigned before = count_fds(daemon_pid);
+    for (int i = 0; i < 100; i++) fds[i] = dial_hello("a", NULL);
+    for (int i = 0; i < 100; i++) ask_pid(fds[i]);
+    sleep_ms(50);
+    ck_assert_uint_eq(count_fds(daemon_pid), before);
+    for (int i = 0; i < 100; i++) close(fds[i]);
+    close(first);
+}
+END_TEST
+
+START_TEST(calls_go_on_while_the_supervisor_is_stopped)
+{
+    start_config(TENANT_A);
+    int fd = dial_hello("a", NULL);
+    ask_pid(fd);
+    kill(daemon_pid, SIGSTOP);
+    for (int i = 0; i < 1000; i++) ck_assert_str_eq(ask(fd, "still here\n"), "still here");
+    close(fd);
+    kill(daemon_pid, SIGCONT);
+}
+END_TEST
+
+START_TEST(more_workers_share_the_connections)
+{
+    start_config("limits = { workers = 3; };\n" TENANT_A);
+    int fds[6];
+    pid_t pids[6];
+    for (int i = 0; i < 6; i++) pids[i] = ask_pid(fds[i] = dial_hello("a", NULL));
+    ck_assert(pids[0] != pids[1] && pids[1] != pids[2] && pids[0] != pids[2]);
+    for (int i = 3; i < 6; i++) ck_assert(pids[i] == pids[0] || pids[i] == pids[1] || pids[i] == pids[2]);
+    for (int i = 0; i < 6; i++) close(fds[i]);
+}
+END_TEST
+
+/* --- loss --- */
+
+START_TEST(a_lost_worker_is_replaced)
+{
+    start_config(TENANTS_AB);
+    int a = dial_hello("a", NULL), b = dial_hello("b", NULL);
+    pid_t first = ask_pid(a), other = ask_pid(b);
+    kill(first, SIGKILL);
+    expect_close(a, HEMI_OK);
+    a = dial_hello("a", NULL);
+    ck_assert_int_ne(ask_pid(a), first);
+    ck_assert_int_eq(ask_pid(b), other);
+    ck_assert(wait_for_log("worker-lost"));
+    ck_assert(log_has("killed from outside"));
+    close(a), close(b);
+}
+END_TEST
+
+START_TEST(a_crash_leaves_last_words)
+{
+    start_config(TENANT_A);
+    int a = dial_hello("a", NULL);
+    ck_assert_str_eq(ask(a, "crash\n"), "");
+    ck_assert(wait_for_log("last words: farewell"));
+    close(a);
+}
+END_TEST
+
+START_TEST(a_crash_loop_rests)
+{
+    start_config("restart_delay = \"50ms\";\n" TENANT_A);
+    for (int i = 0; i < 4; i++) {
+        int a = dial_hello("a", NULL);
+        ask_pid(a);
+        ck_assert_str_eq(ask(a, "crash\n"), "");
+        close(a);
+    }
+    ck_assert(wait_for_log("restart-delayed"));
+    int a = dial_hello("a", NULL);
+    ask_pid(a);
+    close(a);
+}
+END_TEST
+
+START_TEST(workers_die_with_their_supervisor)
+{
+    start_config(TENANTS_AB);
+    int a = dial_hello("a", NULL), b = dial_hello("b", NULL);
+    pid_t pa = ask_pid(a), pb = ask_pid(b);
+    kill(daemon_pid, SIGKILL);
+    wait_exit(daemon_pid);
+    daemon_pid = 0;
+    ck_assert(is_gone(pa) && is_gone(pb));
+    expect_close(a, HEMI_OK);
+    expect_close(b, HEMI_OK);
+    /* What it left behind is stale, and replaced. */
+    ck_assert_int_eq(access(in_directory("a"), F_OK), 0);
+    start_config(TENANTS_AB);
+    a = dial_hello("a", NULL);
+    ask_pid(a);
+    close(a);
+}
+END_TEST
+
+#ifdef HEMI_JAIL_TEST
+/* The first N workers die with the connection on its way; the client notices nothing and loses no byte. */
+START_TEST(an_unadopted_connection_is_handed_over_again)
+{
+    uint8_t bytes[HELLO_MAX + 8];
+    setenv("HEMI_TEST_HOOK", "lost:2", 1);
+    start_config(TENANT_A);
+    int fd = dial("a");
+    size_t len = make_hello(bytes, NULL);
+    memcpy(bytes + len, "first\n", 6);
+    say(fd, bytes, len + 6);
+    ck_assert_str_eq(ask(fd, ""), "first");
+    ck_assert(log_has("number 3 of this tenant"));
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_tenant_whose_workers_never_start_is_refused)
+{
+    setenv("HEMI_TEST_HOOK", "lost:1000", 1);
+    start_config("restart_delay = \"1ms\";\n" TENANT_A);
+    expect_close(dial_hello("a", NULL), HEMI_WORKER_LOST);
+    int fds[20];
+    for (int i = 0; i < 20; i++) fds[i] = dial_hello("a", NULL);
+    for (int i = 0; i < 20; i++) expect_close(fds[i], HEMI_WORKER_LOST);
+}
+END_TEST
+
+/* The attack itself is jail_test's; here it is a worker's end as its supervisor and its neighbour see it. */
+START_TEST(an_attack_costs_its_own_tenant_only)
+{
+    setenv("HEMI_TEST_HOOK", "attack:process-vm-readv", 1);
+    setenv("HEMI_TEST_TENANT", "b", 1);
+    start_config("restart_delay = \"1ms\";\n" TENANTS_AB);
+    int a = dial_hello("a", NULL);
+    pid_t neighbour = ask_pid(a);
+    expect_close(dial_hello("b", NULL), HEMI_WORKER_LOST);
+    ck_assert(wait_for_log("a system call that its jail forbids"));
+    ck_assert(!log_has("SUCCEEDED"));
+    ck_assert_int_eq(ask_pid(a), neighbour);
+    close(a);
+}
+END_TEST
+#endif
+
+/* --- start and stop --- */
+
+START_TEST(sigterm_drains)
+{
+    start_config(TENANTS_AB);
+    int a = dial_hello("a", NULL), silent = dial("b");
+    pid_t worker = ask_pid(a);
+    sleep_ms(50);
+    ck_assert_int_eq(stop_daemon(), 0);
+    ck_assert(is_gone(worker));
+    expect_close(a, HEMI_OK);
+    expect_close(silent, HEMI_DRAINING);
+    ck_assert_int_ne(access(in_directory("a"), F_OK), 0);
+    ck_assert_int_ne(access(in_directory("a.lock"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_stubborn_worker_is_killed)
+{
+    start_config("drain_timeout = \"200ms\";\ntenants = ({ name = \"stubborn\"; socket = { path = \"@/a\"; }; });\n");
+    int a = dial_hello("a", NULL);
+    pid_t worker = ask_pid(a);
+    ck_assert_int_eq(stop_daemon(), 0);
+    ck_assert(is_gone(worker));
+    ck_assert(log_has("it did not end when told to"));
+    close(a);
+}
+END_TEST
+
+/* What a second daemon with this configuration exits with. */
+static int exit_of(const char *text)
+{
+    struct supervisor_options options = {.config_file = write_file("conf2", text), .private_fd = -1, .log_level = -1};
+    int status = wait_exit(start(&options));
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(a_second_daemon_is_refused)
+{
+    struct stat st;
+    start_config(TENANT_A);
+    ck_assert_int_eq(exit_of(TENANT_A), 1);
+    ck_assert(log_has("another hemid serves it"));
+    unlink(in_directory("a.lock")); /* even then somebody answers at the socket */
+    ck_assert_int_eq(exit_of(TENANT_A), 1);
+    ck_assert(log_has("somebody else serves it"));
+    int a = dial_hello("a", NULL);
+    ask_pid(a);
+    close(a);
+    write_file("file", "precious");
+    ck_assert_int_eq(exit_of("tenants = ({ name = \"f\"; socket = { path = \"@/file\"; }; });\n"), 1);
+    ck_assert(stat(in_directory("file"), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 8);
+    ck_assert_int_eq(exit_of("tenants = ({ name = \"f\"; socket = { path = \"@/no/such\"; }; });\n"), 1);
+    ck_assert_int_eq(exit_of("nonsense"), 2);
+}
+END_TEST
+
+START_TEST(sighup_reloads_limits)
+{
+    start_config("limits = { memory = \"64MiB\"; };\n" TENANT_A);
+    int a = dial_hello("a", NULL);
+    pid_t first = ask_pid(a);
+    ck_assert_str_eq(ask(a, "memory\n"), "67108864");
+    write_file("conf", "limits = { memory = \"96MiB\"; };\n" TENANT_A);
+    kill(daemon_pid, SIGHUP);
+    ck_assert(wait_for_log("reloaded"));
+    ck_assert_int_eq(ask_pid(a), first);
+    kill(first, SIGKILL);
+    expect_close(a, HEMI_OK);
+    a = dial_hello("a", NULL);
+    ck_assert_str_eq(ask(a, "memory\n"), "100663296");
+    write_file("conf", TENANTS_AB);
+    kill(daemon_pid, SIGHUP);
+    ck_assert(wait_for_log("tenants: their number changed"));
+    close(a);
+}
+END_TEST
+
+START_TEST(a_private_client_is_served_alone)
+{
+    uint8_t bytes[HELLO_MAX];
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct supervisor_options options = {.private_fd = pair[1], .log_level = -1};
+    fcntl(pair[0], F_SETFD, FD_CLOEXEC);
+    pid_t child = fork();
+    if (child == 0) {
+        close(pair[0]);
+        exit(supervisor_run(&options));
+    }
+    close(pair[1]);
+    say(pair[0], bytes, make_hello(bytes, NULL));
+    pid_t worker = ask_pid(pair[0]);
+    close(pair[0]);
+    ck_assert_int_eq(wait_exit(child), 0);
+    ck_assert(is_gone(worker));
+}
+END_TEST
+
+START_TEST(a_private_worker_that_is_lost)
+{
+    uint8_t bytes[HELLO_MAX];
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct supervisor_options options = {.private_fd = pair[1], .log_level = LOG_ERROR};
+    pid_t child = fork();
+    if (child == 0) {
+        close(pair[0]);
+        exit(supervisor_run(&options));
+    }
+    close(pair[1]);
+    say(pair[0], bytes, make_hello(bytes, NULL));
+    kill(ask_pid(pair[0]), SIGKILL);
+    expect_close(pair[0], HEMI_OK);
+    int status = wait_exit(child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    if (supervisor_is_worker(argc, argv)) return supervisor_boot(echo_worker);
+    Suite *suite = suite_create("supervisor");
+    TCase *tests = tcase_create("supervisor");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 90);
+    tcase_add_test(tests, each_tenant_has_its_own_worker);
+    tcase_add_test(tests, tokens_and_uids_on_the_shared_socket);
+    tcase_add_test(tests, a_uid_without_a_tenant_is_denied);
+    tcase_add_test(tests, bytes_after_hello_reach_the_worker);
+    tcase_add_test(tests, bad_hellos_are_refused);
+    tcase_add_test(tests, descriptors_with_hello_are_refused);
+    tcase_add_test(tests, mutated_hellos);
+    tcase_add_test(tests, silent_peers_keep_nobody_out);
+    tcase_add_test(tests, the_supervisor_keeps_no_copy);
+    tcase_add_test(tests, calls_go_on_while_the_supervisor_is_stopped);
+    tcase_add_test(tests, more_workers_share_the_connections);
+    tcase_add_test(tests, a_lost_worker_is_replaced);
+    tcase_add_test(tests, a_crash_leaves_last_words);
+    tcase_add_test(tests, a_crash_loop_rests);
+    tcase_add_test(tests, workers_die_with_their_supervisor);
+#ifdef HEMI_JAIL_TEST
+    tcase_add_test(tests, an_unadopted_connection_is_handed_over_again);
+    tcase_add_test(tests, a_tenant_whose_workers_never_start_is_refused);
+    tcase_add_test(tests, an_attack_costs_its_own_tenant_only);
+#endif
+    tcase_add_test(tests, sigterm_drains);
+    tcase_add_test(tests, a_stubborn_worker_is_killed);
+    tcase_add_test(tests, a_second_daemon_is_refused);
+    tcase_add_test(tests, sighup_reloads_limits);
+    tcase_add_test(tests, a_private_client_is_served_alone);
+    tcase_add_test(tests, a_private_worker_that_is_lost);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
