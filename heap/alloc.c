@@ -84,12 +84,13 @@ static enum heap_status alloc_large(struct heap *h, uint32_t desc, uint32_t size
     bool holes = false;
     if (n > h->limit || n > h->window_end - HEAP_FIRST) return HEAP_TOO_LARGE;
     if (!heap_policy_due(h, n)) start = take_large(h, size, &holes);
-    if (start == 0 && !holes) {
+    if (start == 0) {
         heap_collect_cycle(h, false);
         if (!heap_policy_worthwhile(h, size)) return HEAP_NO_MEMORY;
         start = take_large(h, size, &holes);
     }
-    if (start == 0 && holes) {
+    if (start == 0 && holes) { /* what is free now is room to copy other large objects into */
+        heap_map_window(h);
         heap_collect_cycle(h, true);
         start = take_large(h, size, &holes);
     }

@@ -1,7 +1,7 @@
 /* heap/collect.c -- the collection: flip, copy, forward, scan, sweep (Cheney 1970, over lists of chunks). */
 #include "heap/internal.h"
 
-enum { PIECE = 16 * 1024 }; /* references scanned, or bytes x 4 copied, between two chances to yield */
+enum { PIECE = HEAP_WORK / 16 }; /* references scanned, or words copied, of a large object between two heap_worked */
 
 /* --- Copying ----------------------------------------------------------------------------------------------------- */
 
@@ -64,14 +64,14 @@ static inline uint32_t copy(struct heap_visitor *v, uint32_t old, uint32_t heade
     return at;
 }
 
-/* A compacting collection copies a large object into the lowest run before its own, if one is free and the reserve
- * can spare it. */
+/* A compacting collection copies a large object that lies high (two fingers: one at the runs from above, one at the
+ * holes from below), if a hole is long enough and the reserve can spare the chunks. 0: it stays. */
 static uint32_t copy_large(struct heap_visitor *v, uint32_t old, uint32_t header, uint32_t size)
 {
     struct heap *h = v->heap;
     uint32_t n = heap_chunks_for(size), c = heap_chunk_of(old);
-    if (n > v->compact_chunks) return 0;
-    uint32_t start = heap_find_run(h, n, c);
+    if (n > v->compact_chunks || c + n <= v->compact_below) return 0;
+    uint32_t start = heap_find_run(h, n, v->compact_below);
     if (start == 0) return 0;
     heap_take_run(h, start, size, false);
     v->compact_chunks -= n;
@@ -252,32 +252,36 @@ void heap_visit_roots(struct heap_visitor *v, void (*caught_up)(struct heap_visi
 
 /* --- The collection ---------------------------------------------------------------------------------------------- */
 
-/* For large objects to be copied, every free chunk is made cold and low ones come first; what .reserve does not need
- * for the rest may be spent on them. */
-static uint32_t prepare_compaction(struct heap *h, uint64_t reserved)
+/* For large objects to be copied into low holes, every free chunk is made cold, and small objects are copied to high
+ * chunks. What .reserve does not need for those may be spent on large objects. */
+static void prepare_compaction(struct heap *h, struct heap_visitor *v)
 {
     heap_chill(h, h->warm.count);
     heap_sort_cold(h);
-    return h->committed > h->resident + reserved ? h->committed - h->resident - (uint32_t)reserved : 0;
+    uint64_t need = h->resident + heap_chunks_to_copy(h->space.retired, h->space.medium);
+    v->compact_chunks = h->committed > need ? h->committed - (uint32_t)need : 0;
+    v->compact_below = HEAP_FIRST + h->space.run_chunks;
+}
+
+/* Closes the mutator's chunk. */
+static void retire(struct heap *h)
+{
+    struct heap_space *s = &h->space;
+    heap_account_bump(h);
+    if (s->current == 0) return;
+    h->chunk[s->current].top = h->mutator->top;
+    s->retired += h->mutator->top - heap_chunk_start(s->current);
 }
 
 /* The spaces change roles: everything is in the old one now. */
-static void flip(struct heap *h, struct heap_visitor *v, bool compact)
+static void flip(struct heap *h, struct heap_visitor *v)
 {
-    heap_account_bump(h);
-    if (h->space.current != 0) {
-        h->chunk[h->space.current].top = h->mutator->top;
-        h->space.retired += h->mutator->top - heap_chunk_start(h->space.current);
-    }
-    uint32_t compact_chunks =
-        compact ? prepare_compaction(h, heap_chunks_to_copy(h->space.retired, h->space.medium)) : 0;
     h->from = h->space;
     h->space = (struct heap_space){.base = h->from.base, .id = !h->from.id};
     *h->mutator = (struct heap_mutator){.base = h->from.base}; /* nothing can be bumped meanwhile */
     h->last_copied = 0;
-    *v = (struct heap_visitor){
-        .heap = h, .descs = h->descs.at, .marks = h->descs.marks, .from = h->from.base, .to = h->space.base};
-    v->compact_chunks = compact_chunks;
+    v->from = h->from.base;
+    v->to = h->space.base;
 }
 
 static uint64_t filled(const struct heap_space *s, uint32_t top)
@@ -325,11 +329,13 @@ static void report(struct heap *h, uint64_t begun)
 void heap_collect_cycle(struct heap *h, bool compact)
 {
     HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
-    struct heap_visitor v;
+    struct heap_visitor v = {.heap = h, .descs = h->descs.at, .marks = h->descs.marks};
     uint64_t begun = heap_now_ns();
     h->collecting = true;
     h->away_ns = 0;
-    flip(h, &v, compact);
+    retire(h);
+    if (compact) prepare_compaction(h, &v);
+    flip(h, &v);
     heap_visit_roots(&v, scan);
     heap_extern_sweep(h, &v);
     assert_reserve(h, &v);

@@ -148,6 +148,7 @@ struct heap_visitor {
     uint32_t run_scanned;      /* last scanned entry of the new space's runs; 0: none */
     uint64_t roots;            /* slots visited by the embedder */
     uint32_t compact_chunks;   /* chunks that large objects may still be copied into */
+    uint32_t compact_below;    /* the chunk where all large objects would end if they were packed */
 };
 
 static inline uint32_t heap_chunk_of(uint32_t at) { return at / HEAP_CHUNK; }
@@ -244,7 +245,9 @@ void heap_relabel_run(struct heap *h, uint32_t start);
 void heap_chill(struct heap *h, uint32_t n);
 /* Whether `n` bytes are all poison. */
 bool heap_is_poison(const uint8_t *p, uint32_t n);
-/* Brings the cold list into address order. */
+/* Maps all of the window if the system and the budget allow it. */
+void heap_map_window(struct heap *h);
+/* Brings the cold list into order, highest chunks first. */
 void heap_sort_cold(struct heap *h);
 /* Unmaps cold chunks at the window's end and lowers the charge to what .reserve and .resident need. */
 void heap_shrink(struct heap *h);
@@ -256,7 +259,7 @@ uint64_t heap_required_to(const struct heap *h, uint32_t end, uint64_t more_medi
 /* --- collect.c, policy.c, extern.c -----------------------------------------------------------------------------------
  */
 
-/* One collection. `compact`: also copy large objects towards the window's start. */
+/* One collection. `compact`: also copy high large objects into low holes, and small ones to the window's end. */
 void heap_collect_cycle(struct heap *h, bool compact);
 /* Counts work and lets the embedder yield every HEAP_WORK bytes. */
 void heap_worked(struct heap *h, uint32_t bytes);

@@ -144,6 +144,17 @@ static bool grow_table(struct heap *h, uint32_t end)
     return true;
 }
 
+static void shrink_table(struct heap *h)
+{
+    if (h->table / 4 < h->mapped_end || h->table / 4 < TABLE_MIN) return;
+    h->table /= 2;
+    while (h->table / 4 >= h->mapped_end && h->table / 4 >= TABLE_MIN) h->table /= 2;
+    uint8_t *label = realloc(h->label, h->table * sizeof *label);
+    if (label != NULL) h->label = label; /* else it stays longer than needed */
+    struct heap_chunk *chunk = realloc(h->chunk, h->table * sizeof *chunk);
+    if (chunk != NULL) h->chunk = chunk;
+}
+
 static bool map_exactly_to(struct heap *h, uint32_t end)
 {
     uint32_t begin = h->mapped_end;
@@ -177,6 +188,11 @@ static bool map_to(struct heap *h, uint32_t end)
     uint32_t ahead = h->mapped_end + step;
     if (ahead > h->window_end) ahead = h->window_end;
     return (ahead > end && map_exactly_to(h, ahead)) || map_exactly_to(h, end);
+}
+
+void heap_map_window(struct heap *h)
+{
+    if (h->mapped_end < h->window_end) map_exactly_to(h, h->window_end);
 }
 
 /* --- Reserve ----------------------------------------------------------------------------------------------------- */
@@ -409,7 +425,7 @@ void heap_sort_cold(struct heap *h)
 {
     h->cold = (struct heap_list){0};
     for (uint32_t c = HEAP_FIRST; c < h->mapped_end; c++) {
-        if (heap_kind_of(h, c) == CHUNK_COLD) list_push_tail(h, &h->cold, c);
+        if (heap_kind_of(h, c) == CHUNK_COLD) list_push_head(h, &h->cold, c);
     }
 }
 
@@ -433,6 +449,7 @@ void heap_shrink(struct heap *h)
     uint32_t end = h->mapped_end;
     while (end > HEAP_FIRST + want && heap_kind_of(h, end - 1) == CHUNK_COLD) end--;
     if (h->mapped_end - end > (h->mapped_end - HEAP_FIRST) / 8) unmap_from(h, end);
+    shrink_table(h);
     h->committed = (uint32_t)want;
     heap_settle(h);
 }

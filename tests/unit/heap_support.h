@@ -120,7 +120,7 @@ static inline bool world_charge(void *ctx, int64_t delta)
     }
     w->charged += delta;
     if (w->charged > w->charged_most) w->charged_most = w->charged;
-    ck_assert_int_ge(w->charged, 0);
+    if (w->charged < 0) ck_abort_msg("more returned than charged");
     return true;
 }
 
@@ -177,21 +177,24 @@ static inline void world_verify(struct world *w)
 static inline heap_ref must_alloc(struct world *w, uint32_t desc)
 {
     heap_ref r;
-    ck_assert_int_eq(heap_alloc(w->heap, desc, descs[desc].size, &r), HEAP_OK);
+    enum heap_status status = heap_alloc(w->heap, desc, descs[desc].size, &r);
+    if (status != HEAP_OK) ck_abort_msg("status %d", status);
     return r;
 }
 
 static inline heap_ref must_alloc_array(struct world *w, uint32_t desc, uint32_t length)
 {
     heap_ref r;
-    ck_assert_int_eq(heap_alloc_array(w->heap, desc, length, &r), HEAP_OK);
+    enum heap_status status = heap_alloc_array(w->heap, desc, length, &r);
+    if (status != HEAP_OK) ck_abort_msg("status %d", status);
     return r;
 }
 
 static inline heap_ref must_extern(struct world *w, uint64_t id)
 {
     heap_ref r;
-    ck_assert_int_eq(heap_extern(w->heap, id, &r), HEAP_OK);
+    enum heap_status status = heap_extern(w->heap, id, &r);
+    if (status != HEAP_OK) ck_abort_msg("status %d", status);
     return r;
 }
 
@@ -203,6 +206,13 @@ static inline uint32_t get(const struct world *w, uint32_t object, uint32_t offs
 static inline void set(const struct world *w, uint32_t object, uint32_t offset, uint32_t value)
 {
     heap_store_slot(at(w, object) + offset, value);
+}
+
+/* One assertion for many bytes: Check writes each one to a pipe. */
+static inline bool all_are(const struct world *w, uint32_t object, uint32_t bytes, uint8_t value)
+{
+    const uint8_t *p = at(w, object) + HEAP_ARRAY_DATA;
+    return bytes == 0 || (p[0] == value && memcmp(p, p + 1, bytes - 1) == 0);
 }
 
 static inline struct heap_stats stats_of(const struct world *w)
