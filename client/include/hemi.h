@@ -154,7 +154,7 @@ HEMI_API hemi_status hemi_then(hemi_client *client, hemi_ticket ticket,
                                void (*done)(hemi_client *client, hemi_ticket ticket, void *env), void *env);
 /* Sends what is queued without waiting for answers (blocks while the socket is full, reading meanwhile). */
 HEMI_API hemi_status hemi_flush(hemi_client *client);
-/* Would another request wait for the flow-control window? */
+/* Would another request (of up to 1 KiB) wait for the flow-control window? */
 HEMI_API bool hemi_would_block(const hemi_client *client);
 /* Interrupts whatever the client is waiting for, or waits for next: it ends with HEMI_INTERRUPTED. The one function for
  * other threads and for signal handlers. */
@@ -434,7 +434,8 @@ struct hemi_func_options {
     size_t nparams, nresults;
     hemi_module *module; /* not NULL: the type is that of this module's import number `import` instead */
     size_t import;
-    void (*env_free)(void *env); /* called once when the store or the connection has ended; may be NULL */
+    void (*env_free)(void *env); /* called once when the store or the connection has ended; may be NULL. Not called
+                                    if hemi_func_new itself fails */
 };
 /* Makes a function of the store that calls `function` with `env`. It lives as long as the store. */
 HEMI_API hemi_status hemi_func_new(hemi_store *store, const struct hemi_func_options *options,
@@ -452,7 +453,8 @@ HEMI_API hemi_status hemi_caller_exit(hemi_caller *caller, int32_t code);
 HEMI_API hemi_status hemi_caller_throw(hemi_caller *caller, const hemi_val *exception);
 /* The answer will come later: return HEMI_OK, and call hemi_deferred_finish exactly once. */
 HEMI_API hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out);
-/* status OK: nresults values. Otherwise the guest traps with `text` (may be NULL). Frees `deferred`. */
+/* status OK: nresults values. Otherwise the guest traps with `text` (may be NULL). Frees `deferred`; before the client is
+ * freed. */
 HEMI_API hemi_status hemi_deferred_finish(hemi_deferred *deferred, hemi_status status, const hemi_val *results,
                                           size_t nresults, const char *text);
 

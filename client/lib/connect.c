@@ -1,0 +1,149 @@
+/* Connecting: which socket, HELLO, WELCOME. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/lib/internal.h"
+
+#define TIMEOUT_MS 10000
+#define BACKLOG_RETRY_MS 10
+
+size_t hemi_socket_path(char *out, size_t size)
+{
+    const char *path = getenv("HEMI_SOCKET"), *dir = getenv("XDG_RUNTIME_DIR");
+    int n;
+    if (path && *path)
+        n = snprintf(out, size, "%s", path);
+    else if (dir && *dir)
+        n = snprintf(out, size, "%s/hemi/hemi.sock", dir);
+    else
+        n = snprintf(out, size, "/run/hemi/hemi.sock");
+    return n < 0 ? 0 : (size_t)n;
+}
+
+static hemi_client *client_new(const struct hemi_connect_options *o)
+{
+    hemi_client *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->socket = c->poll_fd = -1;
+    c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->wake < 0) {
+        free(c);
+        return NULL;
+    }
+    c->no_memfd = o->no_memfd;
+    c->max_nesting = o->max_nesting ? o->max_nesting : PROTO_NESTING_MAX;
+    c->window = (struct window){.requests_max = WINDOW_INITIAL_REQUESTS, .bytes_max = WINDOW_INITIAL_BYTES};
+    c->nested_requests = WINDOW_NESTED_REQUESTS;
+    c->nested_bytes = WINDOW_NESTED_BYTES;
+    c->done_last = &c->done_first;
+    c->calls_last = &c->calls;
+    frame_reader_init(&c->reader, FRAME_W2C, FRAME_GREETING);
+    frame_writer_init(&c->writer);
+    return c;
+}
+
+/* A full backlog is EAGAIN on Unix sockets: try again until the time is up. */
+static int connect_until(const struct sockaddr_un *address, int64_t until)
+{
+    for (;;) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0) return -1;
+        if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0) return fd;
+        int error = errno;
+        close(fd);
+        errno = error;
+        if ((error != EAGAIN && error != EINTR) || now_ms() >= until) return -1;
+        poll(NULL, 0, BACKLOG_RETRY_MS);
+    }
+}
+
+static hemi_status end_connect(hemi_client *c, hemi_status status, const char *what, const char *why)
+{
+    client_end(c, status, "%s: %s", what, why);
+    return fail(c, c->ended, "%s", c->ended_text);
+}
+
+static hemi_status open_path(hemi_client *c, const char *path, int64_t until)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return end_connect(c, HEMI_ARGUMENT, path, "longer than a Unix socket's path may be");
+    strcpy(address.sun_path, path);
+    c->socket = connect_until(&address, until);
+    return c->socket >= 0 ? HEMI_OK : end_connect(c, HEMI_CONNECT, path, strerror(errno));
+}
+
+static hemi_status say_hello(hemi_client *c, const struct hemi_connect_options *o)
+{
+    if (o->token_length > HELLO_TOKEN_MAX)
+        return end_connect(c, HEMI_ARGUMENT, "the token", "longer than 256 bytes");
+    struct hello hello = {.major = PROTO_MAJOR,
+                          .minor = PROTO_MINOR,
+                          .token_length = (uint16_t)o->token_length,
+                          .window_requests = o->window_requests,
+                          .window_bytes = o->window_bytes};
+    if (o->token_length) memcpy(hello.token, o->token, o->token_length);
+    uint8_t bytes[HELLO_MAX];
+    size_t n = hello_write(&hello, bytes);
+    explicit_bzero(hello.token, sizeof hello.token);
+    if (!frame_writer_bytes(&c->writer, bytes, n))
+        return end_connect(c, HEMI_NO_MEMORY, "connecting", "out of memory");
+    send_queued(c);
+    return HEMI_OK;
+}
+
+static hemi_status wait_for_welcome(hemi_client *c, int64_t until)
+{
+    while (!c->welcomed && c->ended == HEMI_OK) {
+        if (now_ms() >= until) return end_connect(c, HEMI_DEADLINE, "connecting", "the daemon did not welcome us in time");
+        step(c, NULL, until);
+    }
+    return usable(c, NULL);
+}
+
+static hemi_status greet(hemi_client *c, const struct hemi_connect_options *o, int64_t until)
+{
+    hemi_status status = say_hello(c, o);
+    if (status != HEMI_OK || o->no_welcome) return status;
+    return wait_for_welcome(c, until);
+}
+
+static int64_t time_limit(const struct hemi_connect_options *o)
+{
+    return now_ms() + (o->timeout_ms ? o->timeout_ms : TIMEOUT_MS);
+}
+
+hemi_status hemi_connect(const struct hemi_connect_options *options, hemi_client **out)
+{
+    static const struct hemi_connect_options nothing;
+    if (!options) options = &nothing;
+    char path[sizeof((struct sockaddr_un *)0)->sun_path + 1];
+    hemi_client *c = *out = client_new(options);
+    if (!c) return HEMI_NO_MEMORY;
+    int64_t until = time_limit(options);
+    if (!options->socket) hemi_socket_path(path, sizeof path);
+    hemi_status status = open_path(c, options->socket ? options->socket : path, until);
+    return status == HEMI_OK ? greet(c, options, until) : status;
+}
+
+hemi_status hemi_connect_fd(int fd, const struct hemi_connect_options *options, hemi_client **out)
+{
+    static const struct hemi_connect_options nothing;
+    if (!options) options = &nothing;
+    hemi_client *c = *out = client_new(options);
+    if (!c) {
+        close(fd);
+        return HEMI_NO_MEMORY;
+    }
+    c->socket = fd;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return greet(c, options, time_limit(options));
+}

@@ -1,0 +1,254 @@
+/* Handle ids: which are in use (a bitmap in blocks, so that ids are not reused soon and use after drop is seen), scopes,
+ * and drops, which travel in batches. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "client/lib/internal.h"
+
+#define BLOCK_IDS 4096u
+#define BLOCKS_MAX (HANDLE_WORKER / BLOCK_IDS)
+#define DROP_RANGES_MAX 4096u
+
+struct handle_block {
+    uint32_t live, next; /* next: ids below it were handed out in this pass */
+    uint64_t used[BLOCK_IDS / 64];
+    uint64_t kept[BLOCK_IDS / 64]; /* taken out of their scopes */
+};
+
+static bool bit(const uint64_t *map, uint32_t i) { return (map[i / 64] >> (i % 64) & 1) != 0; }
+static void bit_set(uint64_t *map, uint32_t i) { map[i / 64] |= 1ull << (i % 64); }
+static void bit_clear(uint64_t *map, uint32_t i) { map[i / 64] &= ~(1ull << (i % 64)); }
+
+static struct handle_space *space_of(hemi_client *c, uint32_t handle)
+{
+    return handle < HANDLE_WORKER ? &c->ours : &c->theirs;
+}
+
+static struct handle_block *block_of(const hemi_client *c, uint32_t handle)
+{
+    const struct handle_space *s = handle < HANDLE_WORKER ? &c->ours : &c->theirs;
+    uint32_t at = (handle & (HANDLE_WORKER - 1)) / BLOCK_IDS;
+    return at < s->nblocks ? s->blocks[at] : NULL;
+}
+
+/* Makes block number `at`; it must not exist. */
+static struct handle_block *block_new(struct handle_space *s, uint32_t at)
+{
+    if (at >= s->nblocks) {
+        uint32_t n = at + 1 + at / 2 < BLOCKS_MAX ? at + 1 + at / 2 : BLOCKS_MAX;
+        struct handle_block **grown = realloc(s->blocks, n * sizeof *grown);
+        if (!grown) return NULL;
+        for (uint32_t i = s->nblocks; i < n; i++) grown[i] = NULL;
+        s->blocks = grown;
+        s->nblocks = n;
+    }
+    return s->blocks[at] = calloc(1, sizeof **s->blocks);
+}
+
+/* Moves the cursor to a block that no id is in use of; at the end of the id space from the front again. */
+static struct handle_block *next_block(struct handle_space *s)
+{
+    for (uint32_t tries = 0; tries < BLOCKS_MAX; tries++) {
+        s->cursor = (s->cursor + 1) % BLOCKS_MAX;
+        if (s->cursor >= s->nblocks || !s->blocks[s->cursor]) return block_new(s, s->cursor);
+    }
+    return NULL;
+}
+
+static struct handle_block *block_with_room(struct handle_space *s, uint32_t count)
+{
+    struct handle_block *b = s->cursor < s->nblocks ? s->blocks[s->cursor] : NULL;
+    if (!b && s->nblocks == 0) {
+        b = block_new(s, 0);
+        if (b) b->next = 1; /* id 0 names nothing */
+    }
+    if (b && b->next + count <= BLOCK_IDS) return b;
+    b = next_block(s);
+    if (b && s->cursor == 0) b->next = 1;
+    return b;
+}
+
+uint32_t handles_new(hemi_client *c, uint32_t count)
+{
+    assert(count > 0 && count < BLOCK_IDS);
+    struct handle_block *b = block_with_room(&c->ours, count);
+    if (!b) return 0;
+    uint32_t first = b->next;
+    for (uint32_t i = 0; i < count; i++) bit_set(b->used, first + i);
+    b->next += count;
+    b->live += count;
+    return c->ours.cursor * BLOCK_IDS + first;
+}
+
+bool handle_live(const hemi_client *c, uint32_t handle)
+{
+    const struct handle_block *b = block_of(c, handle);
+    return b && bit(b->used, handle % BLOCK_IDS);
+}
+
+bool handle_adopt(hemi_client *c, uint32_t handle)
+{
+    if (handle < HANDLE_WORKER || handle_live(c, handle)) return false;
+    struct handle_block *b = block_of(c, handle);
+    if (!b) b = block_new(&c->theirs, (handle - HANDLE_WORKER) / BLOCK_IDS);
+    if (!b) return false;
+    bit_set(b->used, handle % BLOCK_IDS);
+    b->live++;
+    return true;
+}
+
+/* Takes the id out of use here. A block without any is freed, unless it is still allocated from. */
+static void forget(hemi_client *c, uint32_t handle)
+{
+    struct handle_space *s = space_of(c, handle);
+    struct handle_block *b = block_of(c, handle);
+    uint32_t at = (handle & (HANDLE_WORKER - 1)) / BLOCK_IDS;
+    bit_clear(b->used, handle % BLOCK_IDS);
+    bit_clear(b->kept, handle % BLOCK_IDS);
+    if (--b->live > 0 || (s == &c->ours && at == s->cursor)) return;
+    free(b);
+    s->blocks[at] = NULL;
+}
+
+void handles_release(hemi_client *c, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (handle_live(c, first + i)) forget(c, first + i);
+}
+
+static bool extend_last(hemi_client *c, uint32_t handle)
+{
+    if (c->ndrops == 0) return false;
+    struct drop_range *last = &c->drops[c->ndrops - 1];
+    if (handle == last->first + last->count) {
+        last->count++;
+    } else if (handle + 1 == last->first) {
+        last->first--;
+        last->count++;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool drops_room(hemi_client *c)
+{
+    if (c->ndrops < c->drops_capacity) return true;
+    size_t capacity = c->drops_capacity ? 2 * c->drops_capacity : 64;
+    struct drop_range *grown = realloc(c->drops, capacity * sizeof *grown);
+    if (!grown) return false;
+    c->drops = grown;
+    c->drops_capacity = capacity;
+    return true;
+}
+
+void handle_drop(hemi_client *c, uint32_t handle)
+{
+    if (handle == 0 || !handle_live(c, handle)) return;
+    forget(c, handle);
+    if (c->ended != HEMI_OK) return;
+    if (!extend_last(c, handle)) {
+        if (!drops_room(c)) return; /* the worker keeps it until the connection ends */
+        c->drops[c->ndrops++] = (struct drop_range){.first = handle, .count = 1};
+    }
+    if (++c->drop_ids >= DROP_IDS_MAX / 2 || c->ndrops >= DROP_RANGES_MAX) drops_flush(c);
+}
+
+void drops_flush(hemi_client *c)
+{
+    if (c->ndrops == 0 || c->ended != HEMI_OK) return;
+    struct frame_out f = {.type = FRAME_DROP, .raw_length = 8 * c->ndrops};
+    uint8_t *raw;
+    if (frame_writer_reserve(&c->writer, &f, &raw) == 0) return;
+    for (size_t i = 0; i < c->ndrops; i++) {
+        wire_put_u32(raw + 8 * i, c->drops[i].first);
+        wire_put_u32(raw + 8 * i + 4, c->drops[i].count);
+    }
+    c->ndrops = 0;
+    c->drop_ids = 0;
+}
+
+bool scope_add(hemi_client *c, uint32_t handle)
+{
+    struct hemi_scope *s = c->scope;
+    if (!s) return true;
+    if (s->count == s->capacity) {
+        size_t capacity = s->capacity ? 2 * s->capacity : 16;
+        uint32_t *grown = realloc(s->ids, capacity * sizeof *grown);
+        if (!grown) return false;
+        s->ids = grown;
+        s->capacity = capacity;
+    }
+    s->ids[s->count++] = handle;
+    return true;
+}
+
+void scope_init(struct hemi_scope *s, hemi_client *c)
+{
+    *s = (struct hemi_scope){.client = c, .outer = c->scope};
+    c->scope = s;
+}
+
+static void drop_unless_kept(hemi_client *c, uint32_t handle)
+{
+    const struct handle_block *b = block_of(c, handle);
+    if (b && !bit(b->kept, handle % BLOCK_IDS)) handle_drop(c, handle);
+}
+
+void scope_end(struct hemi_scope *s)
+{
+    for (size_t i = 0; i < s->count; i++) drop_unless_kept(s->client, s->ids[i]);
+    free(s->ids);
+    s->client->scope = s->outer;
+}
+
+hemi_status hemi_scope_open(hemi_client *c, hemi_scope **out)
+{
+    *out = malloc(sizeof **out);
+    if (!*out) return fail(c, HEMI_NO_MEMORY, "out of memory");
+    scope_init(*out, c);
+    return HEMI_OK;
+}
+
+void hemi_scope_close(hemi_scope *scope)
+{
+    if (!scope) return;
+    hemi_client *c = scope->client;
+    for (bool last = false; !last && c->scope;) { /* those opened within it first */
+        struct hemi_scope *s = c->scope;
+        last = s == scope;
+        scope_end(s);
+        free(s);
+    }
+}
+
+void hemi_drop(hemi_client *c, hemi_val *val)
+{
+    if (val->kind != HEMI_REF) return;
+    handle_drop(c, val->of.ref.handle);
+}
+
+void hemi_keep(hemi_client *c, const hemi_val *val)
+{
+    if (val->kind != HEMI_REF || val->of.ref.handle == 0 || !handle_live(c, val->of.ref.handle)) return;
+    bit_set(block_of(c, val->of.ref.handle)->kept, val->of.ref.handle % BLOCK_IDS);
+}
+
+static void space_deinit(struct handle_space *s)
+{
+    for (uint32_t i = 0; i < s->nblocks; i++) free(s->blocks[i]);
+    free(s->blocks);
+}
+
+void handles_deinit(hemi_client *c)
+{
+    while (c->scope) {
+        struct hemi_scope *s = c->scope;
+        c->scope = s->outer;
+        free(s->ids);
+        free(s);
+    }
+    space_deinit(&c->ours);
+    space_deinit(&c->theirs);
+    free(c->drops);
+}

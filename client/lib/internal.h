@@ -1,0 +1,325 @@
+/* client/lib/internal.h -- what the files of libhemi share.
+ *
+ * School of checking: what the worker sends is a PEER's bytes: a defect ends the connection with HEMI_PROTOCOL, nothing
+ * asserts on it. What the caller passes is checked where it can be and answered with a status. Own state is asserted.
+ *
+ * Who owns what: a client owns everything made from it (.owned: the list `nodes`); a request borrows the caller's
+ * buffers until it is answered and taken, or forgotten, and holds a count on the object that it calls (.counted).
+ *
+ * Invariants, cited by tag:
+ *   .window    No request is queued that its window has no room for (proto/window.h).
+ *   .chain     Inside a host function only host calls are run that descend from it or from what is waited for.
+ *   .outermost Finalizers and `done` callbacks run with no host function on the stack, outside of frame processing.
+ *   .once      A finalizer is taken out of its slot before it is called.
+ *   .order     Drops are queued after every frame that used the handles dropped; ids are reused only after 2^31 others.
+ *   .sent      An extern id's count is how often it was written into frames minus how often the worker accounted for it.
+ *   .quiet     Stream callbacks may not call the client (client->quiet): they run in the middle of reading frames.
+ */
+#ifndef HEMI_CLIENT_INTERNAL_H
+#define HEMI_CLIENT_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "hemi.h"
+
+#include "proto/counters.h"
+#include "proto/externs.h"
+#include "proto/frame.h"
+#include "proto/hello.h"
+#include "proto/hemi.pb-c.h"
+#include "proto/value.h"
+#include "proto/window.h"
+
+/* --- idmap.c: u32 ids (not 0) to pointers, open addressing --- */
+struct idmap {
+    struct idmap_cell {
+        uint32_t id;
+        void *value;
+    } *cells;
+    uint32_t capacity, count; /* capacity: 0 or a power of two */
+};
+void idmap_deinit(struct idmap *m);
+bool idmap_put(struct idmap *m, uint32_t id, void *value); /* false: no memory */
+void *idmap_get(const struct idmap *m, uint32_t id);       /* NULL: absent */
+void *idmap_take(struct idmap *m, uint32_t id);            /* removes */
+
+/* --- handles.c: which handle ids are in use, scopes, batched drops --- */
+struct handle_block;
+struct handle_space {
+    struct handle_block **blocks;
+    uint32_t nblocks, cursor; /* cursor: the block that is allocated from */
+};
+struct drop_range {
+    uint32_t first, count;
+};
+struct hemi_scope {
+    hemi_client *client;
+    struct hemi_scope *outer;
+    uint32_t *ids;
+    size_t count, capacity;
+};
+uint32_t handles_new(hemi_client *c, uint32_t count);         /* consecutive ids; 0: no memory */
+bool handle_live(const hemi_client *c, uint32_t handle);      /* is it ours to use? */
+bool handle_adopt(hemi_client *c, uint32_t handle);           /* marks one that the worker chose; false: in use, no memory */
+void handle_drop(hemi_client *c, uint32_t handle);            /* 0 allowed */
+void handles_release(hemi_client *c, uint32_t first, uint32_t count); /* ids that the worker never bound */
+bool scope_add(hemi_client *c, uint32_t handle);              /* to the innermost scope, if any */
+void scope_init(struct hemi_scope *s, hemi_client *c);
+void scope_end(struct hemi_scope *s);
+void drops_flush(hemi_client *c); /* queues what is pending as DROP frames (.order) */
+void handles_deinit(hemi_client *c);
+
+/* --- status.c --- */
+struct failure {
+    hemi_status status;
+    unsigned trap;
+    int32_t exit_code;
+    uint64_t offset_plus_1, function_plus_1;
+    uint32_t failed_request;
+    hemi_val exception;
+    char text[PROTO_TEXT_MAX + 1];
+};
+/* Records a failure of the caller's as the client's last one, and returns its status. */
+hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* --- externs.c: objects of the client's that guests hold --- */
+struct extern_table {
+    struct extern_slot *slots;
+    uint32_t count, capacity, free_head; /* free_head: slot + 1 */
+    uint32_t due_head;                   /* slots whose finalizer is due; + 1 */
+    uint32_t *index;                     /* by pointer and store: slot + 1, open addressing */
+    uint32_t index_capacity, live;
+};
+bool externs_live(const hemi_client *c, const hemi_store *s, uint64_t id);
+bool externs_pointer(const hemi_client *c, const hemi_store *s, uint64_t id, void **pointer);
+void externs_sent(hemi_client *c, uint64_t id);
+void externs_unsent(hemi_client *c, uint64_t id); /* the worker never looked at it */
+bool externs_died(hemi_client *c, uint32_t store, uint64_t id, uint32_t times);
+void externs_end(hemi_client *c, const hemi_store *s); /* of a store; NULL: all */
+bool externs_due(const hemi_client *c);
+void externs_run(hemi_client *c); /* .outermost */
+void externs_deinit(hemi_client *c);
+
+/* --- entries.c --- */
+struct entries {
+    struct hemi_entry *at;
+    size_t count, capacity;
+};
+enum proto_error entries_read(struct entries *list, const uint8_t *raw, size_t n); /* appends */
+void entries_deinit(struct entries *list);
+/* An entry of a function with these types. False: no memory. */
+bool entries_add_func(struct entries *list, const hemi_type *params, size_t nparams, const hemi_type *results,
+                      size_t nresults);
+
+/* --- what a client owns --- */
+enum node_kind { NODE_MODULE, NODE_STORE, NODE_INSTANCE, NODE_OBJECT, NODE_WASI, NODE_FUNC };
+struct node {
+    struct node *next, **link;
+    hemi_client *client;
+    enum node_kind kind;
+    uint32_t handle;
+};
+struct hemi_module {
+    struct node node;
+    struct entries imports, exports;
+    bool have_imports, have_exports;
+};
+struct hemi_store {
+    struct node node;
+    bool closed;
+};
+struct hemi_instance {
+    struct node node;
+    hemi_store *store;
+    struct entries exports;
+    bool have_exports;
+};
+struct hemi_object {
+    struct node node;
+    hemi_store *store;
+    struct entries entry; /* none or one */
+    uint32_t counts;      /* the caller's and that of each request to it (.counted) */
+};
+struct hemi_wasi {
+    struct node node;
+    hemi_store *store;
+    struct hemi_wasi_options options;
+    uint32_t streams[3]; /* by file descriptor number; 0: none */
+    uint64_t credit[3];  /* in: what we may send; out, err: what the worker may still send */
+    uint64_t used[3];    /* out, err: received since credit was last given */
+    uint64_t window;
+    bool in_ended;
+    struct hemi_wasi *next_input; /* in client->inputs */
+    bool wants_input;
+};
+/* A host function: lives until its store has ended. */
+struct host_func {
+    struct node node;
+    hemi_store *store;
+    struct entries entry;
+    hemi_host_function function;
+    void (*env_free)(void *env);
+    void *env;
+};
+void *node_new(hemi_client *c, enum node_kind kind, size_t size); /* with a fresh handle, but for NODE_FUNC; NULL: no memory */
+void node_free(struct node *n); /* unlinks, drops the handle, frees its parts */
+void object_count_down(hemi_object *o);
+
+/* --- request.c --- */
+struct request;
+typedef hemi_status take_fn(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
+/* Where an answer goes. All is borrowed. */
+struct answer {
+    take_fn *take; /* on success; NULL: there is nothing to take. PROTOCOL: the answer is malformed */
+    void *to;
+    size_t count;
+    hemi_object *object; /* counted */
+};
+struct request {
+    uint32_t id, parent;
+    uint16_t type;
+    bool answered, forgotten, given_up;
+    hemi_store *store;
+    uint64_t bytes;
+    int64_t give_up_at; /* ms; 0: never */
+    hemi_status status;
+    struct failure *failure; /* NULL also when memory was out */
+    struct answer answer;
+    uint32_t first_handle, handles; /* set aside for references among the results */
+    uint64_t *externs;              /* ids counted in this request */
+    size_t nexterns;
+    void (*done)(hemi_client *, hemi_ticket, void *);
+    void *done_env;
+    struct request *done_next;
+};
+/* Values that a request carries as its raw part. */
+struct values {
+    const hemi_val *at;
+    const hemi_type *types; /* what they must be; NULL: not known */
+    size_t count;
+};
+/* Queues a request with body f->body; its raw part is `values` if not NULL, else f->raw. Waits for room in the window,
+ * and checks the values after that, since a wait may run anything. `store` may be NULL, and `answer` (nothing to take).
+ * handles: how many handles are set aside from first_handle on for references among the results. On failure nothing is
+ * kept, and the handles set aside are free again. */
+struct sending {
+    struct frame_out f;
+    hemi_store *store;
+    const struct values *values;
+    struct answer answer;
+    uint32_t first_handle, handles;
+    bool plain; /* not subject to hemi_client_set_chained */
+};
+hemi_status request_new(hemi_client *c, struct sending *s, struct request **out);
+/* With a ticket: hands it out. Without: waits. */
+hemi_status request_finish(hemi_client *c, struct request *r, hemi_ticket *ticket);
+/* Both. */
+hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket);
+void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
+bool requests_expire(hemi_client *c); /* `done` for those that the client gives up; true: there are some */
+void requests_end(hemi_client *c); /* all unanswered ones fail as the connection did */
+void requests_deinit(hemi_client *c);
+/* ARGUMENT, CLOSED, BUSY or what ended the connection: may this client and store (may be NULL) be used now? */
+hemi_status usable(hemi_client *c, const hemi_store *s);
+/* Take functions that several files use. */
+take_fn take_value; /* u64 *to, may be NULL */
+
+/* --- value.c --- */
+/* Checks values against types (NULL: unknown, kinds are taken as they are). */
+hemi_status vals_check(hemi_client *c, const hemi_store *s, const hemi_val *vals, const hemi_type *types, size_t n);
+/* Writes checked values, counting extern ids (.sent), into r too if not NULL. */
+hemi_status vals_write(hemi_client *c, struct request *r, const hemi_val *vals, size_t n, uint8_t *raw);
+/* Reads values; references are adopted into the innermost scope. r: whose set-aside handles they must have; NULL: the worker
+ * chose them. */
+hemi_status vals_read(hemi_client *c, const hemi_store *s, struct request *r, const hemi_type *types, size_t n,
+                      const uint8_t *raw, hemi_val *out);
+size_t vals_count_refs(const hemi_type *types, size_t n);
+/* What results are while they are awaited: references are promises under the handles set aside. */
+void vals_promise(const struct request *r, const hemi_type *types, size_t n, hemi_val *out);
+hemi_val val_zero(hemi_type type);
+
+/* --- host.c --- */
+struct host_call {
+    uint32_t id, request, store;
+    hemi_deferred *deferred; /* its answer comes later */
+    struct host_func *func;
+    struct window window; /* of requests that name it */
+    uint8_t *args;
+    struct host_call *next; /* in client->calls */
+};
+struct hemi_caller {
+    hemi_client *client;
+    struct host_call *call;
+    struct hemi_caller *outer;
+    hemi_deferred *deferred;
+    int32_t exit_code;
+    hemi_val exception;
+    char text[PROTO_TEXT_MAX + 1];
+};
+struct hemi_deferred {
+    hemi_client *client;
+    struct host_call *call;
+};
+enum proto_error host_call_received(hemi_client *c, const struct frame *f);
+/* Runs one host call that may run now (.chain). False: there is none. */
+bool host_call_run_one(hemi_client *c, const struct request *waited);
+void host_calls_end(hemi_client *c);    /* forgets those not begun */
+void host_calls_deinit(hemi_client *c); /* and those never answered */
+bool host_funcs_due(const hemi_client *c);
+void host_funcs_run(hemi_client *c); /* frees environments of ended stores (.outermost) */
+
+/* --- wasi.c --- */
+enum proto_error stream_received(hemi_client *c, const struct frame *f);
+bool inputs_feed(hemi_client *c); /* true: something was queued */
+
+/* --- loop.c --- */
+int64_t now_ms(void);
+/* Does what can be done, then sleeps at most until `until` (ms; 0: for ever) for more. waited may be NULL. */
+hemi_status step(hemi_client *c, const struct request *waited, int64_t until);
+bool send_queued(hemi_client *c); /* one or more non-blocking writes; false: the socket is full */
+void client_end(hemi_client *c, hemi_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+struct hemi_client {
+    int socket, wake; /* wake: the eventfd of hemi_client_interrupt */
+    int poll_fd;      /* epoll over both, made by hemi_client_fd; -1: none */
+    uint32_t poll_events;
+    _Atomic bool interrupted;
+    bool welcomed, quiet, no_memfd, send_blocked;
+    bool in_due; /* finalizers or `done` callbacks are running */
+    bool chained;
+    uint32_t deadline_ms, max_nesting, depth;
+    hemi_status ended; /* HEMI_OK while the connection stands */
+    char ended_text[PROTO_TEXT_MAX + 1];
+    struct failure last;
+
+    struct frame_reader reader;
+    struct frame_writer writer;
+    struct window window;
+    uint32_t nested_requests;
+    uint64_t nested_bytes;
+
+    struct idmap requests; /* unanswered, or answered and not yet taken */
+    uint32_t last_request, unanswered;
+    struct request *done_first, **done_last;
+    struct idmap host_funcs; /* by host id */
+    uint32_t last_host_func;
+    struct idmap host_calls; /* outstanding */
+    struct host_call *calls, **calls_last; /* received, not begun */
+    struct hemi_caller *running;           /* innermost */
+    struct idmap streams;
+    uint32_t last_stream;
+    struct hemi_wasi *inputs; /* whose guests want input */
+
+    struct handle_space ours, theirs;
+    struct drop_range *drops;
+    size_t ndrops, drops_capacity;
+    uint32_t drop_ids;
+    struct hemi_scope *scope;
+
+    struct extern_table externs;
+    struct node *nodes;
+    bool funcs_due, sent_since_sleep;
+    struct hemi_client_stats stats;
+};
+
+#endif

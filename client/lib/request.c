@@ -1,0 +1,407 @@
+/* Requests: queued when their window has room, kept in a table until they are answered and taken. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client/lib/internal.h"
+
+#define GIVE_UP_AFTER_MS 1000
+#define SEND_AT_BYTES 65536u
+#define SMALL_REQUEST_BYTES 1024u
+
+static hemi_status ended(hemi_client *c) { return fail(c, c->ended, "%s", c->ended_text); }
+
+hemi_status usable(hemi_client *c, const hemi_store *s)
+{
+    if (c->quiet) return fail(c, HEMI_BUSY, "not inside a stream callback");
+    if (c->ended != HEMI_OK) return ended(c);
+    if (s && s->closed) return fail(c, HEMI_CLOSED, "the store is closed");
+    return HEMI_OK;
+}
+
+/* --- sending --- */
+static struct window *window_of(hemi_client *c, uint32_t parent)
+{
+    struct host_call *call = parent ? idmap_get(&c->host_calls, parent) : NULL;
+    return call ? &call->window : &c->window;
+}
+
+/* .window */
+static hemi_status wait_for_room(hemi_client *c, uint32_t parent, uint64_t bytes)
+{
+    while (!window_fits(window_of(c, parent), bytes)) {
+        hemi_status status = step(c, NULL, 0);
+        if (status != HEMI_OK) return ended(c);
+    }
+    return HEMI_OK;
+}
+
+static uint32_t fresh_id(hemi_client *c)
+{
+    do {
+        c->last_request++;
+    } while (c->last_request == 0 || idmap_get(&c->requests, c->last_request));
+    return c->last_request;
+}
+
+static void request_free(struct request *r)
+{
+    if (r->answer.object) object_count_down(r->answer.object);
+    free(r->failure);
+    free(r->externs);
+    free(r);
+}
+
+/* The request's record, in the table, before its frame is. */
+static struct request *record(hemi_client *c, const struct sending *s)
+{
+    struct request *r = calloc(1, sizeof *r);
+    if (!r) return NULL;
+    r->id = fresh_id(c);
+    r->type = s->f.type;
+    r->parent = s->f.parent;
+    r->store = s->store;
+    r->first_handle = s->first_handle;
+    r->handles = s->handles;
+    if (!idmap_put(&c->requests, r->id, r)) {
+        free(r);
+        return NULL;
+    }
+    r->answer = s->answer;
+    if (r->answer.object) r->answer.object->counts++;
+    if (c->deadline_ms != 0) r->give_up_at = now_ms() + c->deadline_ms + GIVE_UP_AFTER_MS;
+    return r;
+}
+
+static hemi_status out_of_memory(hemi_client *c) { return fail(c, HEMI_NO_MEMORY, "out of memory"); }
+
+/* Writes the frame; only memory can be missing now. */
+static hemi_status queue(hemi_client *c, struct sending *s, struct request *r)
+{
+    uint8_t *raw;
+    s->f.request = r->id;
+    size_t size = frame_writer_reserve(&c->writer, &s->f, &raw);
+    if (size == 0) return out_of_memory(c);
+    r->bytes = size;
+    bool taken = window_take(window_of(c, r->parent), size);
+    assert(taken);
+    (void)taken;
+    c->stats.requests++;
+    c->unanswered++;
+    if (s->values) return vals_write(c, r, s->values->at, s->values->count, raw);
+    if (s->f.raw_length) memcpy(raw, s->f.raw, s->f.raw_length);
+    return HEMI_OK;
+}
+
+static hemi_status prepare(hemi_client *c, struct sending *s)
+{
+    hemi_status status = usable(c, s->store);
+    if (status != HEMI_OK) return status;
+    if (s->values) s->f.raw_length = s->values->count * WIRE_VALUE_BYTES;
+    s->f.parent = c->running ? c->running->call->id : 0;
+    if (c->chained && !s->plain) s->f.flags |= FRAME_FLAG_IF_PREVIOUS_OK;
+    status = wait_for_room(c, s->f.parent, frame_size(&s->f));
+    if (status != HEMI_OK) return status;
+    return s->values ? vals_check(c, s->store, s->values->at, s->values->types, s->values->count) : HEMI_OK;
+}
+
+/* Memory ran out with the frame half queued: the connection cannot go on. */
+static hemi_status queue_failed(hemi_client *c, struct request *r)
+{
+    client_end(c, HEMI_NO_MEMORY, "out of memory while sending");
+    idmap_take(&c->requests, r->id);
+    request_free(r);
+    return ended(c);
+}
+
+hemi_status request_new(hemi_client *c, struct sending *s, struct request **out)
+{
+    hemi_status status = prepare(c, s);
+    struct request *r = NULL;
+    if (status == HEMI_OK) {
+        r = record(c, s);
+        if (!r) status = out_of_memory(c);
+    }
+    if (status != HEMI_OK) {
+        if (s->f.flags & FRAME_FLAG_FD) close(s->f.fd);
+        if (s->handles) handles_release(c, s->first_handle, s->handles);
+        return status;
+    }
+    if (queue(c, s, r) != HEMI_OK) return queue_failed(c, r);
+    *out = r;
+    return HEMI_OK;
+}
+
+hemi_status request_finish(hemi_client *c, struct request *r, hemi_ticket *ticket)
+{
+    if (!ticket) return hemi_wait(c, r->id);
+    *ticket = r->id;
+    if (frame_writer_pending(&c->writer) >= SEND_AT_BYTES) send_queued(c);
+    return HEMI_OK;
+}
+
+hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket)
+{
+    struct request *r;
+    hemi_status status = request_new(c, s, &r);
+    return status == HEMI_OK ? request_finish(c, r, ticket) : status;
+}
+
+/* --- answers --- */
+static void set_failure(struct request *r, hemi_status status, const char *text, size_t length)
+{
+    r->status = status;
+    r->failure = calloc(1, sizeof *r->failure);
+    if (!r->failure) return; /* the status alone must do */
+    r->failure->status = status;
+    if (length > PROTO_TEXT_MAX) length = PROTO_TEXT_MAX;
+    memcpy(r->failure->text, text, length);
+}
+
+static void drop_promises(hemi_client *c, struct request *r)
+{
+    for (uint32_t i = 0; i < r->handles; i++) handle_drop(c, r->first_handle + i);
+}
+
+static void refused(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply)
+{
+    set_failure(r, (hemi_status)reply->status, (const char *)reply->message.data, reply->message.len);
+    if (r->failure) {
+        r->failure->trap = reply->trap;
+        r->failure->exit_code = reply->exit_code;
+        r->failure->offset_plus_1 = reply->offset_plus_1;
+        r->failure->function_plus_1 = reply->function_plus_1;
+        r->failure->failed_request = reply->failed_request;
+    }
+    if (reply->values_unread)
+        for (size_t i = 0; i < r->nexterns; i++) externs_unsent(c, r->externs[i]);
+}
+
+/* The exception that ended a call: one value under the first handle set aside. */
+static bool exception_lawful(hemi_client *c, struct request *r, const struct frame *f)
+{
+    static const hemi_type exnref = HEMI_TYPE_EXNREF;
+    hemi_val exception;
+    if (f->raw_length == 0) {
+        drop_promises(c, r);
+        return true;
+    }
+    if (f->raw_length != WIRE_VALUE_BYTES) return false;
+    if (vals_read(c, r->store, r, &exnref, 1, f->raw, &exception) != HEMI_OK) return false;
+    if (r->failure)
+        r->failure->exception = exception;
+    else
+        hemi_drop(c, &exception);
+    return true;
+}
+
+static void list_done(hemi_client *c, struct request *r)
+{
+    r->done_next = NULL;
+    *c->done_last = r;
+    c->done_last = &r->done_next;
+}
+
+static void answered(hemi_client *c, struct request *r)
+{
+    r->answered = true;
+    c->unanswered--;
+    if (r->forgotten) {
+        idmap_take(&c->requests, r->id);
+        request_free(r);
+    } else if (r->done && !r->given_up) {
+        list_done(c, r);
+    }
+}
+
+bool requests_expire(hemi_client *c)
+{
+    int64_t now = now_ms();
+    bool any = false;
+    for (uint32_t i = 0; i < c->requests.capacity; i++) {
+        struct request *r = c->requests.cells[i].value;
+        if (c->requests.cells[i].id == 0 || r->answered || r->given_up || !r->done) continue;
+        if (r->give_up_at == 0 || now < r->give_up_at) continue;
+        r->given_up = any = true;
+        list_done(c, r);
+    }
+    return any;
+}
+
+/* The answer is not wanted any more: what came with it is let go. */
+static bool take_nothing(hemi_client *c, struct request *r)
+{
+    drop_promises(c, r);
+    return true;
+}
+
+static bool take(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+{
+    if (r->forgotten) return take_nothing(c, r);
+    if (!r->answer.take) return f->raw_length == 0 || r->type == FRAME_PING;
+    return r->answer.take(c, r, reply, f) == HEMI_OK;
+}
+
+void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+{
+    bool lawful = true;
+    window_give(window_of(c, r->parent), r->bytes);
+    if (reply->status == HEMI_OK) {
+        lawful = take(c, r, reply, f);
+    } else {
+        refused(c, r, reply);
+        if (reply->status == HEMI_EXCEPTION)
+            lawful = exception_lawful(c, r, f);
+        else
+            drop_promises(c, r);
+    }
+    if (!lawful) {
+        client_end(c, HEMI_PROTOCOL, "the answer to request %u (%s) is malformed", r->id, frame_type_name(r->type));
+        return; /* which answered it, too */
+    }
+    answered(c, r);
+}
+
+hemi_status take_value(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+{
+    (void)c;
+    uint64_t *to = r->answer.to;
+    if (to) *to = reply->value;
+    return f->raw_length == 0 ? HEMI_OK : HEMI_PROTOCOL;
+}
+
+void requests_end(hemi_client *c)
+{
+    for (uint32_t i = 0; i < c->requests.capacity;) {
+        struct request *r = c->requests.cells[i].value;
+        if (c->requests.cells[i].id == 0 || r->answered) {
+            i++;
+            continue;
+        }
+        set_failure(r, c->ended, c->ended_text, strlen(c->ended_text));
+        bool gone = r->forgotten;
+        answered(c, r); /* removes forgotten ones, which may shift another into this cell */
+        if (!gone) i++;
+    }
+}
+
+void requests_deinit(hemi_client *c)
+{
+    for (uint32_t i = 0; i < c->requests.capacity; i++)
+        if (c->requests.cells[i].id != 0) request_free(c->requests.cells[i].value);
+    idmap_deinit(&c->requests);
+}
+
+/* --- tickets --- */
+static struct request *ticket_of(const hemi_client *c, hemi_ticket ticket)
+{
+    struct request *r = idmap_get(&c->requests, ticket);
+    return r && !r->forgotten ? r : NULL;
+}
+
+/* Waiting for something that is queued behind the very guest that called us. */
+static bool waits_for_itself(const hemi_client *c, const struct request *r)
+{
+    for (const struct hemi_caller *at = c->running; at && at->call->id != r->parent; at = at->outer)
+        if (r->store && at->call->store == r->store->node.handle) return true;
+    return false;
+}
+
+static void undo_done(hemi_client *c, struct request *r)
+{
+    for (struct request **at = &c->done_first; *at; at = &(*at)->done_next) {
+        if (*at != r) continue;
+        *at = r->done_next;
+        if (!*at) c->done_last = at;
+        return;
+    }
+}
+
+/* Takes an answered request's outcome and forgets the request. */
+static hemi_status outcome(hemi_client *c, struct request *r)
+{
+    hemi_status status = r->status;
+    if (r->failure)
+        c->last = *r->failure;
+    else if (status != HEMI_OK)
+        fail(c, status, "%s", hemi_status_text(status));
+    if (r->done) undo_done(c, r);
+    idmap_take(&c->requests, r->id);
+    request_free(r);
+    return status;
+}
+
+/* The worker did not even keep the deadline: it is stopped, or too busy to read. */
+static hemi_status give_up(hemi_client *c, struct request *r)
+{
+    hemi_ticket id = r->id;
+    const char *name = frame_type_name(r->type);
+    hemi_cancel(c, id);
+    hemi_forget(c, id);
+    return fail(c, HEMI_DEADLINE, "no answer to request %u (%s) a second after its deadline", id, name);
+}
+
+hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
+{
+    if (c->quiet) return fail(c, HEMI_BUSY, "not inside a stream callback");
+    struct request *r = ticket_of(c, ticket);
+    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
+    if (!r->answered && waits_for_itself(c, r))
+        return fail(c, HEMI_DEADLOCK, "request %u waits for the call that is running here", ticket);
+    while (!r->answered) {
+        if (r->give_up_at != 0 && now_ms() >= r->give_up_at) return give_up(c, r);
+        step(c, r, r->give_up_at);
+        r = ticket_of(c, ticket); /* a callback may have waited for it, or forgotten it */
+        if (!r) return fail(c, HEMI_ARGUMENT, "a callback took ticket %u", ticket);
+    }
+    return outcome(c, r);
+}
+
+bool hemi_ready(const hemi_client *c, hemi_ticket ticket)
+{
+    const struct request *r = ticket_of(c, ticket);
+    return !r || r->answered || (r->give_up_at != 0 && now_ms() >= r->give_up_at);
+}
+
+void hemi_forget(hemi_client *c, hemi_ticket ticket)
+{
+    struct request *r = ticket_of(c, ticket);
+    if (!r) return;
+    r->forgotten = true;
+    if (!r->answered) return;
+    if (r->done) undo_done(c, r);
+    idmap_take(&c->requests, r->id);
+    request_free(r);
+}
+
+hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)
+{
+    const struct request *r = ticket_of(c, ticket);
+    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
+    if (r->answered || c->ended != HEMI_OK) return HEMI_OK;
+    Hemi__V1__Cancel body = HEMI__V1__CANCEL__INIT;
+    body.request = ticket;
+    struct frame_out f = {.type = FRAME_CANCEL, .body = &body.base};
+    if (frame_writer_put(&c->writer, &f) == 0) return out_of_memory(c);
+    send_queued(c);
+    return HEMI_OK;
+}
+
+hemi_status hemi_then(hemi_client *c, hemi_ticket ticket, void (*done)(hemi_client *, hemi_ticket, void *), void *env)
+{
+    struct request *r = ticket_of(c, ticket);
+    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
+    if (r->done) return fail(c, HEMI_ARGUMENT, "ticket %u has a callback already", ticket);
+    r->done = done;
+    r->done_env = env;
+    if (r->answered) list_done(c, r);
+    return HEMI_OK;
+}
+
+bool hemi_would_block(const hemi_client *c)
+{
+    uint32_t parent = c->running ? c->running->call->id : 0;
+    const struct host_call *call = parent ? idmap_get(&c->host_calls, parent) : NULL;
+    return !window_fits(call ? &call->window : &c->window, SMALL_REQUEST_BYTES);
+}

@@ -1,0 +1,261 @@
+/* Stores, instances, and the objects that instances export. */
+#include <stdlib.h>
+
+#include "client/lib/internal.h"
+
+/* --- stores --- */
+hemi_client *hemi_store_client(const hemi_store *store) { return store->node.client; }
+
+static hemi_status store_request(hemi_store *store, const struct hemi_store_options *o, hemi_ticket *ticket)
+{
+    Hemi__V1__StoreNew body = HEMI__V1__STORE_NEW__INIT;
+    body.store = store->node.handle;
+    body.memory_bytes = o->memory_bytes;
+    body.heap_bytes = o->heap_bytes;
+    body.stack_bytes = o->stack_bytes;
+    body.table_elements = o->table_elements;
+    body.instances = o->instances;
+    body.gc_growth_percent = o->gc_growth_percent;
+    body.gc_stress_every = o->gc_stress_every;
+    struct sending s = {.f = {.type = FRAME_STORE_NEW, .body = &body.base}, .store = store};
+    return request_run(store->node.client, &s, ticket);
+}
+
+hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *options, hemi_store **out,
+                           hemi_ticket *ticket)
+{
+    static const struct hemi_store_options nothing;
+    *out = NULL;
+    hemi_status status = usable(c, NULL);
+    if (status != HEMI_OK) return status;
+    hemi_store *store = node_new(c, NODE_STORE, sizeof *store);
+    if (!store) return fail(c, HEMI_NO_MEMORY, "out of memory");
+    status = store_request(store, options ? options : &nothing, ticket);
+    if (status == HEMI_OK)
+        *out = store; /* one that came to nothing stays until the client is freed: requests may name it */
+    return status;
+}
+
+static hemi_status take_store_end(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply,
+                                  const struct frame *f)
+{
+    (void)reply;
+    (void)f;
+    hemi_store *store = r->answer.to;
+    store->closed = true;
+    externs_end(c, store);
+    c->funcs_due = true;
+    return HEMI_OK;
+}
+
+hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket)
+{
+    Hemi__V1__StoreClose body = HEMI__V1__STORE_CLOSE__INIT;
+    body.store = store->node.handle;
+    struct sending s = {.f = {.type = FRAME_STORE_CLOSE, .body = &body.base},
+                        .store = store,
+                        .answer = {.take = take_store_end, .to = store}};
+    return request_run(store->node.client, &s, ticket);
+}
+
+hemi_status hemi_store_gc(hemi_store *store, hemi_ticket *ticket)
+{
+    Hemi__V1__StoreGc body = HEMI__V1__STORE_GC__INIT;
+    body.store = store->node.handle;
+    body.deadline_ms = store->node.client->deadline_ms;
+    struct sending s = {.f = {.type = FRAME_STORE_GC, .body = &body.base}, .store = store};
+    return request_run(store->node.client, &s, ticket);
+}
+
+/* --- instances --- */
+/* The handles of the imports, as they travel. NULL: no memory. */
+static uint8_t *pack_imports(hemi_object *const *imports, size_t n)
+{
+    uint8_t *packed = malloc(4 * n + 1);
+    for (size_t i = 0; packed && i < n; i++) wire_put_u32(packed + 4 * i, imports[i] ? imports[i]->node.handle : 0);
+    return packed;
+}
+
+static hemi_status check_imports(hemi_client *c, const hemi_store *store, hemi_object *const *imports, size_t n)
+{
+    if (n > PROTO_IMPORTS_MAX) return fail(c, HEMI_ARGUMENT, "more than %u imports", PROTO_IMPORTS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (imports[i] && imports[i]->store != store)
+            return fail(c, HEMI_HANDLE, "import %zu is of another store", i);
+    return HEMI_OK;
+}
+
+static hemi_status instance_request(hemi_instance *instance, const hemi_module *module, const hemi_wasi *wasi,
+                                    const uint8_t *imports, size_t n, hemi_ticket *ticket)
+{
+    hemi_client *c = instance->node.client;
+    Hemi__V1__InstanceNew body = HEMI__V1__INSTANCE_NEW__INIT;
+    body.instance = instance->node.handle;
+    body.module = module->node.handle;
+    body.store = instance->store->node.handle;
+    body.wasi = wasi ? wasi->node.handle : 0;
+    body.deadline_ms = c->deadline_ms;
+    struct sending s = {.f = {.type = FRAME_INSTANCE_NEW, .body = &body.base, .raw = imports, .raw_length = 4 * n},
+                        .store = instance->store};
+    return request_run(c, &s, ticket);
+}
+
+hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, hemi_object *const *imports, size_t nimports,
+                              hemi_wasi *wasi, hemi_instance **out, hemi_ticket *ticket)
+{
+    hemi_client *c = store->node.client;
+    *out = NULL;
+    hemi_status status = usable(c, store);
+    if (status == HEMI_OK) status = check_imports(c, store, imports, nimports);
+    if (status != HEMI_OK) return status;
+    uint8_t *packed = pack_imports(imports, nimports);
+    hemi_instance *instance = packed ? node_new(c, NODE_INSTANCE, sizeof *instance) : NULL;
+    if (instance) {
+        instance->store = store;
+        status = instance_request(instance, module, wasi, packed, nimports, ticket);
+    } else {
+        status = fail(c, HEMI_NO_MEMORY, "out of memory");
+    }
+    free(packed);
+    if (status == HEMI_OK)
+        *out = instance;
+    else
+        hemi_instance_free(instance);
+    return status;
+}
+
+/* --- objects --- */
+const struct hemi_entry *hemi_object_entry(const hemi_object *o) { return o->entry.count ? o->entry.at : NULL; }
+
+hemi_val hemi_object_ref(const hemi_object *function)
+{
+    hemi_val v = hemi_null(HEMI_CLASS_FUNC);
+    v.of.ref.kind = HEMI_REF_HANDLE;
+    v.of.ref.handle = function->node.handle;
+    return v;
+}
+
+static hemi_status take_object(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+{
+    (void)c;
+    (void)reply;
+    hemi_object *o = r->answer.object;
+    if (entries_read(&o->entry, f->raw, f->raw_length) != PROTO_OK) return HEMI_PROTOCOL;
+    return o->entry.count == 1 ? HEMI_OK : HEMI_PROTOCOL;
+}
+
+/* Runs the request that makes or describes *out; frees it when that fails. */
+static hemi_status object_request(hemi_object **out, struct sending *s, hemi_ticket *ticket)
+{
+    hemi_object *o = *out;
+    s->store = o->store;
+    s->answer = (struct answer){.take = take_object, .object = o};
+    hemi_status status = request_run(o->node.client, s, ticket);
+    if (status == HEMI_OK) return status;
+    hemi_object_free(o);
+    *out = NULL;
+    return status;
+}
+
+static hemi_object *object_new(hemi_store *store)
+{
+    hemi_object *o = node_new(store->node.client, NODE_OBJECT, sizeof *o);
+    if (!o) return NULL;
+    o->store = store;
+    o->counts = 1;
+    return o;
+}
+
+hemi_status hemi_export_get_n(hemi_instance *instance, const char *name, size_t length, hemi_object **out,
+                              hemi_ticket *ticket)
+{
+    hemi_client *c = instance->node.client;
+    *out = NULL;
+    hemi_status status = usable(c, instance->store);
+    if (status != HEMI_OK) return status;
+    if (length > PROTO_NAME_MAX) return fail(c, HEMI_ARGUMENT, "a name of more than %u bytes", PROTO_NAME_MAX);
+    *out = object_new(instance->store);
+    if (!*out) return fail(c, HEMI_NO_MEMORY, "out of memory");
+    Hemi__V1__ExportGet body = HEMI__V1__EXPORT_GET__INIT;
+    body.instance = instance->node.handle;
+    body.handle = (*out)->node.handle;
+    struct sending s = {.f = {.type = FRAME_EXPORT_GET, .body = &body.base, .raw = name, .raw_length = length}};
+    return object_request(out, &s, ticket);
+}
+
+hemi_status hemi_export_get(hemi_instance *instance, const char *name, hemi_object **out, hemi_ticket *ticket)
+{
+    return hemi_export_get_n(instance, name, strlen(name), out, ticket);
+}
+
+/* The object takes the reference's handle over a copy: the reference keeps its own. */
+hemi_status hemi_object_from_ref(hemi_store *store, const hemi_val *ref, hemi_object **out, hemi_ticket *ticket)
+{
+    hemi_client *c = store->node.client;
+    *out = NULL;
+    hemi_status status = usable(c, store);
+    if (status != HEMI_OK) return status;
+    if (ref->kind != HEMI_REF || ref->of.ref.kind != HEMI_REF_HANDLE || ref->of.ref.class_ != HEMI_CLASS_FUNC)
+        return fail(c, HEMI_ARGUMENT, "not a function reference");
+    if (!handle_live(c, ref->of.ref.handle)) return fail(c, HEMI_HANDLE, "the reference was dropped");
+    *out = object_new(store);
+    if (!*out) return fail(c, HEMI_NO_MEMORY, "out of memory");
+    Hemi__V1__RefType body = HEMI__V1__REF_TYPE__INIT;
+    body.handle = ref->of.ref.handle;
+    body.copy = (*out)->node.handle;
+    body.deadline_ms = c->deadline_ms;
+    struct sending s = {.f = {.type = FRAME_REF_TYPE, .body = &body.base}};
+    return object_request(out, &s, ticket);
+}
+
+/* --- questions about references --- */
+static hemi_status take_type(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+{
+    (void)c;
+    (void)reply;
+    struct extern_entry e;
+    size_t used;
+    if (extern_entry_read(f->raw, f->raw_length, &e, &used) != PROTO_OK || used != f->raw_length) return HEMI_PROTOCOL;
+    hemi_type type = e.kind == EXTERN_FUNC ? HEMI_TYPE_FUNCREF & ~16u : e.type;
+    memcpy(r->answer.to, &type, sizeof type);
+    return HEMI_OK;
+}
+
+static hemi_status check_handle(hemi_client *c, const hemi_val *v)
+{
+    if (v->kind != HEMI_REF || v->of.ref.handle == 0) return fail(c, HEMI_ARGUMENT, "not a reference with a handle");
+    if (!handle_live(c, v->of.ref.handle)) return fail(c, HEMI_HANDLE, "the reference was dropped");
+    return HEMI_OK;
+}
+
+hemi_status hemi_ref_type(hemi_client *c, const hemi_val *ref, hemi_type *out, hemi_ticket *ticket)
+{
+    hemi_status status = check_handle(c, ref);
+    if (status != HEMI_OK) return status;
+    Hemi__V1__RefType body = HEMI__V1__REF_TYPE__INIT;
+    body.handle = ref->of.ref.handle;
+    body.deadline_ms = c->deadline_ms;
+    struct sending s = {.f = {.type = FRAME_REF_TYPE, .body = &body.base}, .answer = {.take = take_type, .to = out}};
+    return request_run(c, &s, ticket);
+}
+
+static hemi_status take_truth(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+{
+    (void)c;
+    bool *to = r->answer.to;
+    *to = reply->value != 0;
+    return f->raw_length == 0 ? HEMI_OK : HEMI_PROTOCOL;
+}
+
+hemi_status hemi_ref_eq(hemi_client *c, const hemi_val *a, const hemi_val *b, bool *equal, hemi_ticket *ticket)
+{
+    hemi_status status = check_handle(c, a);
+    if (status == HEMI_OK) status = check_handle(c, b);
+    if (status != HEMI_OK) return status;
+    Hemi__V1__RefEq body = HEMI__V1__REF_EQ__INIT;
+    body.a = a->of.ref.handle;
+    body.b = b->of.ref.handle;
+    body.deadline_ms = c->deadline_ms;
+    struct sending s = {.f = {.type = FRAME_REF_EQ, .body = &body.base}, .answer = {.take = take_truth, .to = equal}};
+    return request_run(c, &s, ticket);
+}
