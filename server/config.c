@@ -373,7 +373,11 @@ static int add_tenant(struct config *config, const char *name)
     return 0;
 }
 
-int config_private(struct config *config) { return add_tenant(config, "private"); }
+int config_private(struct config *config)
+{
+    config->options.log_level = LOG_WARNING; /* its standard error is the program's that started it */
+    return add_tenant(config, "private");
+}
 
 int config_default(struct config *config, const char *path, struct config_error *error)
 {
