@@ -12,10 +12,10 @@
 #include "runtime/runtime.h"
 
 struct cursor {
-    const uint8_t *base;    /* the module's first byte: offsets count from here */
+    const uint8_t *base;     /* the module's first byte: offsets count from here */
     const uint8_t *at, *end; /* what is left */
     struct rt_error *err;
-    const char *end_text;   /* the error when the bytes run out */
+    const char *end_text; /* the error when the bytes run out */
 };
 
 static inline bool cursor_ok(const struct cursor *c) { return c->err->status == HEMI_OK; }

@@ -127,8 +127,8 @@ static void decode_finish(struct decoder *d, struct cursor *c)
 bool decode_module(struct decoder *d)
 {
     struct module *m = d->module;
-    struct cursor c = {.base = m->bytes, .at = m->bytes, .end = m->bytes + m->size, .err = d->err,
-                       .end_text = "unexpected end"};
+    struct cursor c = {
+        .base = m->bytes, .at = m->bytes, .end = m->bytes + m->size, .err = d->err, .end_text = "unexpected end"};
     m->start = UINT32_MAX;
     d->poll_at = DECODE_POLL_BYTES;
     decode_header(&c);

@@ -6,8 +6,8 @@
  * there when decoding fails is freed with the module.
  *
  * A feature that is not built yet is noted (decoder_unsupported) and validation goes on, so that an invalid module is
- * told apart; only then is the module refused. Nothing is translated after the first note. Declaring a type with a v128 in
- * it is no use of SIMD (compilers declare some that they never make a value of); having such a value is. */
+ * told apart; only then is the module refused. Nothing is translated after the first note. Declaring a type with a v128
+ * in it is no use of SIMD (compilers declare some that they never make a value of); having such a value is. */
 #ifndef HEMI_RUNTIME_DECODE_H
 #define HEMI_RUNTIME_DECODE_H
 
@@ -89,9 +89,9 @@ void decode_data_count(struct decoder *d, struct cursor *c);
 void decode_code(struct decoder *d, struct cursor *c);
 void decode_datas(struct decoder *d, struct cursor *c);
 
-/* decode_names.c: fills module->func_names from the name section, if there is one, as far as it is well-formed. Needs no
- * decoded section but the number of functions, so it also names the function in which an error was met. Returns
- * what a poll returned. */
+/* decode_names.c: fills module->func_names from the name section, if there is one, as far as it is well-formed. Needs
+ * no decoded section but the number of functions, so it also names the function in which an error was met. Returns what
+ * a poll returned. */
 enum hemi_status decode_names(struct engine *e, struct module *m);
 
 /* const_expr.c: a constant expression of this type, up to and including its END. */

@@ -50,8 +50,7 @@ static valtype read_global_type(struct decoder *d, struct cursor *c, bool *mut)
 /* ---- Adding one to an index space. Limits count imports, too. */
 
 #define ADD(d, c, array, n, cap, limit)                                                                                \
-    (cursor_limit(c, limit, (uint64_t)(n) + 1) &&                                                                      \
-     decoder_reserve(c, (void **)&(array), &(cap), n, 1, sizeof *(array)))
+    (cursor_limit(c, limit, (uint64_t)(n) + 1) && decoder_reserve(c, (void **)&(array), &(cap), n, 1, sizeof *(array)))
 
 static void add_func(struct decoder *d, struct cursor *c)
 {
@@ -128,7 +127,8 @@ static void read_import(struct decoder *d, struct cursor *c, struct import *i)
         add_tag(d, c);
         i->index = m->nimported_tags++;
         break;
-    default: invalid_at(c, offset, "malformed import kind");
+    default:
+        invalid_at(c, offset, "malformed import kind");
     }
 }
 
@@ -246,8 +246,10 @@ static void check_export(struct decoder *d, struct cursor *c, const struct expor
     const struct {
         uint32_t count;
         const char *text;
-    } spaces[] = {[EXTERN_FUNC] = {m->nfuncs, "function"}, [EXTERN_TABLE] = {m->ntables, "table"},
-                  [EXTERN_MEMORY] = {m->nmemories, "memory"}, [EXTERN_GLOBAL] = {m->nglobals, "global"},
+    } spaces[] = {[EXTERN_FUNC] = {m->nfuncs, "function"},
+                  [EXTERN_TABLE] = {m->ntables, "table"},
+                  [EXTERN_MEMORY] = {m->nmemories, "memory"},
+                  [EXTERN_GLOBAL] = {m->nglobals, "global"},
                   [EXTERN_TAG] = {m->ntags, "tag"}};
     if (!cursor_ok(c)) return;
     if (x->kind > EXTERN_TAG) {

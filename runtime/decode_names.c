@@ -1,5 +1,5 @@
-/* runtime/decode_names.c -- function names out of the custom section "name" (3.0, A.4.1). Nothing in it can make a module
- * invalid, so what is malformed ends the reading quietly. */
+/* runtime/decode_names.c -- function names out of the custom section "name" (3.0, A.4.1). Nothing in it can make a
+ * module invalid, so what is malformed ends the reading quietly. */
 #include "runtime/decode.h"
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +42,8 @@ static bool is_name_section(struct cursor *c)
 enum hemi_status decode_names(struct engine *e, struct module *m)
 {
     struct rt_error ignored = {.status = HEMI_OK};
-    struct cursor c = {.base = m->bytes, .at = m->bytes + 8, .end = m->bytes + m->size, .err = &ignored,
-                       .end_text = ""};
+    struct cursor c = {
+        .base = m->bytes, .at = m->bytes + 8, .end = m->bytes + m->size, .err = &ignored, .end_text = ""};
     if (m->size < 8 || m->nfuncs == 0) return HEMI_OK;
     while (cursor_ok(&c) && c.at < c.end) {
         uint8_t id = cursor_u8(&c);

@@ -33,8 +33,7 @@ static void read_elem_type(struct decoder *d, struct cursor *c, struct elem_seg 
         s->type = VT_REF(false, HT_FUNC);
         if (is_typed && cursor_u8(c) != 0) invalid_at(c, offset, "malformed element kind");
     }
-    if (cursor_ok(c) && s->mode == SEG_ACTIVE &&
-        !valtype_matches(d->engine, s->type, d->module->tables[s->table].type))
+    if (cursor_ok(c) && s->mode == SEG_ACTIVE && !valtype_matches(d->engine, s->type, d->module->tables[s->table].type))
         invalid_at(c, offset, "type mismatch: the elements do not fit the table");
 }
 
@@ -46,8 +45,8 @@ static void read_func_item(struct decoder *d, struct cursor *c, struct const_exp
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "unknown function %u", f);
         return;
     }
-    *item = (struct const_expr){.kind = CONST_FUNC, .type = VT_REF(false, d->module->funcs[f].type), .index = f,
-                                .offset = offset};
+    *item = (struct const_expr){
+        .kind = CONST_FUNC, .type = VT_REF(false, d->module->funcs[f].type), .index = f, .offset = offset};
     func_declare(d, c, f);
 }
 

@@ -1,4 +1,5 @@
-/* runtime/decode_types.c -- value types, heap types, and the type section with its recursion groups (3.0, 5.3, 5.5.4). */
+/* runtime/decode_types.c -- value types, heap types, and the type section with its recursion groups (3.0, 5.3, 5.5.4).
+ */
 #include "runtime/decode.h"
 #include <stdlib.h>
 
@@ -9,21 +10,28 @@ static uint32_t heaptype_of_byte(uint8_t byte)
 {
     switch (byte) {
 #define X(name, code, text, top, bottom)                                                                               \
-    case code: return HT_##name;
+    case code:                                                                                                         \
+        return HT_##name;
         WASM_HEAPTYPES(X)
 #undef X
-    default: return HT_BOT;
+    default:
+        return HT_BOT;
     }
 }
 
 valtype valtype_of_byte(uint8_t byte)
 {
     switch (byte) {
-    case 0x7F: return VT_I32;
-    case 0x7E: return VT_I64;
-    case 0x7D: return VT_F32;
-    case 0x7C: return VT_F64;
-    case 0x7B: return VT_V128;
+    case 0x7F:
+        return VT_I32;
+    case 0x7E:
+        return VT_I64;
+    case 0x7D:
+        return VT_F32;
+    case 0x7C:
+        return VT_F64;
+    case 0x7B:
+        return VT_V128;
     default: {
         uint32_t heap = heaptype_of_byte(byte);
         return heap == HT_BOT ? VT_BOT : VT_REF(true, heap);
@@ -152,7 +160,8 @@ static void read_composite(struct decoder *d, struct cursor *c, struct group *g,
         *start = g->nfields;
         def->nfields = read_fields(d, c, g, 1);
         break;
-    default: invalid_at(c, offset, "malformed composite type");
+    default:
+        invalid_at(c, offset, "malformed composite type");
     }
 }
 
@@ -206,7 +215,8 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
     if (status == HEMI_LIMIT) {
         cursor_fail(c, status, offset, "too many types, or too many supertypes above one");
     } else if (status != HEMI_OK) {
-        cursor_fail(c, status, offset, "%s", status == HEMI_NO_MEMORY ? "no memory for types" : "declaring types was stopped");
+        cursor_fail(c, status, offset, "%s",
+                    status == HEMI_NO_MEMORY ? "no memory for types" : "declaring types was stopped");
     } else {
         m->ntypes += n;
         check_group(d, c, m->ntypes - n, n, offset);

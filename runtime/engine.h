@@ -32,12 +32,12 @@ struct engine {
     struct rtype *rtypes;
     struct heap_desc *descs;
     struct type_link *links;
-    uint32_t ntypes;    /* ids below are in use or free; .fixed */
+    uint32_t ntypes; /* ids below are in use or free; .fixed */
     uint32_t committed;
-    uint32_t free_run;  /* .free; TYPE_NONE when there is none */
-    uint32_t *buckets;  /* first group with this hash, or TYPE_NONE; nbuckets is a power of two */
+    uint32_t free_run; /* .free; TYPE_NONE when there is none */
+    uint32_t *buckets; /* first group with this hash, or TYPE_NONE; nbuckets is a power of two */
     uint32_t nbuckets, ngroups;
-    uint64_t seed;      /* of the type hash, random: a module cannot aim at one bucket */
+    uint64_t seed; /* of the type hash, random: a module cannot aim at one bucket */
     uint32_t nmodules, nstores;
 };
 

@@ -76,8 +76,7 @@ static void refuse_unsupported(struct rt_error *err, const struct decoder *d)
     err->status = HEMI_UNSUPPORTED;
     err->offset = d->unsupported_offset;
     err->has_offset = true;
-    snprintf(err->message, sizeof err->message, "unsupported: %s (%s)", d->unsupported_text,
-             d->unsupported_feature);
+    snprintf(err->message, sizeof err->message, "unsupported: %s (%s)", d->unsupported_text, d->unsupported_feature);
     find_function(err, d->module);
 }
 

@@ -53,8 +53,13 @@ enum hemi_status types_init(struct engine *e)
         types_deinit(e);
         return HEMI_NO_MEMORY;
     }
-    e->rtypes[ENGINE_EXTERN_DESC] = (struct rtype){.kind = TYPE_EXTERN_LAYOUT, .final = true, .super = TYPE_NONE,
-        .group = ENGINE_EXTERN_DESC, .group_size = 1, .refs = 1, .exn_desc = TYPE_NONE};
+    e->rtypes[ENGINE_EXTERN_DESC] = (struct rtype){.kind = TYPE_EXTERN_LAYOUT,
+                                                   .final = true,
+                                                   .super = TYPE_NONE,
+                                                   .group = ENGINE_EXTERN_DESC,
+                                                   .group_size = 1,
+                                                   .refs = 1,
+                                                   .exn_desc = TYPE_NONE};
     e->descs[ENGINE_EXTERN_DESC] = (struct heap_desc){.kind = HEAP_EXTERN, .size = HEAP_EXTERN_SIZE};
     e->ntypes = ENGINE_FIRST_TYPE;
     return HEMI_OK;
@@ -256,7 +261,8 @@ static void mention_take(struct engine *e, uint32_t other, uint32_t *list)
     e->rtypes[other].refs++;
 }
 
-/* The last mention of a group puts it on the list of those to free, linked by `next`, for it is in no bucket any more. */
+/* The last mention of a group puts it on the list of those to free, linked by `next`, for it is in no bucket any more.
+ */
 static void mention_drop(struct engine *e, uint32_t other, uint32_t *list)
 {
     if (--e->rtypes[other].refs > 0) return;
@@ -339,8 +345,12 @@ static void group_clear(struct engine *e, uint32_t group)
 static enum hemi_status group_fill(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t base)
 {
     for (uint32_t i = 0; i < n; i++) {
-        e->rtypes[base + i] = (struct rtype){.kind = defs[i].kind, .final = defs[i].final, .super = TYPE_NONE,
-            .group = base, .group_size = n, .exn_desc = TYPE_NONE};
+        e->rtypes[base + i] = (struct rtype){.kind = defs[i].kind,
+                                             .final = defs[i].final,
+                                             .super = TYPE_NONE,
+                                             .group = base,
+                                             .group_size = n,
+                                             .exn_desc = TYPE_NONE};
     }
     enum hemi_status status = HEMI_OK;
     for (uint32_t i = 0, parts = 0; i < n && status == HEMI_OK; i++) {
@@ -398,10 +408,7 @@ enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uin
 
 /* ---- Life */
 
-void types_ref(struct engine *e, uint32_t id)
-{
-    e->rtypes[e->rtypes[id].group].refs++;
-}
+void types_ref(struct engine *e, uint32_t id) { e->rtypes[e->rtypes[id].group].refs++; }
 
 /* Iterative, since groups may mention each other in chains of any length. */
 void types_unref(struct engine *e, uint32_t id)
@@ -425,8 +432,8 @@ const struct rtype *types_get(const struct engine *e, uint32_t id)
 
 enum hemi_status types_func(struct engine *e, const valtype *vals, uint32_t nparams, uint32_t nresults, uint32_t *id)
 {
-    struct type_def def = {.kind = TYPE_FUNC, .final = true, .super = TYPE_NONE, .nparams = nparams,
-        .nresults = nresults, .vals = vals};
+    struct type_def def = {
+        .kind = TYPE_FUNC, .final = true, .super = TYPE_NONE, .nparams = nparams, .nresults = nresults, .vals = vals};
     return types_intern(e, &def, 1, id);
 }
 
@@ -435,8 +442,13 @@ enum hemi_status types_func(struct engine *e, const valtype *vals, uint32_t npar
 static enum hemi_status exn_make(struct engine *e, const struct rtype *func, uint32_t id)
 {
     struct rtype *t = &e->rtypes[id];
-    *t = (struct rtype){.kind = TYPE_EXN_LAYOUT, .final = true, .super = TYPE_NONE, .group = id, .group_size = 1,
-        .nfields = func->nparams, .exn_desc = TYPE_NONE};
+    *t = (struct rtype){.kind = TYPE_EXN_LAYOUT,
+                        .final = true,
+                        .super = TYPE_NONE,
+                        .group = id,
+                        .group_size = 1,
+                        .nfields = func->nparams,
+                        .exn_desc = TYPE_NONE};
     if (t->nfields && !(t->fields = calloc(t->nfields, sizeof *t->fields))) return HEMI_NO_MEMORY;
     for (uint32_t k = 0; k < t->nfields; k++) t->fields[k].type = func->vals[k];
     return type_layout_desc(e, id, type_layout_fields(t->fields, t->nfields, 8));

@@ -6,8 +6,8 @@
  * payload of an exception whose tag has function type F is laid out by a descriptor of its own (rtype.exn_desc).
  *
  * Layout (design: Heap): header 4 bytes, fields in order, each at its own size with at most 4-byte alignment; a
- * subtype's fields are a prefix extension, so an inherited field keeps its offset. Arrays: header, u32 length, elements.
- * Threads: one engine, one thread. */
+ * subtype's fields are a prefix extension, so an inherited field keeps its offset. Arrays: header, u32 length,
+ * elements. Threads: one engine, one thread. */
 #ifndef HEMI_RUNTIME_TYPES_H
 #define HEMI_RUNTIME_TYPES_H
 
@@ -31,11 +31,11 @@ struct field {
 struct rtype {
     uint8_t kind; /* enum type_kind */
     bool final;
-    uint8_t depth;          /* number of proper supertypes */
-    uint32_t super;         /* canonical id, or TYPE_NONE */
-    uint32_t group;         /* first id of its recursion group */
+    uint8_t depth;  /* number of proper supertypes */
+    uint32_t super; /* canonical id, or TYPE_NONE */
+    uint32_t group; /* first id of its recursion group */
     uint32_t group_size;
-    uint32_t refs;          /* modules naming the group; kept on the group's first type */
+    uint32_t refs;              /* modules naming the group; kept on the group's first type */
     uint32_t nparams, nresults; /* TYPE_FUNC: valtypes in `vals`, params first */
     valtype *vals;
     uint32_t nfields; /* TYPE_STRUCT, TYPE_EXN_LAYOUT; TYPE_ARRAY has one */

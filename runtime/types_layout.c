@@ -6,7 +6,8 @@ uint32_t valtype_size(valtype t)
 {
     switch (vt_kind(t)) {
 #define X(name, value, code, text, size)                                                                               \
-    case VK_##name: return size;
+    case VK_##name:                                                                                                    \
+        return size;
         WASM_VALKINDS(X)
 #undef X
     }
@@ -70,7 +71,7 @@ enum hemi_status type_layout_desc(struct engine *e, uint32_t id, uint32_t size)
 {
     const struct rtype *t = &e->rtypes[id];
     if (t->kind != TYPE_ARRAY) return fixed_desc(e, id, size);
-    e->descs[id] = (struct heap_desc){.kind = HEAP_ARRAY, .elem = (uint8_t)valtype_slot(e, t->fields[0].type),
-        .elem_size = t->fields[0].size};
+    e->descs[id] = (struct heap_desc){
+        .kind = HEAP_ARRAY, .elem = (uint8_t)valtype_slot(e, t->fields[0].type), .elem_size = t->fields[0].size};
     return HEMI_OK;
 }

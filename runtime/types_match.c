@@ -13,11 +13,14 @@ uint32_t heaptype_top(const struct engine *e, uint32_t ht)
 {
     switch (ht) {
 #define X(name, code, text, top, bottom)                                                                               \
-    case HT_##name: return HT_##top;
+    case HT_##name:                                                                                                    \
+        return HT_##top;
         WASM_HEAPTYPES(X)
 #undef X
-    case HT_BOT: return HT_ANY;
-    default: return e->rtypes[ht].kind == TYPE_FUNC ? HT_FUNC : HT_ANY;
+    case HT_BOT:
+        return HT_ANY;
+    default:
+        return e->rtypes[ht].kind == TYPE_FUNC ? HT_FUNC : HT_ANY;
     }
 }
 
@@ -25,10 +28,12 @@ static bool is_bottom(uint32_t ht)
 {
     switch (ht) {
 #define X(name, code, text, top, bottom)                                                                               \
-    case HT_##name: return bottom;
+    case HT_##name:                                                                                                    \
+        return bottom;
         WASM_HEAPTYPES(X)
 #undef X
-    default: return ht == HT_BOT;
+    default:
+        return ht == HT_BOT;
     }
 }
 
@@ -36,9 +41,12 @@ static bool is_bottom(uint32_t ht)
 static uint32_t abstract_of(const struct engine *e, uint32_t id)
 {
     switch (e->rtypes[id].kind) {
-    case TYPE_FUNC: return HT_FUNC;
-    case TYPE_STRUCT: return HT_STRUCT;
-    default: return HT_ARRAY;
+    case TYPE_FUNC:
+        return HT_FUNC;
+    case TYPE_STRUCT:
+        return HT_STRUCT;
+    default:
+        return HT_ARRAY;
     }
 }
 
@@ -51,9 +59,12 @@ bool heaptype_matches(const struct engine *e, uint32_t sub, uint32_t super)
     if (!ht_is_abstract(sub)) sub = abstract_of(e, sub);
     if (sub == super) return true;
     switch (super) {
-    case HT_ANY: return heaptype_top(e, sub) == HT_ANY;
-    case HT_EQ: return sub == HT_I31 || sub == HT_STRUCT || sub == HT_ARRAY;
-    default: return false;
+    case HT_ANY:
+        return heaptype_top(e, sub) == HT_ANY;
+    case HT_EQ:
+        return sub == HT_I31 || sub == HT_STRUCT || sub == HT_ARRAY;
+    default:
+        return false;
     }
 }
 
@@ -99,10 +110,12 @@ static const char *heaptype_text(uint32_t ht)
 {
     switch (ht) {
 #define X(name, code, text, top, bottom)                                                                               \
-    case HT_##name: return text;
+    case HT_##name:                                                                                                    \
+        return text;
         WASM_HEAPTYPES(X)
 #undef X
-    default: return "bot";
+    default:
+        return "bot";
     }
 }
 

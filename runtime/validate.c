@@ -120,9 +120,15 @@ void push_ctrl(struct validator *v, uint16_t op)
     if (!decoder_reserve(&v->c, (void **)&v->ctrls, &v->cap_ctrls, v->nctrls, 1, sizeof *v->ctrls)) return;
     v->top = &v->ctrls[v->nctrls++];
     bool single = in->results == &v->block_type;
-    *v->top = (struct ctrl_frame){.op = op, .shown = v->live, .height = v->nvals, .init_height = v->ninited,
-        .nparams = in->nparams, .nresults = in->nresults, .params = in->params,
-        .results = single ? NULL : in->results, .single = single ? v->block_type : VT_BOT};
+    *v->top = (struct ctrl_frame){.op = op,
+                                  .shown = v->live,
+                                  .height = v->nvals,
+                                  .init_height = v->ninited,
+                                  .nparams = in->nparams,
+                                  .nresults = in->nresults,
+                                  .params = in->params,
+                                  .results = single ? NULL : in->results,
+                                  .single = single ? v->block_type : VT_BOT};
     push_vals(v, in->params, in->nparams);
 }
 

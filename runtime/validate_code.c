@@ -37,7 +37,8 @@ static handler *const handlers[OP_COUNT] = {
 enum { PAGE = 512, PAGES = 4, FIRST_PREFIX = 0xFB };
 /* The page of a prefix byte: 0 for none. */
 #define OPCODE_PAGE(prefix) ((prefix) == 0 ? 0 : (prefix) - (FIRST_PREFIX - 1))
-static const uint16_t opcode_of_code[PAGES * PAGE] = { /* enum opcode + 1, or 0 */
+static const uint16_t opcode_of_code[PAGES * PAGE] = {
+    /* enum opcode + 1, or 0 */
 #define OP(name, prefix, code, text, imm, sig, feature) [OPCODE_PAGE(prefix) * PAGE + (code)] = OP_##name + 1,
 #include "proto/tables/opcodes.def"
 };
@@ -114,12 +115,32 @@ static void translate(struct validator *v)
 static bool is_constant(uint16_t op)
 {
     switch (op) {
-    case OP_I32_CONST: case OP_I64_CONST: case OP_F32_CONST: case OP_F64_CONST: case OP_V128_CONST:
-    case OP_I32_ADD: case OP_I32_SUB: case OP_I32_MUL: case OP_I64_ADD: case OP_I64_SUB: case OP_I64_MUL:
-    case OP_REF_NULL: case OP_REF_FUNC: case OP_REF_I31: case OP_GLOBAL_GET:
-    case OP_STRUCT_NEW: case OP_STRUCT_NEW_DEFAULT: case OP_ARRAY_NEW: case OP_ARRAY_NEW_DEFAULT:
-    case OP_ARRAY_NEW_FIXED: case OP_ANY_CONVERT_EXTERN: case OP_EXTERN_CONVERT_ANY: case OP_END: return true;
-    default: return false;
+    case OP_I32_CONST:
+    case OP_I64_CONST:
+    case OP_F32_CONST:
+    case OP_F64_CONST:
+    case OP_V128_CONST:
+    case OP_I32_ADD:
+    case OP_I32_SUB:
+    case OP_I32_MUL:
+    case OP_I64_ADD:
+    case OP_I64_SUB:
+    case OP_I64_MUL:
+    case OP_REF_NULL:
+    case OP_REF_FUNC:
+    case OP_REF_I31:
+    case OP_GLOBAL_GET:
+    case OP_STRUCT_NEW:
+    case OP_STRUCT_NEW_DEFAULT:
+    case OP_ARRAY_NEW:
+    case OP_ARRAY_NEW_DEFAULT:
+    case OP_ARRAY_NEW_FIXED:
+    case OP_ANY_CONVERT_EXTERN:
+    case OP_EXTERN_CONVERT_ANY:
+    case OP_END:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -224,8 +245,8 @@ static void function_begin(struct validator *v, const struct rtype *t)
     body_begin(v, code, type_results(t), t->nresults);
     v->translate = !v->d->unsupported;
     if (!v->translate || !v_ok(v)) return;
-    enum hemi_status status = tr_begin(v->d->translator, v->func, v->locals, v->nlocals, t->nparams,
-                                       type_results(t), t->nresults);
+    enum hemi_status status =
+        tr_begin(v->d->translator, v->func, v->locals, v->nlocals, t->nparams, type_results(t), t->nresults);
     if (status != HEMI_OK) cursor_fail(&v->c, status, v->in.offset, "the function needs too large a frame");
 }
 

@@ -55,8 +55,7 @@ static void check_no_else(struct validator *v)
         return;
     }
     for (uint32_t i = 0; i < f->nparams; i++)
-        if (!valtype_matches(v->e, f->params[i], frame_results(f)[i]))
-            v_mismatch(v, frame_results(f)[i], f->params[i]);
+        if (!valtype_matches(v->e, f->params[i], frame_results(f)[i])) v_mismatch(v, frame_results(f)[i], f->params[i]);
 }
 
 void validate_end(struct validator *v)

@@ -1,4 +1,5 @@
-/* runtime/validate_imm.c -- instructions' immediates: reads them and checks every index (3.0, 5.4; validate_impl.h .index). */
+/* runtime/validate_imm.c -- instructions' immediates: reads them and checks every index (3.0, 5.4; validate_impl.h
+ * .index). */
 #include "runtime/validate_impl.h"
 #include <string.h>
 
@@ -208,16 +209,35 @@ void read_immediates(struct validator *v, enum opcode_imm imm)
     struct insn *in = &v->in;
     struct cursor *c = &v->c;
     switch (imm) {
-    case IMM_NONE: break;
-    case IMM_BLOCK: read_block_type(v); break;
-    case IMM_LABEL: in->index = read_label(v); break;
-    case IMM_LABELS: read_labels(v); break;
-    case IMM_FUNC: in->index = read_index(v, v->m->nfuncs, "function"); break;
-    case IMM_TYPE: set_type(v, read_type(v)); break;
-    case IMM_CALL_INDIRECT: read_indirect(v); break;
-    case IMM_LOCAL: in->index = read_index(v, v->nlocals, "local"); break;
-    case IMM_GLOBAL: in->index = read_index(v, v->m->nglobals, "global"); break;
-    case IMM_TABLE: in->index = read_table(v); break;
+    case IMM_NONE:
+        break;
+    case IMM_BLOCK:
+        read_block_type(v);
+        break;
+    case IMM_LABEL:
+        in->index = read_label(v);
+        break;
+    case IMM_LABELS:
+        read_labels(v);
+        break;
+    case IMM_FUNC:
+        in->index = read_index(v, v->m->nfuncs, "function");
+        break;
+    case IMM_TYPE:
+        set_type(v, read_type(v));
+        break;
+    case IMM_CALL_INDIRECT:
+        read_indirect(v);
+        break;
+    case IMM_LOCAL:
+        in->index = read_index(v, v->nlocals, "local");
+        break;
+    case IMM_GLOBAL:
+        in->index = read_index(v, v->m->nglobals, "global");
+        break;
+    case IMM_TABLE:
+        in->index = read_table(v);
+        break;
     case IMM_TABLE_TABLE:
         in->index = read_table(v);
         in->index2 = read_table(v);
@@ -227,8 +247,12 @@ void read_immediates(struct validator *v, enum opcode_imm imm)
         in->index2 = read_table(v);
         in->index = check_elem(v, in->index);
         break;
-    case IMM_ELEM: in->index = read_elem(v); break;
-    case IMM_MEM: in->index = read_memory(v); break;
+    case IMM_ELEM:
+        in->index = read_elem(v);
+        break;
+    case IMM_MEM:
+        in->index = read_memory(v);
+        break;
     case IMM_MEM_MEM:
         in->index = read_memory(v);
         in->index2 = read_memory(v);
@@ -238,22 +262,46 @@ void read_immediates(struct validator *v, enum opcode_imm imm)
         in->index2 = read_memory(v);
         in->index = check_data(v, in->index);
         break;
-    case IMM_DATA: in->index = read_data(v); break;
-    case IMM_MEMARG: read_memarg(v); break;
+    case IMM_DATA:
+        in->index = read_data(v);
+        break;
+    case IMM_MEMARG:
+        read_memarg(v);
+        break;
     case IMM_MEMARG_LANE:
         read_memarg(v);
         in->index2 = read_lane(v, 16u / opcode_rows[in->op].width);
         break;
-    case IMM_LANE: in->index = read_lane(v, 16u / opcode_rows[in->op].width); break;
-    case IMM_SHUFFLE: read_shuffle(v); break;
-    case IMM_I32: in->imm = (uint32_t)cursor_s32(c); break;
-    case IMM_I64: in->imm = (uint64_t)cursor_s64(c); break;
-    case IMM_F32: in->imm = cursor_fixed(c, 4); break;
-    case IMM_F64: in->imm = cursor_fixed(c, 8); break;
-    case IMM_V128: cursor_bytes(c, 16); break;
-    case IMM_HEAPTYPE: read_heaptype(v); break;
-    case IMM_SELECT_TYPES: read_select_types(v); break;
-    case IMM_TYPE_FIELD: read_type_field(v); break;
+    case IMM_LANE:
+        in->index = read_lane(v, 16u / opcode_rows[in->op].width);
+        break;
+    case IMM_SHUFFLE:
+        read_shuffle(v);
+        break;
+    case IMM_I32:
+        in->imm = (uint32_t)cursor_s32(c);
+        break;
+    case IMM_I64:
+        in->imm = (uint64_t)cursor_s64(c);
+        break;
+    case IMM_F32:
+        in->imm = cursor_fixed(c, 4);
+        break;
+    case IMM_F64:
+        in->imm = cursor_fixed(c, 8);
+        break;
+    case IMM_V128:
+        cursor_bytes(c, 16);
+        break;
+    case IMM_HEAPTYPE:
+        read_heaptype(v);
+        break;
+    case IMM_SELECT_TYPES:
+        read_select_types(v);
+        break;
+    case IMM_TYPE_FIELD:
+        read_type_field(v);
+        break;
     case IMM_TYPE_N:
         set_type(v, read_type(v));
         in->index2 = cursor_u32(c);
@@ -266,9 +314,17 @@ void read_immediates(struct validator *v, enum opcode_imm imm)
         set_type(v, read_type(v));
         in->index2 = read_elem(v);
         break;
-    case IMM_TYPE_TYPE: read_type_type(v); break;
-    case IMM_BR_CAST: read_br_cast(v); break;
-    case IMM_TAG: in->index = read_index(v, v->m->ntags, "tag"); break;
-    case IMM_TRY_TABLE: read_try_table(v); break;
+    case IMM_TYPE_TYPE:
+        read_type_type(v);
+        break;
+    case IMM_BR_CAST:
+        read_br_cast(v);
+        break;
+    case IMM_TAG:
+        in->index = read_index(v, v->m->ntags, "tag");
+        break;
+    case IMM_TRY_TABLE:
+        read_try_table(v);
+        break;
     }
 }

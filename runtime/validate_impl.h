@@ -13,7 +13,7 @@
 #include "runtime/validate.h"
 
 struct ctrl_frame {
-    uint16_t op;          /* OP_BLOCK, OP_LOOP, OP_IF, OP_ELSE or OP_TRY_TABLE */
+    uint16_t op; /* OP_BLOCK, OP_LOOP, OP_IF, OP_ELSE or OP_TRY_TABLE */
     bool unreachable;
     bool shown;           /* its start was live: the translator has seen it */
     uint32_t height;      /* operands below it */
@@ -33,20 +33,20 @@ struct validator {
     uint32_t nvals, cap_vals;
     struct ctrl_frame *ctrls, *top; /* .top */
     uint32_t nctrls, cap_ctrls;
-    bool live;       /* .live */
-    bool show;       /* is the translator to see the current instruction? */
-    valtype block_type;       /* of the current block, when it has one result and no type index */
-    struct ctrl_frame ended;  /* the frame that the current END closes */
-    bool constant;   /* in a constant expression */
-    bool translate;  /* the translator has begun */
-    valtype *locals; /* parameters first */
-    uint8_t *inits;  /* is locals[i] initialised? */
-    uint32_t *inited; /* those initialised by the code so far, in order, to be undone at the end of blocks */
+    bool live;               /* .live */
+    bool show;               /* is the translator to see the current instruction? */
+    valtype block_type;      /* of the current block, when it has one result and no type index */
+    struct ctrl_frame ended; /* the frame that the current END closes */
+    bool constant;           /* in a constant expression */
+    bool translate;          /* the translator has begun */
+    valtype *locals;         /* parameters first */
+    uint8_t *inits;          /* is locals[i] initialised? */
+    uint32_t *inited;        /* those initialised by the code so far, in order, to be undone at the end of blocks */
     uint32_t nlocals, cap_locals, cap_inits, ninited, cap_inited;
-    uint32_t *labels; /* of the current br_table */
+    uint32_t *labels;           /* of the current br_table */
     struct insn_catch *catches; /* of the current try_table */
     uint32_t cap_labels, cap_catches;
-    uint32_t func;    /* module function index */
+    uint32_t func; /* module function index */
 };
 
 /* ---- validate.c: errors and the two stacks */
@@ -96,10 +96,7 @@ void pop_ctrl(struct validator *v);
 void unreachable(struct validator *v);
 static inline const valtype *frame_results(const struct ctrl_frame *f) { return f->results ? f->results : &f->single; }
 /* The frame that a label names; the index has been checked. */
-static inline const struct ctrl_frame *label_frame(const struct validator *v, uint32_t label)
-{
-    return v->top - label;
-}
+static inline const struct ctrl_frame *label_frame(const struct validator *v, uint32_t label) { return v->top - label; }
 static inline uint32_t label_arity(const struct ctrl_frame *f) { return f->op == OP_LOOP ? f->nparams : f->nresults; }
 static inline const valtype *label_types(const struct ctrl_frame *f)
 {

@@ -1,4 +1,5 @@
-/* runtime/validate_ref.c -- references, casts and i31 (3.0, 3.4.6, 3.4.7). in.type is the type pushed, or the target. */
+/* runtime/validate_ref.c -- references, casts and i31 (3.0, 3.4.6, 3.4.7). in.type is the type pushed, or the target.
+ */
 #include "runtime/validate_impl.h"
 
 void validate_ref_null(struct validator *v) { push_val(v, v->in.type); }

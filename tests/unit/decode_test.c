@@ -43,10 +43,7 @@ static void refuse_as(enum hemi_status want, const uint8_t *bytes, size_t n, con
     ck_assert_msg(strncmp(err.message, text, strlen(text)) == 0, "\"%s\", wanted \"%s\"", err.message, text);
 }
 
-static void refuse(const uint8_t *bytes, size_t n, const char *text)
-{
-    refuse_as(HEMI_INVALID_MODULE, bytes, n, text);
-}
+static void refuse(const uint8_t *bytes, size_t n, const char *text) { refuse_as(HEMI_INVALID_MODULE, bytes, n, text); }
 
 START_TEST(headers)
 {
@@ -60,24 +57,44 @@ END_TEST
 
 START_TEST(sections_come_in_order)
 {
-    refuse(MODULE("\3\1\0" "\1\1\0"), "unexpected content after last section");
-    refuse(MODULE("\1\1\0" "\1\1\0"), "unexpected content after last section");
+    refuse(MODULE("\3\1\0"
+                  "\1\1\0"),
+           "unexpected content after last section");
+    refuse(MODULE("\1\1\0"
+                  "\1\1\0"),
+           "unexpected content after last section");
     refuse(MODULE("\16\1\0"), "malformed section id");
     refuse(MODULE("\1\2\0\0"), "section size mismatch");
     refuse(MODULE("\1\5\0"), "length out of bounds");
     refuse(MODULE("\0\2\1\xFF"), "malformed UTF-8 encoding");
-    module_unref(accept(MODULE("\1\1\0" "\0\1\0" "\15\1\0" "\6\1\0" "\14\1\0" "\12\1\0" "\13\1\0")));
+    module_unref(accept(MODULE("\1\1\0"
+                               "\0\1\0"
+                               "\15\1\0"
+                               "\6\1\0"
+                               "\14\1\0"
+                               "\12\1\0"
+                               "\13\1\0")));
 }
 END_TEST
 
 START_TEST(lengths_belong_together)
 {
-    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0"), "function and code section have inconsistent lengths");
+    refuse(MODULE("\1\4\1\x60\0\0"
+                  "\3\2\1\0"),
+           "function and code section have inconsistent lengths");
     refuse(MODULE("\12\4\1\2\0\13"), "function and code section have inconsistent lengths");
     refuse(MODULE("\14\1\1"), "data count and data section have inconsistent lengths");
-    refuse(MODULE("\14\1\1" "\13\1\0"), "data count and data section have inconsistent lengths");
-    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\6\1\4\0\1\1\1"), "unexpected end of section or function");
-    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\5\1\3\0\13\13"), "section size mismatch");
+    refuse(MODULE("\14\1\1"
+                  "\13\1\0"),
+           "data count and data section have inconsistent lengths");
+    refuse(MODULE("\1\4\1\x60\0\0"
+                  "\3\2\1\0"
+                  "\12\6\1\4\0\1\1\1"),
+           "unexpected end of section or function");
+    refuse(MODULE("\1\4\1\x60\0\0"
+                  "\3\2\1\0"
+                  "\12\5\1\3\0\13\13"),
+           "section size mismatch");
 }
 END_TEST
 
@@ -86,25 +103,32 @@ START_TEST(counts_are_limited)
     refuse_as(HEMI_LIMIT, MODULE("\3\5\xFF\xFF\xFF\xFF\xF"), "too many functions");
     refuse(MODULE("\3\2\xF\0"), "unexpected end of section or function");
     /* 60,000 locals; then as many as cannot be counted */
-    refuse_as(HEMI_LIMIT, MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\10\1\6\1\xE0\xD4\3\x7F\13"), "too many locals");
-    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\14\1\12\2\1\x7F\xFF\xFF\xFF\xFF\xF\x7F\13"), "too many locals");
+    refuse_as(HEMI_LIMIT,
+              MODULE("\1\4\1\x60\0\0"
+                     "\3\2\1\0"
+                     "\12\10\1\6\1\xE0\xD4\3\x7F\13"),
+              "too many locals");
+    refuse(MODULE("\1\4\1\x60\0\0"
+                  "\3\2\1\0"
+                  "\12\14\1\12\2\1\x7F\xFF\xFF\xFF\xFF\xF\x7F\13"),
+           "too many locals");
 }
 END_TEST
 
 START_TEST(spaces_are_filled)
 {
-    struct module *m = accept(MODULE("\1\10\2\x60\1\x7F\0\x60\0\0"          /* [i32] -> [], [] -> [] */
-                                     "\2\16\2\1m\1f\0\0\1m\1g\3\x7E\0"      /* function, i64 */
-                                     "\3\2\1\1"                             /* one function */
-                                     "\4\4\1\x70\0\5"                       /* table */
-                                     "\5\4\1\1\1\2"                         /* memory 1 2 */
-                                     "\15\3\1\0\0"                          /* tag */
-                                     "\6\6\1\x7E\1\x23\0\13"                /* a copy of the import */
-                                     "\7\12\2\1a\0\1\2mm\2\0"               /* exports */
-                                     "\10\1\1"                              /* start */
-                                     "\11\10\1\0\x41\1\13\2\0\1"            /* elements */
-                                     "\12\4\1\2\0\13"                       /* code */
-                                     "\13\11\1\0\x41\2\13\3xyz"             /* data */
+    struct module *m = accept(MODULE("\1\10\2\x60\1\x7F\0\x60\0\0"     /* [i32] -> [], [] -> [] */
+                                     "\2\16\2\1m\1f\0\0\1m\1g\3\x7E\0" /* function, i64 */
+                                     "\3\2\1\1"                        /* one function */
+                                     "\4\4\1\x70\0\5"                  /* table */
+                                     "\5\4\1\1\1\2"                    /* memory 1 2 */
+                                     "\15\3\1\0\0"                     /* tag */
+                                     "\6\6\1\x7E\1\x23\0\13"           /* a copy of the import */
+                                     "\7\12\2\1a\0\1\2mm\2\0"          /* exports */
+                                     "\10\1\1"                         /* start */
+                                     "\11\10\1\0\x41\1\13\2\0\1"       /* elements */
+                                     "\12\4\1\2\0\13"                  /* code */
+                                     "\13\11\1\0\x41\2\13\3xyz"        /* data */
                                      "\0\16\4name\1\7\1\1\4main"));
     ck_assert_uint_eq(m->nimports, 2);
     ck_assert_uint_eq(m->nfuncs, 2);
@@ -144,10 +168,17 @@ START_TEST(declarations_are_checked)
     refuse(MODULE("\6\6\1\x7F\0\x23\0\13"), "unknown global 0");
     refuse(MODULE("\6\6\1\x7F\0\x41\0\1"), "constant expression required");
     refuse(MODULE("\7\5\1\1a\2\0"), "unknown memory 0: export \"a\"");
-    refuse(MODULE("\5\3\1\0\0" "\7\11\2\1a\2\0\1a\2\0"), "duplicate export name \"a\"");
+    refuse(MODULE("\5\3\1\0\0"
+                  "\7\11\2\1a\2\0\1a\2\0"),
+           "duplicate export name \"a\"");
     refuse(MODULE("\10\1\0"), "unknown function 0");
-    refuse(MODULE("\1\5\1\x60\0\1\x7F" "\2\7\1\1m\1f\0\0" "\10\1\0"), "start function");
-    refuse(MODULE("\1\5\1\x60\0\1\x7F" "\15\3\1\0\0"), "non-empty tag result type");
+    refuse(MODULE("\1\5\1\x60\0\1\x7F"
+                  "\2\7\1\1m\1f\0\0"
+                  "\10\1\0"),
+           "start function");
+    refuse(MODULE("\1\5\1\x60\0\1\x7F"
+                  "\15\3\1\0\0"),
+           "non-empty tag result type");
     refuse(MODULE("\13\6\1\0\x41\0\13\0"), "unknown memory 0");
     refuse(MODULE("\1\7\1\x50\1\0\x60\0\0"), "unknown type 0: a supertype must come first");
     refuse(MODULE("\1\12\2\x60\0\0\x50\1\0\x60\0\0"), "sub type");
@@ -180,21 +211,34 @@ END_TEST
 START_TEST(unsupported_is_named_after_validation)
 {
     refuse_as(HEMI_UNSUPPORTED,
-              MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\11\1\7\0\x41\0\xFD\17\x1A\13"), "unsupported: i8x16.splat (SIMD)");
+              MODULE("\1\4\1\x60\0\0"
+                     "\3\2\1\0"
+                     "\12\11\1\7\0\x41\0\xFD\17\x1A\13"),
+              "unsupported: i8x16.splat (SIMD)");
     ck_assert_uint_eq(err.offset, 8 + 6 + 4 + 7);
     ck_assert(err.has_func && err.func == 0);
-    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\11\1\7\0\x42\0\xFD\17\x1A\13"), "type mismatch");
+    refuse(MODULE("\1\4\1\x60\0\0"
+                  "\3\2\1\0"
+                  "\12\11\1\7\0\x42\0\xFD\17\x1A\13"),
+           "type mismatch");
     refuse_as(HEMI_UNSUPPORTED, MODULE("\5\3\1\4\1"), "unsupported: 64-bit limits (memory64)");
     refuse_as(HEMI_UNSUPPORTED, MODULE("\5\5\2\0\1\0\1"), "unsupported: a second memory (multi-memory)");
     /* A type may mention v128; a local of it would be a value. */
     module_unref(accept(MODULE("\1\5\1\x5F\1\x7B\0")));
-    refuse_as(HEMI_UNSUPPORTED, MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\6\1\4\1\1\x7B\13"), "unsupported: a v128 value");
+    refuse_as(HEMI_UNSUPPORTED,
+              MODULE("\1\4\1\x60\0\0"
+                     "\3\2\1\0"
+                     "\12\6\1\4\1\1\x7B\13"),
+              "unsupported: a v128 value");
 }
 END_TEST
 
 START_TEST(errors_name_the_function)
 {
-    refuse(MODULE("\1\4\1\x60\0\0" "\3\2\1\0" "\12\5\1\3\0\x6A\13" "\0\15\4name\1\6\1\0\3add"),
+    refuse(MODULE("\1\4\1\x60\0\0"
+                  "\3\2\1\0"
+                  "\12\5\1\3\0\x6A\13"
+                  "\0\15\4name\1\6\1\0\3add"),
            "type mismatch: expected i32, found nothing in i32.add at offset 0x17 in function 0 \"add\"");
     ck_assert_uint_eq(err.offset, 0x17);
 }
@@ -205,7 +249,11 @@ START_TEST(long_work_yields)
 {
     enum { NOPS = 1 << 20, HEAD = 8 + 6 + 4 };
     uint8_t *bytes = malloc(HEAD + 16 + NOPS), *at = bytes;
-    memcpy(at, HEADER "\1\4\1\x60\0\0" "\3\2\1\0" "\12", HEAD + 1);
+    memcpy(at,
+           HEADER "\1\4\1\x60\0\0"
+                  "\3\2\1\0"
+                  "\12",
+           HEAD + 1);
     at += HEAD + 1;
     uint32_t size = NOPS + 2, section = size + 4 + 1 - 1;
     for (uint32_t i = 0, v = section + 1; i < 4; i++, v >>= 7) *at++ = (uint8_t)((v & 0x7F) | (i < 3 ? 0x80 : 0));

@@ -218,8 +218,7 @@ START_TEST(abstract_types_match_as_specified)
 {
     static const uint32_t any_chain[] = {HT_NONE, HT_STRUCT, HT_EQ, HT_ANY};
     for (uint32_t a = 0; a < 4; a++)
-        for (uint32_t b = 0; b < 4; b++)
-            ck_assert_int_eq(heaptype_matches(e, any_chain[a], any_chain[b]), a <= b);
+        for (uint32_t b = 0; b < 4; b++) ck_assert_int_eq(heaptype_matches(e, any_chain[a], any_chain[b]), a <= b);
     ck_assert(!heaptype_matches(e, HT_I31, HT_STRUCT));
     ck_assert(!heaptype_matches(e, HT_FUNC, HT_ANY));
     ck_assert(!heaptype_matches(e, HT_NONE, HT_FUNC));
@@ -228,7 +227,8 @@ START_TEST(abstract_types_match_as_specified)
     ck_assert(heaptype_matches(e, HT_NOEXTERN, HT_EXTERN));
     uint32_t s = intern_one(struct_def(NULL, 0));
     ck_assert(heaptype_matches(e, s, HT_STRUCT) && heaptype_matches(e, s, HT_EQ) && heaptype_matches(e, s, HT_ANY));
-    ck_assert(heaptype_matches(e, HT_NONE, s) && !heaptype_matches(e, HT_STRUCT, s) && !heaptype_matches(e, s, HT_ARRAY));
+    ck_assert(heaptype_matches(e, HT_NONE, s) && !heaptype_matches(e, HT_STRUCT, s) &&
+              !heaptype_matches(e, s, HT_ARRAY));
     ck_assert(!heaptype_matches(e, HT_NOFUNC, s));
     ck_assert(valtype_matches(e, VT_REF(false, s), VT_REF(true, s)));
     ck_assert(!valtype_matches(e, VT_REF(true, s), VT_REF(false, s)));
