@@ -76,6 +76,7 @@ struct code {
     /* pc -> module byte offset, for traps: sorted by pc, one entry per instruction that can trap */
     const struct line { uint32_t pc, offset; } *lines;
     uint32_t nlines;
+    void *block; /* what code_deinit frees: bytes and all tables are in one piece; NULL for host functions */
 };
 
 #endif

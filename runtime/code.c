@@ -1,0 +1,35 @@
+/* runtime/code.c -- tables over the handlers, and what can be asked of translated code. */
+#include "runtime/bodies.h"
+#include "runtime/translate.h"
+#include "runtime/vmops.h"
+#include <stdlib.h>
+
+const uint8_t vmop_sizes[VMOP_COUNT] = {
+#define HANDLER(id, size, ...) (size),
+#include "runtime/bodies_rows.h"
+#include "runtime/bodies.def"
+};
+const char *const vmop_names[VMOP_COUNT] = {
+#define HANDLER(id, size, ...) #id,
+#include "runtime/bodies_rows.h"
+#include "runtime/bodies.def"
+};
+
+uint32_t code_offset(const struct code *c, const uint8_t *pc)
+{
+    uint32_t at = (uint32_t)(pc - c->bytes), low = 0, high = c->nlines;
+    while (low < high) { /* the last line at or before `at` */
+        uint32_t middle = low + (high - low) / 2;
+        if (c->lines[middle].pc <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? c->lines[low - 1].offset : 0;
+}
+
+void code_deinit(struct code *c)
+{
+    free(c->block);
+    *c = (struct code){0};
+}

@@ -1,0 +1,169 @@
+/* runtime/translate.c -- the translator's life, and that of a function's code. */
+#include "runtime/translate_impl.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void free_tables(struct translator *t)
+{
+    struct buf *bufs[] = {&t->classes, &t->code, &t->regions, &t->clauses, &t->lines, &t->fixups, &t->sites, &t->live};
+    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) free(bufs[i]->at);
+    free(t->vals);
+    free(t->ctrls);
+    free(t->local_slots);
+    free(t->local_uses);
+    free(t->touched);
+}
+
+void translator_free(struct translator *t)
+{
+    if (t == NULL) return;
+    free_tables(t);
+    free(t);
+}
+
+enum hemi_status translator_new(struct engine *e, struct module *m, struct translator **out)
+{
+    enum { SLOTS = FRAME_SLOTS_MAX + VALUES_SLACK };
+    struct translator *t = calloc(1, sizeof *t);
+    *out = t;
+    if (t == NULL) return HEMI_NO_MEMORY;
+    t->e = e;
+    t->m = m;
+    t->vals = malloc(SLOTS * sizeof *t->vals);
+    t->local_slots = malloc(FRAME_SLOTS_MAX);
+    t->local_uses = calloc(FRAME_SLOTS_MAX, sizeof *t->local_uses);
+    t->touched = calloc(2 * SLOTS, sizeof *t->touched);
+    struct site *entry = buf_add(t, &t->sites, sizeof *entry); /* SITE_ENTRY */
+    if (entry) entry->region = REGION_NONE;
+    if (entry && t->vals && t->local_slots && t->local_uses && t->touched) return HEMI_OK;
+    translator_free(t);
+    *out = NULL;
+    return HEMI_NO_MEMORY;
+}
+
+/* ---- A function */
+
+static void reset(struct translator *t)
+{
+    memset(t->touched, 0, t->frame_slots * sizeof *t->touched);
+    memset(t->local_uses, 0, t->nlocals * sizeof *t->local_uses);
+    t->nvals = t->nctrls = t->nlocal_uses = t->frame_slots = t->block_start = t->call_pos = 0;
+    t->code.len = t->regions.len = t->clauses.len = t->lines.len = t->fixups.len = t->classes.len = 0;
+    t->reg = NO_VALUE;
+    t->region = REGION_NONE;
+    t->last.pos = t->prev.pos = NO_POS;
+    t->in = NULL;
+}
+
+enum { ENTRY_FRAME = 6 }; /* where an entry's frame size goes */
+
+/* Zeroes what is not a parameter, checks the stack, polls. */
+static void emit_entry(struct translator *t)
+{
+    uint32_t zeroed = t->nlocals - t->nparams, delta = t->nlocals + 1;
+    uint32_t site = add_site(t, delta, 0);
+    uint32_t pos = emit(t, zeroed == 0 ? VM_ENTER_0 : zeroed == 1 ? VM_ENTER_1 : VM_ENTER_N);
+    emit_line(t, pos);
+    if (zeroed > 0) set_dest(t, pos, t->nparams);
+    emit_u16(t, 0);
+    emit_u16(t, delta);
+    emit_u32(t, site);
+    if (zeroed > 1) emit_u16(t, zeroed);
+    bind_label(t);
+}
+
+enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *locals, uint32_t nlocals, uint32_t nparams,
+                          const valtype *results, uint32_t nresults)
+{
+    reset(t);
+    if (nlocals > FRAME_SLOTS_MAX - 64) return HEMI_LIMIT;
+    t->func = func;
+    t->nlocals = nlocals;
+    t->nparams = nparams;
+    t->nresults = nresults;
+    for (uint32_t i = 0; i < nlocals; i++) t->local_slots[i] = (uint8_t)valtype_slot(t->e, locals[i]);
+    struct insn at = {.offset = func & SITE_CONST ? 0 : t->m->funcs[func].body_offset};
+    t->in = &at;
+    emit_entry(t);
+    t->in = NULL;
+    begin_body(t, results, nresults);
+    use_slots(t, nresults > nparams ? nresults : nparams);
+    return t->status;
+}
+
+static uint32_t count_locals(const struct translator *t, enum heap_slot slot)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->nlocals; i++) n += t->local_slots[i] == slot;
+    return n;
+}
+
+static uint16_t *list_locals(const struct translator *t, enum heap_slot slot, uint16_t *to)
+{
+    for (uint32_t i = 0; i < t->nlocals; i++)
+        if (t->local_slots[i] == slot) *to++ = (uint16_t)i;
+    return to;
+}
+
+static void *take(uint8_t **at, const struct buf *b)
+{
+    void *to = *at;
+    if (b->len) memcpy(to, b->at, b->len);
+    *at += b->len;
+    return to;
+}
+
+/* One block: regions, clauses, lines, slots of locals, bytes. */
+static bool fill_code(struct translator *t, struct code *c)
+{
+    c->nlocal_refs = (uint16_t)count_locals(t, HEAP_SLOT_REF);
+    c->nlocal_funcs = (uint16_t)count_locals(t, HEAP_SLOT_FUNC);
+    size_t slots = (size_t)(c->nlocal_refs + c->nlocal_funcs) * sizeof(uint16_t);
+    uint8_t *at = malloc((size_t)t->regions.len + t->clauses.len + t->lines.len + slots + t->code.len);
+    if (at == NULL) return false;
+    c->block = at;
+    c->regions = take(&at, &t->regions);
+    c->clauses = take(&at, &t->clauses);
+    c->lines = take(&at, &t->lines);
+    c->local_refs = (uint16_t *)(void *)at;
+    uint16_t *funcs = list_locals(t, HEAP_SLOT_REF, (uint16_t *)(void *)at);
+    at = (uint8_t *)list_locals(t, HEAP_SLOT_FUNC, funcs);
+    c->bytes = take(&at, &t->code);
+    return true;
+}
+
+static vm_entry entry_of(const uint8_t *bytes)
+{
+    int32_t distance;
+    memcpy(&distance, bytes, sizeof distance);
+    return (vm_entry)(void *)((char *)vmop_anchor + distance);
+}
+
+enum hemi_status tr_finish(struct translator *t, struct code *out)
+{
+    if (t->status != HEMI_OK) return t->status;
+    assert(t->nctrls == 0);
+    patch_u16(t, ENTRY_FRAME, t->frame_slots);
+    *out = (struct code){.size = t->code.len, .func = t->func, .nparams = (uint16_t)t->nparams,
+                         .nresults = (uint16_t)t->nresults, .nlocals = (uint16_t)t->nlocals,
+                         .frame_slots = (uint16_t)t->frame_slots};
+    if (!(t->func & SITE_CONST)) out->type = t->m->funcs[t->func].type;
+    if (!fill_code(t, out)) return HEMI_NO_MEMORY;
+    out->nregions = BUF_COUNT(t->regions, struct region);
+    out->nclauses = BUF_COUNT(t->clauses, struct catch_clause);
+    out->nlines = BUF_COUNT(t->lines, struct line);
+    out->entry = entry_of(out->bytes);
+    return HEMI_OK;
+}
+
+enum hemi_status translator_finish(struct translator *t)
+{
+    if (t->status != HEMI_OK) return t->status;
+    t->m->sites = (struct site *)(void *)t->sites.at;
+    t->m->nsites = BUF_COUNT(t->sites, struct site);
+    t->m->live_slots = (uint16_t *)(void *)t->live.at;
+    t->m->nlive_slots = BUF_COUNT(t->live, uint16_t);
+    t->sites = t->live = (struct buf){0};
+    return HEMI_OK;
+}

@@ -1,0 +1,212 @@
+/* runtime/translate_emit.c -- bytes of code, sites, labels. */
+#include "runtime/translate_impl.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Far above what LIMIT_FUNCTION_BYTES can give, so that positions fit 31 bits. */
+enum { BUF_MAX = 1 << 30 };
+
+static bool buf_grow(struct buf *b, uint32_t size)
+{
+    uint64_t cap = b->cap ? 2 * (uint64_t)b->cap : 1024;
+    while (cap < (uint64_t)b->len + size) cap *= 2;
+    uint8_t *at = cap > BUF_MAX ? NULL : realloc(b->at, cap);
+    if (at == NULL) return false;
+    b->at = at;
+    b->cap = (uint32_t)cap;
+    return true;
+}
+
+void *buf_add(struct translator *t, struct buf *b, uint32_t size)
+{
+    if (b->cap - b->len < size && !buf_grow(b, size)) {
+        t->status = HEMI_NO_MEMORY;
+        return NULL;
+    }
+    void *at = b->at + b->len;
+    memset(at, 0, size);
+    b->len += size;
+    return at;
+}
+
+static void emit_bytes(struct translator *t, const void *bytes, uint32_t n)
+{
+    void *at = buf_add(t, &t->code, n);
+    if (at) memcpy(at, bytes, n);
+}
+
+void emit_u16(struct translator *t, uint32_t v)
+{
+    uint16_t bits = (uint16_t)v;
+    assert(bits == v);
+    emit_bytes(t, &bits, sizeof bits);
+}
+void emit_u32(struct translator *t, uint32_t v) { emit_bytes(t, &v, sizeof v); }
+void emit_u64(struct translator *t, uint64_t v) { emit_bytes(t, &v, sizeof v); }
+
+void patch_u16(struct translator *t, uint32_t at, uint32_t v)
+{
+    uint16_t bits = (uint16_t)v;
+    assert(bits == v);
+    if (t->status == HEMI_OK) memcpy(t->code.at + at, &bits, sizeof bits);
+}
+
+void patch_u32(struct translator *t, uint32_t at, uint32_t v)
+{
+    if (t->status == HEMI_OK) memcpy(t->code.at + at, &v, sizeof v);
+}
+
+static uint32_t handler_offset(uint32_t op)
+{
+    return (uint32_t)(int32_t)((const char *)(const void *)vmop_handlers[op] - (const char *)(const void *)vmop_anchor);
+}
+
+uint32_t emit(struct translator *t, uint32_t op)
+{
+    uint32_t pos = t->code.len;
+    t->prev = t->last;
+    t->last = (struct last){.pos = pos, .op = (uint16_t)op, .of = OP_COUNT};
+    emit_u32(t, handler_offset(op));
+    emit_u16(t, 0);
+    return pos;
+}
+
+void touch(struct translator *t, uint32_t slot, uint32_t pos)
+{
+    if (t->touched[slot] < pos) t->touched[slot] = pos;
+    use_slots(t, slot + 1);
+}
+
+void use_slots(struct translator *t, uint32_t end)
+{
+    if (end > t->frame_slots) t->frame_slots = end;
+    if (end > FRAME_SLOTS_MAX) t->status = HEMI_LIMIT;
+}
+
+void emit_slot(struct translator *t, uint32_t slot)
+{
+    emit_u16(t, slot);
+    touch(t, slot, t->last.pos);
+}
+
+void set_dest(struct translator *t, uint32_t pos, uint32_t slot)
+{
+    patch_u16(t, pos + 4, slot);
+    touch(t, slot, pos);
+}
+
+/* Makes the instruction at pos, which is in its R form, put its result into a slot. */
+static void patch_dest(struct translator *t, uint32_t pos, uint32_t op, uint32_t slot)
+{
+    patch_u32(t, pos, handler_offset(op + 1));
+    set_dest(t, pos, slot);
+    if (t->last.pos == pos) t->last.op = (uint16_t)(op + 1);
+    if (t->last.pos == pos) t->last.branch = 0;
+}
+
+void emit_line(struct translator *t, uint32_t pos)
+{
+    struct line *line = buf_add(t, &t->lines, sizeof *line);
+    if (line) *line = (struct line){pos, t->in ? t->in->offset : 0};
+}
+
+/* ---- Moves */
+
+void mov(struct translator *t, struct value *v, uint32_t slot)
+{
+    bool is_const = v->loc == LOC_CONST, is_wide = v->bits > UINT32_MAX;
+    uint32_t op = v->loc == LOC_REG ? VM_MOV_R : !is_const ? VM_MOV_S : is_wide ? VM_MOV_C64 : VM_MOV_C32;
+    uint32_t pos = emit(t, op);
+    set_dest(t, pos, slot);
+    if (v->loc == LOC_LOCAL || v->loc == LOC_SLOT) emit_slot(t, v->at);
+    if (is_const && is_wide) emit_u64(t, v->bits);
+    if (is_const && !is_wide) emit_u32(t, (uint32_t)v->bits);
+}
+
+static bool patchable(const struct translator *t, const struct value *v)
+{
+    return v->pos != NO_POS && v->pos >= t->block_start;
+}
+
+/* .patch: nothing may have touched the target slot since the producer, nor read where the value is now. */
+bool repatch(struct translator *t, struct value *v, uint32_t slot)
+{
+    if (!patchable(t, v) || t->touched[slot] > v->pos || t->call_pos > v->pos) return false;
+    if (v->loc == LOC_REG) {
+        patch_dest(t, v->pos, v->op, slot);
+        return true;
+    }
+    if (v->loc != LOC_SLOT || t->touched[v->at] != v->pos) return false;
+    set_dest(t, v->pos, slot);
+    return true;
+}
+
+void put_in(struct translator *t, struct value *v, uint32_t slot)
+{
+    if (v->loc == LOC_SLOT && v->at == slot) return;
+    bool patched = repatch(t, v, slot);
+    if (!patched) mov(t, v, slot);
+    if (!patched) v->pos = t->last.pos;
+    v->loc = LOC_SLOT;
+    v->at = (uint16_t)slot;
+}
+
+/* ---- Labels */
+
+void bind_label(struct translator *t)
+{
+    t->block_start = t->code.len;
+    t->last.pos = t->prev.pos = NO_POS;
+}
+
+uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t insn)
+{
+    uint32_t index = BUF_COUNT(t->fixups, struct fixup);
+    struct fixup *f = buf_add(t, &t->fixups, sizeof *f);
+    if (!f) return list;
+    *f = (struct fixup){field, insn, list};
+    return index;
+}
+
+void resolve(struct translator *t, uint32_t list, uint32_t target)
+{
+    while (list != NO_FIXUP && t->status == HEMI_OK) {
+        struct fixup f = *BUF_AT(t->fixups, struct fixup, list);
+        if (f.insn == NO_POS)
+            BUF_AT(t->clauses, struct catch_clause, f.field)->pc = target;
+        else
+            patch_u32(t, f.field, target - f.insn);
+        list = f.next;
+    }
+}
+
+/* ---- Sites */
+
+static uint32_t add_live(struct translator *t, uint32_t n, enum heap_slot wanted)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct value *v = &t->vals[i];
+        if (v->loc != LOC_SLOT || v->slot != wanted) continue;
+        uint16_t *slot = buf_add(t, &t->live, sizeof *slot);
+        if (slot) *slot = v->at;
+        found++;
+    }
+    return found;
+}
+
+uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except)
+{
+    uint32_t id = BUF_COUNT(t->sites, struct site), live = BUF_COUNT(t->live, uint16_t);
+    assert(t->reg == NO_VALUE);
+    uint32_t nrefs = add_live(t, t->nvals - except, HEAP_SLOT_REF);
+    uint32_t nfuncs = add_live(t, t->nvals - except, HEAP_SLOT_FUNC);
+    use_slots(t, delta + 1);
+    struct site *s = buf_add(t, &t->sites, sizeof *s);
+    if (!s) return 0;
+    *s = (struct site){.func = t->func, .offset = t->in ? t->in->offset : 0, .delta = (uint16_t)delta, .live = live,
+                       .nrefs = (uint16_t)nrefs, .nfuncs = (uint16_t)nfuncs, .region = t->region};
+    t->call_pos = t->code.len;
+    return id;
+}

@@ -1,0 +1,217 @@
+/* runtime/translate_impl.h -- shared by translate*.c only: the translator's state and what emits code.
+ *
+ * The abstract operand stack says where each operand is: in a local (local.get emits nothing), in nothing (a constant), in
+ * a slot of the frame, or in the register r0. An instruction is emitted with its result in r0; when r0 is wanted for
+ * something else, that instruction is patched in place to put its result into a slot instead. Invariants:
+ *   .home    The operand at stack height h has the slot nlocals + h, its home. One in a slot is at home, but for the
+ *            instant in which a call's arguments are put one slot higher, above the callee's frame header.
+ *   .reg     At most one operand is in r0: t->reg, or NO_VALUE. At labels, safepoints and calls none is.
+ *   .patch   An instruction may be patched as long as nothing has used its result and no label lies behind it (then its
+ *            place is >= t->block_start, and control that gets here has gone through it).
+ *   .flushed Operands below the innermost block's parameters are at home or constants: so paths agree where they meet.
+ *   .last    t->last describes the instruction that ends at the current place, if no label is here. */
+#ifndef HEMI_RUNTIME_TRANSLATE_IMPL_H
+#define HEMI_RUNTIME_TRANSLATE_IMPL_H
+
+#include "runtime/engine.h"
+#include "runtime/translate.h"
+#include "runtime/vmops.h"
+
+enum { NO_POS = UINT32_MAX, NO_VALUE = UINT32_MAX, NO_FIXUP = UINT32_MAX };
+/* Values beyond the frame's limit that one instruction may push before the limit is noticed. */
+enum { VALUES_SLACK = 4096 };
+
+enum loc { LOC_LOCAL, LOC_CONST, LOC_SLOT, LOC_REG };
+struct value {
+    uint8_t loc;
+    uint8_t slot;  /* enum heap_slot */
+    uint16_t op;   /* LOC_REG: the producer's handler */
+    uint16_t at;   /* LOC_LOCAL, LOC_SLOT: the slot */
+    uint16_t home; /* set when popped */
+    uint32_t pos;  /* LOC_SLOT, LOC_REG: the instruction that made it, or NO_POS if it must not be patched */
+    uint64_t bits; /* LOC_CONST */
+};
+
+struct buf { uint8_t *at; uint32_t len, cap; };
+
+/* An instruction as far as peepholes want to know. */
+struct last {
+    uint32_t pos;    /* NO_POS: unknown */
+    uint16_t op;
+    uint16_t branch; /* the BT form of a comparison or test, or 0 */
+    uint16_t of;     /* the opcode it was made from */
+};
+
+/* A place that must learn where a label is: the s32 at `field`, relative to `insn`; or, with insn == NO_POS, the pc of
+ * clause number `field`. */
+struct fixup { uint32_t field, insn, next; };
+
+struct ctrl {
+    uint16_t op;
+    bool is_loop;
+    uint32_t height;     /* operands below the parameters */
+    uint32_t nparams, nresults;
+    uint32_t classes;    /* index in t->classes: parameters, then results */
+    uint32_t fixups;     /* of the label, unless it is a loop */
+    uint32_t else_fixup; /* IF before ELSE */
+    uint32_t head;       /* loop: behind its poll */
+    uint32_t region;     /* outside of the block */
+};
+
+/* A condition about to become a branch. */
+struct cond {
+    uint16_t branch; /* BT form */
+    bool negate;
+    uint8_t size;
+    uint8_t bytes[24]; /* operands and immediates */
+    uint16_t touched[2];
+    uint8_t ntouched;
+};
+
+struct translator {
+    struct engine *e;
+    struct module *m;
+    enum hemi_status status; /* sticky: NO_MEMORY, LIMIT */
+    uint32_t func, nlocals, nparams, nresults;
+    const struct insn *in;
+
+    struct value *vals; /* FRAME_SLOTS_MAX + VALUES_SLACK */
+    uint32_t nvals, reg;
+    struct ctrl *ctrls;
+    uint32_t nctrls, cap_ctrls;
+    struct buf classes;       /* uint8_t enum heap_slot of block types, a stack */
+    uint8_t *local_slots;     /* enum heap_slot of each local */
+    uint16_t *local_uses;     /* LOC_LOCAL entries of each local on the stack */
+    uint32_t nlocal_uses;     /* in all */
+    uint32_t *touched;        /* by slot: the last instruction that read or wrote it */
+
+    struct buf code;
+    struct last last, prev;
+    uint32_t block_start;     /* .patch */
+    uint32_t call_pos;        /* the last instruction that has a site */
+    uint32_t frame_slots;
+    uint32_t region;
+    struct buf regions, clauses, lines, fixups; /* of struct region, catch_clause, line, fixup */
+    struct buf sites, live;                     /* module-wide: struct site, uint16_t */
+};
+
+/* ---- translate_emit.c: bytes */
+void *buf_add(struct translator *t, struct buf *b, uint32_t size); /* zeroed; NULL (and t->status) without memory */
+#define BUF_COUNT(b, type) ((b).len / (uint32_t)sizeof(type))
+#define BUF_AT(b, type, i) ((type *)(void *)(b).at + (i))
+
+/* Starts an instruction, and returns where it is. `op` is the R form if it has two. */
+uint32_t emit(struct translator *t, uint32_t op);
+void emit_u16(struct translator *t, uint32_t v);
+void emit_u32(struct translator *t, uint32_t v);
+void emit_u64(struct translator *t, uint64_t v);
+void emit_slot(struct translator *t, uint32_t slot); /* a u16 operand; notes the use */
+void emit_line(struct translator *t, uint32_t pos);  /* the instruction at pos may trap */
+void set_dest(struct translator *t, uint32_t pos, uint32_t slot); /* writes the field d */
+void touch(struct translator *t, uint32_t slot, uint32_t pos);
+void use_slots(struct translator *t, uint32_t end); /* the frame has at least `end` slots */
+/* A new site for the current instruction: all but the topmost `except` operands are live. Returns its id. */
+uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except);
+
+void mov(struct translator *t, struct value *v, uint32_t slot); /* emits a move of the value; v is unchanged */
+void bind_label(struct translator *t);     /* control may join here */
+uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t insn);
+void resolve(struct translator *t, uint32_t list, uint32_t target);
+void patch_u16(struct translator *t, uint32_t at, uint32_t v);
+void patch_u32(struct translator *t, uint32_t at, uint32_t v);
+
+/* ---- translate_stack.c: operands */
+static inline uint32_t home_of(const struct translator *t, uint32_t height) { return t->nlocals + height; }
+static inline struct value *top(struct translator *t, uint32_t down) { return &t->vals[t->nvals - 1 - down]; }
+struct value pop(struct translator *t);
+void push(struct translator *t, struct value v);
+void push_const(struct translator *t, uint64_t bits, uint8_t slot);
+void push_local(struct translator *t, uint32_t local);
+void push_home(struct translator *t, uint8_t slot); /* its value is at home already */
+/* The result of the instruction at pos, in r0. Patchable only if nothing after it uses r0. */
+void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot);
+void truncate_stack(struct translator *t, uint32_t height);
+void to_home(struct translator *t, uint32_t i); /* the operand at height i */
+void free_reg(struct translator *t);            /* nothing on the stack is in r0 afterwards */
+void flush_top(struct translator *t, uint32_t n);
+void put_local(struct translator *t, uint32_t local, struct value v); /* local.set of a popped value */
+/* A popped value that must not be a constant, or must be in a slot. */
+void no_const(struct translator *t, struct value *v);
+void in_slot(struct translator *t, struct value *v);
+/* Puts a popped or pushed value into `slot`, by patching its producer if that is still possible, else by a move. */
+void put_in(struct translator *t, struct value *v, uint32_t slot);
+bool repatch(struct translator *t, struct value *v, uint32_t slot);
+
+/* ---- translate_ops.c: operands of instructions */
+struct body_row {
+    uint8_t class; /* enum body_class */
+    char tr, ta, tb;
+    uint8_t flags;
+    uint16_t base; /* the first handler */
+    uint16_t inverse, swapped;
+};
+enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE };
+enum { COMMUTES = 1, TRAPS = 2 };
+extern const struct body_row body_rows[OP_COUNT];
+/* Instructions that are only a call of a helper. */
+enum helped_arg { ARG_zero, ARG_index, ARG_index2, ARG_local_type, ARG_local_type2 };
+enum { VARIES = 255 };
+struct helped_row { bool is; uint8_t helper, nparams, nresults, a, b; };
+extern const struct helped_row helped_rows[OP_COUNT];
+
+static inline uint32_t operand_bytes(const struct value *v, char type)
+{
+    return v->loc == LOC_REG ? 0 : v->loc != LOC_CONST ? 2 : type == 'D' || type == 'F' ? 8 : 4;
+}
+void emit_operand(struct translator *t, const struct value *v, char type);
+bool const_fits(const struct value *v, char type);
+/* Index among SS SC RS SR RC. */
+uint32_t pair_kind(const struct value *a, const struct value *b);
+/* Pops the operand(s), emits the handler for their kinds. The result is still to be pushed. */
+uint32_t emit_unary(struct translator *t, uint32_t base, char ta, uint32_t flags, uint16_t *op);
+uint32_t emit_binary(struct translator *t, uint32_t base, char ta, char tb, uint32_t flags, uint16_t *op);
+void unary_imm(struct translator *t, uint32_t base, char ta, uint32_t imm, uint8_t slot); /* traps, u32 immediate */
+void nullary_imm(struct translator *t, uint32_t op, uint32_t imm, uint8_t slot);
+/* A test of one operand, with or without a u32 immediate; base is its S_R variant. */
+void test_row(struct translator *t, uint32_t base, char ta, bool has_imm, uint32_t imm);
+void help(struct translator *t, uint32_t helper, uint32_t nparams, uint32_t nresults, uint32_t a, uint32_t b, uint8_t slot);
+
+/* ---- translate_control.c */
+struct cond take_cond(struct translator *t);
+void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label, uint32_t nvalues);
+void branch_to(struct translator *t, uint32_t label, uint32_t nvalues);
+/* A condition on a value in a slot: the test `branch` (BT form) with `n` u32 immediates. */
+struct cond slot_cond(uint16_t branch, const struct value *v, uint32_t n, uint32_t imm);
+void finish_body(struct translator *t);
+void begin_body(struct translator *t, const valtype *results, uint32_t nresults);
+
+/* ---- Irregular instructions: opcode, function. */
+#define TRANSLATE_HANDLERS(X)                                                                                          \
+    X(UNREACHABLE, tr_unreachable) X(NOP, tr_nop) X(BLOCK, tr_block) X(LOOP, tr_loop) X(IF, tr_if) X(ELSE, tr_else)    \
+    X(END, tr_end) X(BR, tr_br) X(BR_IF, tr_br_if) X(BR_TABLE, tr_br_table) X(RETURN, tr_return) X(CALL, tr_call)      \
+    X(CALL_INDIRECT, tr_call_indirect) X(CALL_REF, tr_call_ref) X(RETURN_CALL, tr_return_call)                         \
+    X(RETURN_CALL_INDIRECT, tr_return_call_indirect) X(RETURN_CALL_REF, tr_return_call_ref)                            \
+    X(TRY_TABLE, tr_try_table) X(BR_ON_NULL, tr_br_on_null) X(BR_ON_NON_NULL, tr_br_on_non_null)                       \
+    X(BR_ON_CAST, tr_br_on_cast) X(BR_ON_CAST_FAIL, tr_br_on_cast)                                                     \
+    X(DROP, tr_drop) X(SELECT, tr_select) X(SELECT_T, tr_select) X(LOCAL_GET, tr_local_get)                            \
+    X(LOCAL_SET, tr_local_set) X(LOCAL_TEE, tr_local_tee) X(GLOBAL_GET, tr_global_get) X(GLOBAL_SET, tr_global_set)    \
+    X(TABLE_GET, tr_table_get) X(TABLE_SET, tr_table_set) X(TABLE_SIZE, tr_table_size)                                 \
+    X(MEMORY_SIZE, tr_memory_size) X(I32_CONST, tr_const) X(I64_CONST, tr_const) X(F32_CONST, tr_const)                \
+    X(F64_CONST, tr_const) X(I32_EQZ, tr_eqz)                                                                          \
+    X(I64_EXTEND_I32_U, tr_nop) X(I32_REINTERPRET_F32, tr_nop) X(I64_REINTERPRET_F64, tr_nop) X(F32_REINTERPRET_I32, tr_nop)                       \
+    X(F64_REINTERPRET_I64, tr_nop) X(ANY_CONVERT_EXTERN, tr_nop) X(EXTERN_CONVERT_ANY, tr_nop)                         \
+    X(REF_NULL, tr_ref_null) X(REF_IS_NULL, tr_ref_is_null) X(REF_FUNC, tr_ref_func) X(REF_EQ, tr_ref_eq)              \
+    X(REF_AS_NON_NULL, tr_ref_as_non_null) X(REF_I31, tr_ref_i31)                                                      \
+    X(REF_TEST, tr_ref_test) X(REF_TEST_NULL, tr_ref_test) X(REF_CAST, tr_ref_cast) X(REF_CAST_NULL, tr_ref_cast)      \
+    X(STRUCT_NEW, tr_struct_new) X(STRUCT_NEW_DEFAULT, tr_struct_new_default) X(STRUCT_GET, tr_struct_get)             \
+    X(STRUCT_GET_S, tr_struct_get) X(STRUCT_GET_U, tr_struct_get) X(STRUCT_SET, tr_struct_set)                         \
+    X(ARRAY_NEW, tr_array_new) X(ARRAY_NEW_DEFAULT, tr_array_new_default) X(ARRAY_NEW_FIXED, tr_array_new_fixed)       \
+    X(ARRAY_GET, tr_array_get) X(ARRAY_GET_S, tr_array_get) X(ARRAY_GET_U, tr_array_get) X(ARRAY_SET, tr_array_set)    \
+/* Several rows share a function, so it may be declared more than once. */
+#define X(op, function) void function(struct translator *t, const struct insn *i);
+TRANSLATE_HANDLERS(X)
+#undef X
+/* Does any of the tables say how to translate this opcode? (For the test that every CORE row is covered.) */
+bool tr_covers(enum opcode op);
+
+#endif

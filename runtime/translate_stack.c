@@ -1,0 +1,97 @@
+/* runtime/translate_stack.c -- the abstract operand stack. */
+#include "runtime/translate_impl.h"
+#include <assert.h>
+
+void push(struct translator *t, struct value v)
+{
+    assert(t->nvals < FRAME_SLOTS_MAX + VALUES_SLACK);
+    if (v.loc == LOC_LOCAL) t->local_uses[v.at]++, t->nlocal_uses++;
+    if (v.loc == LOC_REG) t->reg = t->nvals;
+    t->vals[t->nvals++] = v;
+}
+
+struct value pop(struct translator *t)
+{
+    assert(t->nvals > 0);
+    struct value v = t->vals[--t->nvals];
+    v.home = (uint16_t)home_of(t, t->nvals);
+    if (v.loc == LOC_LOCAL) t->local_uses[v.at]--, t->nlocal_uses--;
+    if (v.loc == LOC_REG) t->reg = NO_VALUE;
+    return v;
+}
+
+void push_const(struct translator *t, uint64_t bits, uint8_t slot)
+{
+    push(t, (struct value){.loc = LOC_CONST, .slot = slot, .pos = NO_POS, .bits = bits});
+}
+
+void push_local(struct translator *t, uint32_t local)
+{
+    push(t, (struct value){.loc = LOC_LOCAL, .slot = t->local_slots[local], .at = (uint16_t)local, .pos = NO_POS});
+}
+
+void push_home(struct translator *t, uint8_t slot)
+{
+    uint32_t home = home_of(t, t->nvals);
+    use_slots(t, home + 1);
+    push(t, (struct value){.loc = LOC_SLOT, .slot = slot, .at = (uint16_t)home, .pos = NO_POS});
+}
+
+void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot)
+{
+    assert(t->reg == NO_VALUE);
+    use_slots(t, home_of(t, t->nvals) + 1);
+    push(t, (struct value){.loc = LOC_REG, .slot = slot, .op = (uint16_t)op, .pos = pos});
+}
+
+void truncate_stack(struct translator *t, uint32_t height)
+{
+    while (t->nvals > height) pop(t);
+}
+
+void to_home(struct translator *t, uint32_t i)
+{
+    struct value *v = &t->vals[i];
+    if (v->loc == LOC_LOCAL) t->local_uses[v->at]--, t->nlocal_uses--;
+    if (v->loc == LOC_REG) t->reg = NO_VALUE;
+    put_in(t, v, home_of(t, i));
+}
+
+void free_reg(struct translator *t)
+{
+    if (t->reg != NO_VALUE) to_home(t, t->reg);
+}
+
+void flush_top(struct translator *t, uint32_t n)
+{
+    for (uint32_t i = t->nvals - n; i < t->nvals; i++) to_home(t, i);
+}
+
+void no_const(struct translator *t, struct value *v)
+{
+    if (v->loc == LOC_CONST) put_in(t, v, v->home);
+}
+
+void in_slot(struct translator *t, struct value *v)
+{
+    if (v->loc == LOC_CONST || v->loc == LOC_REG) put_in(t, v, v->home);
+}
+
+/* Operands that are the local's old value get it now. */
+static void save_local(struct translator *t, uint32_t local)
+{
+    uint32_t from = t->ctrls[t->nctrls - 1].height; /* .flushed */
+    for (uint32_t i = from; i < t->nvals && t->local_uses[local] > 0; i++)
+        if (t->vals[i].loc == LOC_LOCAL && t->vals[i].at == local) to_home(t, i);
+}
+
+void put_local(struct translator *t, uint32_t local, struct value v)
+{
+    if (v.loc == LOC_LOCAL && v.at == local) return;
+    if (t->local_uses[local] > 0) save_local(t, local);
+    /* Only the very last instruction may write a local in place of its result: others in between may use the local. */
+    if ((v.loc == LOC_REG || v.loc == LOC_SLOT) && v.pos == t->last.pos && v.pos != NO_POS)
+        put_in(t, &v, local);
+    else
+        mov(t, &v, local);
+}
