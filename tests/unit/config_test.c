@@ -256,20 +256,32 @@ START_TEST(reloads)
 }
 END_TEST
 
-/* Beside this very file, wherever the tree is. */
-static FILE *open_docs(void)
+/* A file of the source tree that this very file is in. */
+static const char *in_source(const char *name)
 {
     static const char file[] = __FILE__;
-    char path[512];
+    static char path[512];
     int root = (int)(strlen(file) - strlen("tests/unit/config_test.c"));
-    snprintf(path, sizeof path, "%.*sdocs/config.md", root, file);
-    return fopen(path, "r");
+    snprintf(path, sizeof path, "%.*s%s", root, file, name);
+    return path;
 }
+
+START_TEST(the_examples_are_lawful)
+{
+    static const char *const files[] = {"deploy/hemid.conf", "deploy/container.conf"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        config_deinit(&config);
+        config_set_defaults(&config);
+        ck_assert_msg(config_load(&config, in_source(files[i]), &error) == 0, "%s", error.text);
+        ck_assert_uint_ge(config.ntenants, 1);
+    }
+}
+END_TEST
 
 START_TEST(the_manual_is_up_to_date)
 {
     static char want[65536], have[65536];
-    FILE *out = fmemopen(want, sizeof want, "w"), *in = open_docs();
+    FILE *out = fmemopen(want, sizeof want, "w"), *in = fopen(in_source("docs/config.md"), "r");
     ck_assert_ptr_nonnull(in);
     config_docs(out);
     fclose(out);
@@ -296,6 +308,7 @@ int main(void)
     tcase_add_test(tests, the_dump_reads_back);
     tcase_add_test(tests, without_a_file);
     tcase_add_test(tests, reloads);
+    tcase_add_test(tests, the_examples_are_lawful);
     tcase_add_test(tests, the_manual_is_up_to_date);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
