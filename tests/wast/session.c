@@ -348,7 +348,8 @@ static bool assert_exception(struct session *s, const struct wast_command *c)
     return o.status == HEMI_EXCEPTION || fail_outcome(s, "an exception", o.status, &o.err);
 }
 
-/* Malformed text must be refused by the assembler, everything else by the engine. */
+/* Malformed text must be refused by the assembler, everything else by the engine. A module may also be beyond one of
+ * the engine's limits before it gets to what is wrong with it. */
 static bool assert_refused(struct session *s, const struct wast_command *c)
 {
     struct module *module;
@@ -357,7 +358,7 @@ static bool assert_refused(struct session *s, const struct wast_command *c)
     enum hemi_status status = compile(s, &c->module, &module, &err, &assembled);
     if (c->kind == COMMAND_INVALID && !assembled) return fail(s, "does not assemble: %s", err.message);
     if (c->kind == COMMAND_MALFORMED && c->module.form == FORM_QUOTE && assembled) return fail(s, "assembles");
-    if (status == HEMI_INVALID_MODULE) return true;
+    if (status == HEMI_INVALID_MODULE || status == HEMI_LIMIT) return true;
     char wanted[80];
     snprintf(wanted, sizeof wanted, "a refusal: %.*s", (int)c->text.length, c->text.bytes);
     return fail_outcome(s, wanted, status, &err);
