@@ -18,7 +18,11 @@
 #include "runtime/translate.h"
 
 /* How many bytes of a module, or steps of work in it, lie between two polls: less than a millisecond of work. */
+#ifdef HEMI_STRESS
+enum { DECODE_POLL_BYTES = 64 };
+#else
 enum { DECODE_POLL_BYTES = 8192 };
+#endif
 
 struct decoder {
     struct engine *engine;

@@ -108,6 +108,6 @@ static void check_catch(struct validator *v, const struct insn_catch *clause)
 void validate_try_table(struct validator *v)
 {
     pop_vals(v, v->in.params, v->in.nparams);
-    for (uint32_t i = 0; i < v->in.ncatches && v_ok(v); i++) check_catch(v, &v->in.catches[i]);
+    for (uint32_t i = 0; i < v->in.ncatches && v_poll(v); i++) check_catch(v, &v->in.catches[i]);
     push_ctrl(v, OP_TRY_TABLE);
 }

@@ -173,10 +173,7 @@ static void validate_insn(struct validator *v)
 /* Up to and including the END of the outermost frame. */
 static void validate_body(struct validator *v)
 {
-    while (v_ok(v) && v->nctrls > 0) {
-        if (cursor_offset(&v->c) >= v->d->poll_at && !decoder_poll(v->d, &v->c)) break;
-        validate_insn(v);
-    }
+    while (v->nctrls > 0 && v_poll(v)) validate_insn(v);
 }
 
 static void body_begin(struct validator *v, struct cursor c, const valtype *results, uint32_t nresults)

@@ -101,7 +101,7 @@ void validate_br_table(struct validator *v)
     pop_expect(v, VT_I32);
     v->in.index = in->labels[in->nlabels];
     set_label(v);
-    for (uint32_t i = 0; i < in->nlabels && v_ok(v); i++) {
+    for (uint32_t i = 0; i < in->nlabels && v_poll(v); i++) {
         const struct ctrl_frame *f = label_frame(v, in->labels[i]);
         if (label_arity(f) != in->nresults)
             v_fail(v, "type mismatch: label %u has %u operands, the default label %u", in->labels[i], label_arity(f),

@@ -56,6 +56,11 @@ void v_mismatch(struct validator *v, valtype expected, valtype found); /* VT_BOT
 static inline bool v_ok(const struct validator *v) { return cursor_ok(&v->c); }
 /* Counts work that costs more than its bytes, for the next poll. */
 static inline void v_charge(struct validator *v, uint32_t work) { v->d->poll_at -= work; }
+/* A poll point, also inside instructions that can be much work; false when the work is to be given up. */
+static inline bool v_poll(struct validator *v)
+{
+    return cursor_offset(&v->c) < v->d->poll_at ? v_ok(v) : decoder_poll(v->d, &v->c);
+}
 /* "i32", "(ref null 3)": with the module's own indices. Borrowed from buf. */
 const char *v_type_text(const struct validator *v, valtype t, char *buf, size_t len);
 

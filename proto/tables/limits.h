@@ -7,8 +7,8 @@
 /* name, value, text */
 #define WASM_LIMITS(X)                                                                                                 \
     X(MODULE_BYTES, 1u << 30, "bytes of a module")                                                                     \
-    X(TYPES, 1000000, "types")                                                                                         \
-    X(GROUP_TYPES, 1000000, "types in a recursion group")                                                              \
+    X(TYPES, 250000, "types")                                                                                          \
+    X(GROUP_TYPES, 250000, "types in a recursion group")                                                               \
     X(PARAMS, 1000, "parameters of a function type")                                                                   \
     X(RESULTS, 1000, "results of a function type")                                                                     \
     X(FIELDS, 10000, "fields of a structure type")                                                                     \
