@@ -1,0 +1,135 @@
+/* hemi info, hemi ping, hemi stats: questions to the daemon. */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/tool/tool.h"
+#include "proto/counters.h"
+
+/* --- info --- */
+/* Objects as indented names, arrays as one line per element. */
+static void print_json(const cJSON *item, int depth)
+{
+    for (const cJSON *at = item->child; at; at = at->next) {
+        printf("%*s", 2 * depth, "");
+        if (at->string) printf("%s:", at->string);
+        if (!at->string) putchar('-');
+        if (cJSON_IsObject(at) || cJSON_IsArray(at)) {
+            putchar('\n');
+            print_json(at, depth + 1);
+            continue;
+        }
+        char *text = cJSON_IsString(at) ? NULL : cJSON_PrintUnformatted(at);
+        printf(" %s\n", text ? text : cJSON_IsString(at) ? at->valuestring : "?");
+        cJSON_free(text);
+    }
+}
+
+static int print_info(hemi_client *client, bool json)
+{
+    char *text;
+    if (hemi_info(client, &text) != HEMI_OK) return tell_failure(client, "info");
+    cJSON *parsed = json ? NULL : cJSON_Parse(text);
+    if (parsed)
+        print_json(parsed, 0);
+    else
+        puts(text);
+    cJSON_Delete(parsed);
+    hemi_free_text(text);
+    return EXIT_OK;
+}
+
+int command_info(const struct tool_options *o)
+{
+    struct session s;
+    int status = session_open(&s, o);
+    if (status != 0) return status;
+    status = print_info(s.client, o->values[OPTION_JSON] != NULL);
+    session_close(&s);
+    return status;
+}
+
+/* --- ping --- */
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x < y ? -1 : x > y;
+}
+
+static int ping(hemi_client *client, size_t count)
+{
+    uint64_t *times = malloc(count * sizeof *times);
+    if (!times) return EXIT_HEMI;
+    int status = EXIT_OK;
+    for (size_t i = 0; i < count && status == EXIT_OK; i++) {
+        uint64_t start = now_ns();
+        if (hemi_ping(client, NULL) != HEMI_OK) status = tell_failure(client, "ping");
+        times[i] = now_ns() - start;
+    }
+    qsort(times, count, sizeof *times, by_size);
+    if (status == EXIT_OK)
+        printf("%zu round trip%s: least %.1f us, median %.1f us, most %.1f us\n", count, count == 1 ? "" : "s",
+               (double)times[0] / 1e3, (double)times[count / 2] / 1e3, (double)times[count - 1] / 1e3);
+    free(times);
+    return status;
+}
+
+int command_ping(const struct tool_options *o)
+{
+    struct session s;
+    uint64_t count = 1;
+    const char *text = o->values[OPTION_COUNT];
+    if (text && (!parse_number("count", text, 10000000, &count) || count == 0)) return EXIT_USAGE;
+    int status = session_open(&s, o);
+    if (status != 0) return status;
+    status = ping(s.client, (size_t)count);
+    session_close(&s);
+    return status;
+}
+
+/* --- stats --- */
+static void print_stats_json(const struct hemi_stats *stats)
+{
+    const char *comma = "{";
+#define X(name, text)                                                                                                  \
+    printf("%s\"" #name "\":%" PRIu64, comma, stats->name);                                                            \
+    comma = ",";
+    HEMI_COUNTERS(X)
+#undef X
+    puts("}");
+}
+
+static void print_stats_text(const struct hemi_stats *stats)
+{
+#define X(name, text) printf("%-16s %12" PRIu64 "  %s\n", #name, stats->name, text);
+    HEMI_COUNTERS(X)
+#undef X
+}
+
+int command_stats(const struct tool_options *o)
+{
+    struct session s;
+    struct hemi_stats stats;
+    int status = session_open(&s, o);
+    if (status != 0) return status;
+    if (hemi_stats_get(s.client, NULL, &stats) != HEMI_OK)
+        status = tell_failure(s.client, "stats");
+    else if (o->values[OPTION_JSON])
+        print_stats_json(&stats);
+    else
+        print_stats_text(&stats);
+    session_close(&s);
+    return status;
+}

@@ -1,0 +1,108 @@
+/* The `hemi` command: which command, which options. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/tool/tool.h"
+
+/* name, letter in TOOL_OPTIONS, operands, help */
+#define TOOL_COMMANDS(X)                                                                                               \
+    X(run, 'r', "FILE [ARGS]", "run a WebAssembly program (.wasm, or .wat)")                                           \
+    X(info, 'i', "", "say what the daemon enforces: tenant, limits, jail, kernel features")                           \
+    X(ping, 'p', "", "measure a round trip")                                                                           \
+    X(stats, 's', "", "print the worker's counters")
+
+struct command {
+    const char *name;
+    char letter;
+    const char *operands, *help;
+    int (*run)(const struct tool_options *o);
+};
+static const struct command commands[] = {
+#define X(name, letter, operands, help) {#name, letter, operands, help, command_##name},
+    TOOL_COMMANDS(X)
+#undef X
+};
+
+static const struct tool_option_row {
+    const char *name, *argument, *commands, *help;
+} rows[] = {
+#define X(name, text, argument, commands, help) {text, argument, commands, help},
+    TOOL_OPTIONS(X)
+#undef X
+};
+
+static void print_options(const struct command *c)
+{
+    for (size_t i = 0; i < TOOL_OPTION_COUNT; i++) {
+        char name[64];
+        if (!strchr(rows[i].commands, c->letter)) continue;
+        snprintf(name, sizeof name, "--%s%s%s", rows[i].name, rows[i].argument ? " " : "",
+                 rows[i].argument ? rows[i].argument : "");
+        printf("  %-22s %s\n", name, rows[i].help);
+    }
+}
+
+static int print_help(const struct command *c)
+{
+    if (c) {
+        printf("usage: hemi %s [OPTIONS] %s\n%s\n\n", c->name, c->operands, c->help);
+        print_options(c);
+        return EXIT_OK;
+    }
+    puts("usage: hemi COMMAND [OPTIONS] ...\n\ncommands (hemi COMMAND --help says more):");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        printf("  %-6s %-12s %s\n", commands[i].name, commands[i].operands, commands[i].help);
+    puts("\nExit status of run: the program's own; 128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong\n"
+         "command line. Where no daemon listens and no --socket is given, a private one is started meanwhile.");
+    return EXIT_OK;
+}
+
+static int print_version(void)
+{
+    printf("hemi %s\n", hemi_version());
+    return EXIT_OK;
+}
+
+/* Options of one command, then the rest. -1, or the exit status. */
+static int parse_options(const struct command *c, int argc, char **argv, struct tool_options *o)
+{
+    struct option longs[TOOL_OPTION_COUNT + 1] = {0};
+    int n = 0, index;
+    for (int i = 0; i < TOOL_OPTION_COUNT; i++)
+        if (strchr(rows[i].commands, c->letter))
+            longs[n++] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, i};
+    optind = 1;
+    while ((index = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
+        if (index == '?') return EXIT_USAGE;
+        o->values[index] = optarg ? optarg : "";
+        if (index == OPTION_ENV) o->envs[o->nenvs++] = optarg;
+        if (index == OPTION_HELP) return print_help(c);
+        if (index == OPTION_VERSION) return print_version();
+    }
+    o->rest = argv + optind;
+    o->nrest = argc - optind;
+    return -1;
+}
+
+static int run_command(const struct command *c, int argc, char **argv)
+{
+    struct tool_options o = {.envs = calloc((size_t)argc + 1, sizeof *o.envs)};
+    if (!o.envs) return EXIT_HEMI;
+    int status = parse_options(c, argc, argv, &o);
+    if (status < 0) status = c->run(&o);
+    free(o.envs);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--version") == 0) return print_version();
+    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) return print_help(NULL);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(name, commands[i].name) == 0) return run_command(&commands[i], argc - 1, argv + 1);
+    fprintf(stderr, "hemi: %s%s\n", *name ? "no such command: " : "which command? Try: hemi --help", name);
+    return EXIT_USAGE;
+}

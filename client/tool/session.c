@@ -1,0 +1,160 @@
+/* Sessions: a connection to the daemon at its socket, or to a private one started for as long as this program runs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/tool/tool.h"
+
+#define PRIVATE_FD 3
+#define DAEMON_EXIT_MS 3000
+
+int tell_failure(hemi_client *client, const char *where)
+{
+    hemi_status status = hemi_client_status(client);
+    const char *text = hemi_client_error(client);
+    uint64_t offset;
+    uint32_t function;
+    fprintf(stderr, "hemi: %s: %s", where, hemi_status_text(status));
+    if (status == HEMI_TRAP) fprintf(stderr, ": %s", hemi_trap_text(hemi_client_trap(client)));
+    if (*text && strcmp(text, hemi_status_text(status)) != 0 &&
+        !(status == HEMI_TRAP && strcmp(text, hemi_trap_text(hemi_client_trap(client))) == 0))
+        fprintf(stderr, ": %s", text);
+    if (hemi_client_function(client, &function)) fprintf(stderr, ", in function %u", function);
+    if (hemi_client_offset(client, &offset)) fprintf(stderr, ", at byte 0x%llx", (unsigned long long)offset);
+    fputc('\n', stderr);
+    return status == HEMI_TRAP ? EXIT_TRAP + (int)hemi_client_trap(client) : EXIT_HEMI;
+}
+
+/* --- tokens --- */
+static int read_token(const char *path, char *token, size_t size, size_t *length)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, token, size) : -1;
+    if (n < 0) {
+        fprintf(stderr, "hemi: %s: %s\n", path, strerror(errno));
+        if (fd >= 0) close(fd);
+        return EXIT_HEMI;
+    }
+    close(fd);
+    while (n > 0 && (token[n - 1] == '\n' || token[n - 1] == '\r')) n--;
+    *length = (size_t)n;
+    return 0;
+}
+
+/* --- the private daemon --- */
+/* Beside this program, else wherever PATH finds it. Only returns on failure. */
+static void exec_daemon(void)
+{
+    char path[PATH_MAX], number[16];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "hemid");
+    snprintf(number, sizeof number, "%d", PRIVATE_FD);
+    if (n > 0) {
+        path[n] = 0;
+        char *slash = strrchr(path, '/');
+        strcpy(slash ? slash + 1 : path, "hemid");
+        execl(path, "hemid", "--private-fd", number, (char *)NULL);
+    }
+    execlp("hemid", "hemid", "--private-fd", number, (char *)NULL);
+}
+
+/* In the child: its socket at a known number, no terminal of ours, no signals from our keyboard. */
+static void become_daemon(int socket, int failed)
+{
+    int null = open("/dev/null", O_RDWR);
+    setpgid(0, 0);
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+    }
+    if (failed == PRIVATE_FD) failed = fcntl(failed, F_DUPFD_CLOEXEC, PRIVATE_FD + 1);
+    if (socket == PRIVATE_FD)
+        fcntl(socket, F_SETFD, 0);
+    else
+        dup2(socket, PRIVATE_FD);
+    exec_daemon();
+    int error = errno;
+    ssize_t n = write(failed, &error, sizeof error);
+    (void)n;
+    _exit(127);
+}
+
+/* 0, or the exit status. *socket is our end of the connection. */
+static int start_daemon(struct session *s, int *socket)
+{
+    int pair[2], failed[2], error = 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0 || pipe2(failed, O_CLOEXEC) != 0) {
+        fprintf(stderr, "hemi: cannot start a daemon: %s\n", strerror(errno));
+        return EXIT_HEMI;
+    }
+    s->daemon = fork();
+    if (s->daemon == 0) become_daemon(pair[1], failed[1]);
+    error = s->daemon < 0 ? errno : 0;
+    close(pair[1]);
+    close(failed[1]);
+    ssize_t n = error ? 0 : read(failed[0], &error, sizeof error); /* ends when exec has closed the pipe */
+    (void)n;
+    close(failed[0]);
+    *socket = pair[0];
+    if (error == 0) return 0;
+    close(pair[0]);
+    fprintf(stderr, "hemi: cannot start hemid: %s\n", strerror(error));
+    return EXIT_HEMI;
+}
+
+/* It exits by itself once its one client is gone; not for ever is that waited for. */
+static void wait_for_daemon(pid_t daemon)
+{
+    for (int waited = 0; waited < DAEMON_EXIT_MS; waited += 10) {
+        if (waitpid(daemon, NULL, WNOHANG) != 0) return;
+        poll(NULL, 0, 10);
+    }
+    kill(daemon, SIGKILL);
+    waitpid(daemon, NULL, 0);
+}
+
+/* --- sessions --- */
+static int open_private(struct session *s, const struct hemi_connect_options *options)
+{
+    int socket, status = start_daemon(s, &socket);
+    if (status != 0) return status;
+    hemi_client_free(s->client);
+    if (hemi_connect_fd(socket, options, &s->client) == HEMI_OK) return 0;
+    return s->client ? tell_failure(s->client, "private hemid") : EXIT_HEMI;
+}
+
+int session_open(struct session *s, const struct tool_options *o)
+{
+    char token[257], path[PATH_MAX];
+    struct hemi_connect_options options = {.socket = o->values[OPTION_SOCKET]};
+    *s = (struct session){0};
+    if (o->values[OPTION_TOKEN_FILE]) {
+        int status = read_token(o->values[OPTION_TOKEN_FILE], token, sizeof token, &options.token_length);
+        if (status != 0) return status;
+        options.token = token;
+    }
+    hemi_status status = hemi_connect(&options, &s->client);
+    if (status == HEMI_OK) return 0;
+    int result = EXIT_HEMI;
+    hemi_socket_path(path, sizeof path);
+    if (status == HEMI_CONNECT && !options.socket)
+        result = open_private(s, &options);
+    else if (s->client)
+        result = tell_failure(s->client, "connecting");
+    if (result != 0) session_close(s);
+    return result;
+}
+
+void session_close(struct session *s)
+{
+    hemi_client_free(s->client);
+    if (s->daemon > 0) wait_for_daemon(s->daemon);
+    *s = (struct session){0};
+}
