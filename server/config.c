@@ -52,15 +52,24 @@ __attribute__((format(printf, 3, 4))) static int refuse_at(const struct reader *
 static const char *kind_form(enum option_kind kind)
 {
     switch (kind) {
-    case KIND_SIZE: return "a size such as \"64MiB\"";
-    case KIND_DURATION: return "a time such as \"30s\" or \"250ms\"";
-    case KIND_COUNT: return "a number";
-    case KIND_LEVEL: return "one of debug, info, warning, error";
-    case KIND_FORMAT: return "one of auto, plain, json";
-    case KIND_NEED: return "one of report, require";
-    case KIND_TEXT: return "a string";
-    case KIND_MODE: return "an octal file mode in quotes, such as \"0660\"";
-    case KIND_UIDS: return "a list of user ids or names";
+    case KIND_SIZE:
+        return "a size such as \"64MiB\"";
+    case KIND_DURATION:
+        return "a time such as \"30s\" or \"250ms\"";
+    case KIND_COUNT:
+        return "a number";
+    case KIND_LEVEL:
+        return "one of debug, info, warning, error";
+    case KIND_FORMAT:
+        return "one of auto, plain, json";
+    case KIND_NEED:
+        return "one of report, require";
+    case KIND_TEXT:
+        return "a string";
+    case KIND_MODE:
+        return "an octal file mode in quotes, such as \"0660\"";
+    case KIND_UIDS:
+        return "a list of user ids or names";
     }
     return "?";
 }
@@ -98,7 +107,8 @@ static int read_text(const struct reader *r, const struct option_row *row, const
     const char *text = config_setting_get_string(setting);
     size_t len = strlen(text);
     if (len < row->min || len > row->max)
-        return refuse_at(r, setting, "is %zu bytes long; must be from %" PRIu64 " to %" PRIu64, len, row->min, row->max);
+        return refuse_at(r, setting, "is %zu bytes long; must be from %" PRIu64 " to %" PRIu64, len, row->min,
+                         row->max);
     memcpy(out, text, len + 1);
     return 0;
 }

@@ -39,14 +39,14 @@
     X(instances, COUNT, 10000, 1, 1000000, "instances of one store")                                                   \
     X(connections, COUNT, 256, 1, 100000, "connections of one worker; more are refused as a limit")                    \
     X(handles, COUNT, 1000000, 16, 100000000, "handles of one connection")                                             \
-    X(window_requests, COUNT, 1024, 64, 65536, "requests a client may have unanswered (flow control)")                  \
-    X(window_bytes, SIZE, 8 * MIB, 2 * MIB, GIB, "bytes of unanswered requests a client may have sent")              \
+    X(window_requests, COUNT, 1024, 64, 65536, "requests a client may have unanswered (flow control)")                 \
+    X(window_bytes, SIZE, 8 * MIB, 2 * MIB, GIB, "bytes of unanswered requests a client may have sent")                \
     X(output, SIZE, 4 * MIB, 64 * KIB, GIB, "bytes waiting for a client that does not read; then producers stop")      \
     X(deadline, DURATION, 0, 0, 86400 * SECONDS, "longest time for one request, also when it asks for more; 0: none")  \
     X(slice, DURATION, 10, 1, 1000, "time a guest runs before other ready activations get their turn")                 \
     X(stack, SIZE, MIB, 64 * KIB, 64 * MIB, "VM stack of one activation")                                              \
     X(frames, COUNT, 50000, 16, 1000000, "call depth of one activation")                                               \
-    X(nesting, COUNT, 64, 1, 64, "host calls that may be outstanding inside one another")                           \
+    X(nesting, COUNT, 64, 1, 64, "host calls that may be outstanding inside one another")                              \
     X(idle_exit, DURATION, 60 * SECONDS, 0, 86400 * SECONDS,                                                           \
       "a worker without stores and connections ends after this time; 0: it stays")
 
@@ -55,7 +55,8 @@
     X(log_level, LEVEL, LOG_INFO, LOG_DEBUG, LOG_ERROR, "least important line that is logged")                         \
     X(log_format, FORMAT, FORMAT_AUTO, FORMAT_AUTO, FORMAT_JSON,                                                       \
       "how a line is written; auto is plain on a terminal and JSON elsewhere")                                         \
-    X(log_rate, COUNT, 50, 1, 100000, "lines per second that clients or guests may cause; more are counted and dropped") \
+    X(log_rate, COUNT, 50, 1, 100000,                                                                                  \
+      "lines per second that clients or guests may cause; more are counted and dropped")                               \
     X(landlock, NEED, NEED_REPORT, NEED_REPORT, NEED_REQUIRE,                                                          \
       "whether a worker may start where the kernel has no Landlock (its level is always reported)")                    \
     X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS, "time from SIGTERM until workers are killed")          \

@@ -52,10 +52,14 @@ static const struct unit duration_units[] = {{"h", 3600 * SECONDS}, {"m", 60 * S
 const char *const *config_words(enum option_kind kind)
 {
     switch (kind) {
-    case KIND_LEVEL: return level_words;
-    case KIND_FORMAT: return format_words;
-    case KIND_NEED: return need_words;
-    default: return NULL;
+    case KIND_LEVEL:
+        return level_words;
+    case KIND_FORMAT:
+        return format_words;
+    case KIND_NEED:
+        return need_words;
+    default:
+        return NULL;
     }
 }
 
@@ -134,9 +138,14 @@ void config_format_value(const struct option_row *row, const void *base, char *o
     char number[64];
     uint64_t value;
     switch (row->kind) {
-    case KIND_TEXT: format_text((const char *)member, out, size); return;
-    case KIND_UIDS: format_uids((const struct config_uids *)(const void *)member, out, size); return;
-    default: break;
+    case KIND_TEXT:
+        format_text((const char *)member, out, size);
+        return;
+    case KIND_UIDS:
+        format_uids((const struct config_uids *)(const void *)member, out, size);
+        return;
+    default:
+        break;
     }
     memcpy(&value, member, sizeof value);
     config_format_number(row->kind, value, number, sizeof number);
@@ -190,11 +199,16 @@ static int parse_mode(const char *text, uint64_t *out)
 int config_parse_number(enum option_kind kind, const char *text, uint64_t *out)
 {
     switch (kind) {
-    case KIND_SIZE: return config_parse_size(text, out);
-    case KIND_DURATION: return config_parse_duration(text, out);
-    case KIND_COUNT: return parse_units(NULL, 0, 1, text, out);
-    case KIND_MODE: return parse_mode(text, out);
-    default: return parse_word(config_words(kind), text, out);
+    case KIND_SIZE:
+        return config_parse_size(text, out);
+    case KIND_DURATION:
+        return config_parse_duration(text, out);
+    case KIND_COUNT:
+        return parse_units(NULL, 0, 1, text, out);
+    case KIND_MODE:
+        return parse_mode(text, out);
+    default:
+        return parse_word(config_words(kind), text, out);
     }
 }
 

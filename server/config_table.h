@@ -5,7 +5,17 @@
 
 #include "server/config.h"
 
-enum option_kind { KIND_SIZE, KIND_DURATION, KIND_COUNT, KIND_LEVEL, KIND_FORMAT, KIND_NEED, KIND_TEXT, KIND_MODE, KIND_UIDS };
+enum option_kind {
+    KIND_SIZE,
+    KIND_DURATION,
+    KIND_COUNT,
+    KIND_LEVEL,
+    KIND_FORMAT,
+    KIND_NEED,
+    KIND_TEXT,
+    KIND_MODE,
+    KIND_UIDS
+};
 
 struct option_row {
     const char *name;

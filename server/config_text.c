@@ -77,7 +77,8 @@ static void docs_row(const struct option_row *row, FILE *out)
 
 static void docs_group(const struct option_group *group, const char *heading, const char *text, FILE *out)
 {
-    fprintf(out, "\n## %s\n\n%s\n\n| option | kind | default | range | meaning |\n|---|---|---|---|---|\n", heading, text);
+    fprintf(out, "\n## %s\n\n%s\n\n| option | kind | default | range | meaning |\n|---|---|---|---|---|\n", heading,
+            text);
     for (size_t i = 0; i < group->nrows; i++) docs_row(&group->rows[i], out);
 }
 
@@ -100,7 +101,8 @@ void config_docs(FILE *out)
           "limits = { memory = \"1GiB\"; };            # of tenants that do not say otherwise\n"
           "socket = { path = \"/run/hemi/hemi.sock\"; mode = \"0666\"; };\n"
           "tenants = (\n"
-          "    { name = \"alpha\"; socket = { path = \"/run/hemi/alpha.sock\"; mode = \"0660\"; group = \"alpha\"; }; },\n"
+          "    { name = \"alpha\"; socket = { path = \"/run/hemi/alpha.sock\"; mode = \"0660\"; group = \"alpha\"; }; "
+          "},\n"
           "    { name = \"beta\"; token_file = \"/etc/hemi/beta.token\"; },\n"
           "    { name = \"gamma\"; uids = [1000]; limits = { memory = \"256MiB\"; }; }\n"
           ");\n"

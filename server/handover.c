@@ -61,7 +61,8 @@ static size_t body_length(const struct handover_msg *msg, const struct row *row)
     case HANDOVER_LOG:
         if (msg->u.log.len > HANDOVER_LOG_MAX) return SIZE_MAX;
         return offsetof(struct handover_log, text) + msg->u.log.len;
-    default: return row->size;
+    default:
+        return row->size;
     }
 }
 
@@ -79,12 +80,15 @@ static bool body_lawful(const struct handover_msg *msg)
     case HANDOVER_BOOT:
         return memchr(msg->u.boot.tenant, 0, sizeof msg->u.boot.tenant) != NULL &&
                memchr(msg->u.boot.hook, 0, sizeof msg->u.boot.hook) != NULL && msg->u.boot.zero == 0;
-    case HANDOVER_CLOSED: return msg->u.closed.zero == 0;
+    case HANDOVER_CLOSED:
+        return msg->u.closed.zero == 0;
     case HANDOVER_STATUS:
         return msg->u.status.phase >= HANDOVER_READY && msg->u.status.phase <= HANDOVER_JAIL_FAILED &&
                msg->u.status.zero == 0;
-    case HANDOVER_LOG: return msg->u.log.level <= LOG_ERROR;
-    default: return true;
+    case HANDOVER_LOG:
+        return msg->u.log.level <= LOG_ERROR;
+    default:
+        return true;
     }
 }
 
@@ -172,8 +176,8 @@ int handover_recv(int control, enum handover_side sender, struct handover_msg *m
     if (got < 0) return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     size_t nfds = collect_fds(&header, fds);
     if (got == 0 && nfds == 0) return 0;
-    int status = (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0 ? -EPROTO
-                                                                    : handover_decode(bytes, (size_t)got, sender, msg);
+    int status =
+        (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0 ? -EPROTO : handover_decode(bytes, (size_t)got, sender, msg);
     if (status == 0 && find_row(msg->type)->fds != nfds) status = -EPROTO;
     if (status == 0 && nfds == 1) return msg->fd = fds[0], 1;
     while (nfds > 0) close(fds[--nfds]);

@@ -56,8 +56,8 @@ enum handover_phase { HANDOVER_READY = 1, HANDOVER_IDLE = 2, HANDOVER_DRAINED = 
 
 struct handover_boot {
     char tenant[64];
-    uint64_t generation; /* of this tenant's workers, from 1 */
-    int32_t supervisor;  /* pid */
+    uint64_t generation;     /* of this tenant's workers, from 1 */
+    int32_t supervisor;      /* pid */
     uint32_t private_client; /* 1: hemid --private-fd, one client only */
     uint32_t need_landlock;
     uint32_t handovers; /* descriptors that may be on their way to this worker */

@@ -219,13 +219,13 @@ static int enter_seccomp(const struct jail_policy *policy, struct jail_step *row
     return status;
 }
 
-/* The order matters: /proc is read before the process is not dumpable, limits count what is there, the filter comes last
- * since it forbids all the rest. */
+/* The order matters: /proc is read before the process is not dumpable, limits count what is there, the filter comes
+ * last since it forbids all the rest. */
 static const struct step steps[] = {
-    {"oom_score_adj", false, enter_oom_score}, {"close_range", true, enter_close_range},
-    {"rlimit_data", true, enter_data},         {"rlimit_nofile", true, enter_nofile},
-    {"rlimit_core", true, enter_core},         {"rlimit_fsize", true, enter_fsize},
-    {"rlimit_nproc", true, enter_nproc},       {"dumpable", true, enter_dumpable},
+    {"oom_score_adj", false, enter_oom_score},  {"close_range", true, enter_close_range},
+    {"rlimit_data", true, enter_data},          {"rlimit_nofile", true, enter_nofile},
+    {"rlimit_core", true, enter_core},          {"rlimit_fsize", true, enter_fsize},
+    {"rlimit_nproc", true, enter_nproc},        {"dumpable", true, enter_dumpable},
     {"no_new_privs", true, enter_no_new_privs}, {"landlock", false, enter_landlock},
     {"seccomp", true, enter_seccomp},
 };
@@ -250,7 +250,10 @@ int jail_enter(const struct jail_policy *policy, struct jail_report *report)
 void jail_step_line(const struct jail_report *report, uint32_t index, char *out, size_t size)
 {
     const struct jail_step *row = &report->steps[index];
-    snprintf(out, size, "%s%s: wanted %s, got %s", row->name, row->error == 0 ? "" : row->required ? " FAILED" : " missing",
+    snprintf(out, size, "%s%s: wanted %s, got %s", row->name,
+             row->error == 0 ? ""
+             : row->required ? " FAILED"
+                             : " missing",
              row->wanted, row->got);
 }
 

@@ -40,10 +40,14 @@ const char *jail_seccomp_unknown(void) { return UNKNOWN_ACTION == SCMP_ACT_KILL_
 static uint32_t action_of(enum rule_action action)
 {
     switch (action) {
-    case ALLOW: return SCMP_ACT_ALLOW;
-    case KILL: return SCMP_ACT_KILL_PROCESS;
-    case DENY: return SCMP_ACT_ERRNO(EACCES);
-    case NOTTY: return SCMP_ACT_ERRNO(ENOTTY);
+    case ALLOW:
+        return SCMP_ACT_ALLOW;
+    case KILL:
+        return SCMP_ACT_KILL_PROCESS;
+    case DENY:
+        return SCMP_ACT_ERRNO(EACCES);
+    case NOTTY:
+        return SCMP_ACT_ERRNO(ENOTTY);
     }
     return SCMP_ACT_KILL_PROCESS;
 }

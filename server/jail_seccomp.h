@@ -133,9 +133,10 @@
 #endif
 
 /* What only an attacker calls. */
+/* clang-format off */
 #define JAIL_KILL_SYSCALLS(X)                                                                                          \
-    JAIL_KILL_UNLESS_SANITIZED(X)                                                                                       \
-    X(open) X(openat2) X(creat) X(open_by_handle_at) X(name_to_handle_at)                                    \
+    JAIL_KILL_UNLESS_SANITIZED(X)                                                                                      \
+    X(open) X(openat2) X(creat) X(open_by_handle_at) X(name_to_handle_at)                                              \
     X(socket) X(socketpair) X(connect) X(bind) X(listen) X(accept) X(accept4)                                          \
     X(kill) X(tkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo) X(pidfd_send_signal) X(pidfd_open) X(pidfd_getfd)         \
     X(ptrace) X(process_vm_readv) X(process_vm_writev) X(process_madvise) X(process_mrelease) X(kcmp)                  \
@@ -149,6 +150,7 @@
     X(truncate) X(ftruncate) X(fallocate) X(getdents64) X(inotify_init1) X(fanotify_init)                              \
     X(setuid) X(setgid) X(setresuid) X(setresgid) X(setgroups) X(capset) X(setrlimit) X(prlimit64)                     \
     X(init_module) X(finit_module) X(delete_module) X(kexec_load) X(reboot) X(swapon) X(ioperm) X(iopl)
+/* clang-format on */
 
 #define JAIL_SYSCALLS(X) JAIL_PLAIN_SYSCALLS(X) JAIL_FILTERED_SYSCALLS(X) JAIL_SANITIZER_SYSCALLS(X)
 

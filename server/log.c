@@ -13,7 +13,7 @@
 
 #define MESSAGE_MAX 2048
 #define LINE_MAX_BYTES 20000 /* the message escaped twice over, and the rest */
-#define BURST_SECONDS 4 /* what may come at once, in seconds of the rate: a whole sanitizer report */
+#define BURST_SECONDS 4      /* what may come at once, in seconds of the rate: a whole sanitizer report */
 
 static struct {
     int fd;

@@ -33,7 +33,8 @@ void log_open(int fd, enum log_level level, enum log_format format, uint64_t rat
 __attribute__((format(printf, 4, 5))) void log_event(enum log_level level, const char *event,
                                                      const struct log_about *about, const char *format, ...);
 
-/* Copies `len` bytes of text with everything unprintable escaped, cut to fit, always ended by NUL. Returns its length. */
+/* Copies `len` bytes of text with everything unprintable escaped, cut to fit, always ended by NUL. Returns its length.
+ */
 size_t log_escape(const char *text, size_t len, char *out, size_t size);
 
 #endif

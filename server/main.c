@@ -10,7 +10,8 @@
 
 /* long name, short letter, argument, meaning */
 #define COMMAND_OPTIONS(X)                                                                                             \
-    X("socket", 's', "PATH", "listen at PATH (else $HEMI_SOCKET, $XDG_RUNTIME_DIR/hemi/hemi.sock, /run/hemi/hemi.sock)") \
+    X("socket", 's', "PATH",                                                                                           \
+      "listen at PATH (else $HEMI_SOCKET, $XDG_RUNTIME_DIR/hemi/hemi.sock, /run/hemi/hemi.sock)")                      \
     X("config", 'c', "FILE", "read the configuration from FILE")                                                       \
     X("check-config", 'C', "FILE", "only check FILE; exit status 0 or 2")                                              \
     X("dump-config", 'D', NULL, "print every option in force, and exit")                                               \
@@ -23,11 +24,10 @@
 #define EXIT_USAGE 2
 
 static const struct option long_options[] = {
-#define X(name, letter, argument, meaning)                                                                             \
-    {name, (argument) != NULL ? required_argument : no_argument, NULL, letter},
+#define X(name, letter, argument, meaning) {name, (argument) != NULL ? required_argument : no_argument, NULL, letter},
     COMMAND_OPTIONS(X)
 #undef X
-    {NULL, 0, NULL, 0}};
+        {NULL, 0, NULL, 0}};
 
 static void print_help(FILE *out)
 {
@@ -84,20 +84,32 @@ int main(int argc, char **argv)
     bool dump = false, check = false;
     for (int letter; (letter = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (letter) {
-        case 's': options.socket = optarg; break;
-        case 'c': options.config_file = optarg; break;
-        case 'C': options.config_file = optarg, check = true; break;
-        case 'D': dump = true; break;
-        case 'M': return config_docs(stdout), EXIT_SUCCESS;
+        case 's':
+            options.socket = optarg;
+            break;
+        case 'c':
+            options.config_file = optarg;
+            break;
+        case 'C':
+            options.config_file = optarg, check = true;
+            break;
+        case 'D':
+            dump = true;
+            break;
+        case 'M':
+            return config_docs(stdout), EXIT_SUCCESS;
         case 'l':
             if ((options.log_level = parse_level(optarg)) < 0) return usage_error("log-level", optarg);
             break;
         case 'p':
             if ((options.private_fd = parse_fd(optarg)) < 0) return usage_error("private-fd", optarg);
             break;
-        case 'V': return puts("hemid " HEMI_VERSION) < 0;
-        case 'h': return print_help(stdout), EXIT_SUCCESS;
-        default: return print_help(stderr), EXIT_USAGE;
+        case 'V':
+            return puts("hemid " HEMI_VERSION) < 0;
+        case 'h':
+            return print_help(stdout), EXIT_SUCCESS;
+        default:
+            return print_help(stderr), EXIT_USAGE;
         }
     }
     if (optind < argc) return print_help(stderr), EXIT_USAGE;

@@ -50,7 +50,8 @@ int supervisor_load(const struct supervisor_options *options, struct config *con
 static void open_log(const struct supervisor *s)
 {
     const struct daemon_options *options = &s->config.options;
-    log_open(STDERR_FILENO, (enum log_level)options->log_level, (enum log_format)options->log_format, options->log_rate);
+    log_open(STDERR_FILENO, (enum log_level)options->log_level, (enum log_format)options->log_format,
+             options->log_rate);
 }
 
 /* Puts a new configuration in place of the old one, whose tenants it has (config_reloadable). */
@@ -207,8 +208,7 @@ void supervisor_drain(struct supervisor *s, const char *why)
     for (size_t i = 0; i < s->ntenants; i++)
         tenant_refuse_waiting(&s->tenants[i], HEMI_DRAINING, "the daemon is shutting down");
     for_each_worker(s, worker_drain);
-    if (!s->closed)
-        uv_timer_start(&s->drain, on_drain_timeout, s->config.options.drain_timeout + KILL_GRACE_MS, 0);
+    if (!s->closed) uv_timer_start(&s->drain, on_drain_timeout, s->config.options.drain_timeout + KILL_GRACE_MS, 0);
     supervisor_check_done(s);
 }
 
@@ -235,9 +235,15 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct supervisor *s = signal->data;
     switch (number) {
-    case SIGHUP: reload(s); break;
-    case SIGCHLD: reap_orphans(s); break;
-    default: supervisor_drain(s, number == SIGTERM ? "SIGTERM" : "SIGINT"); break;
+    case SIGHUP:
+        reload(s);
+        break;
+    case SIGCHLD:
+        reap_orphans(s);
+        break;
+    default:
+        supervisor_drain(s, number == SIGTERM ? "SIGTERM" : "SIGINT");
+        break;
     }
 }
 

@@ -16,7 +16,8 @@ static const char *status_text(enum hemi_status status)
 {
     switch (status) {
 #define X(name, number, text, meaning)                                                                                 \
-    case HEMI_##name: return text;
+    case HEMI_##name:                                                                                                  \
+        return text;
         HEMI_STATUSES(X)
 #undef X
     }
@@ -222,6 +223,7 @@ void client_accept(struct supervisor *s, int fd, struct tenant *tenant)
     /* Without credentials the peer is nobody, which is what this leaves. */
     (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &len);
     shed_greeting(s);
-    if (uv_poll_init(&s->loop, &client->poll, fd) != 0) return client_refuse(client, HEMI_NO_MEMORY, "cannot be polled");
+    if (uv_poll_init(&s->loop, &client->poll, fd) != 0)
+        return client_refuse(client, HEMI_NO_MEMORY, "cannot be polled");
     watch(client);
 }

@@ -64,7 +64,8 @@ static void fill_environment(char *const environment[2], size_t size)
     const char *inherited = getenv("ASAN_OPTIONS");
     snprintf(environment[0], size, "ASAN_OPTIONS=%s:symbolize=0:detect_leaks=0", inherited != NULL ? inherited : "");
     inherited = getenv("UBSAN_OPTIONS");
-    snprintf(environment[1], size, "UBSAN_OPTIONS=%s:symbolize=0:print_stacktrace=1", inherited != NULL ? inherited : "");
+    snprintf(environment[1], size, "UBSAN_OPTIONS=%s:symbolize=0:print_stacktrace=1",
+             inherited != NULL ? inherited : "");
 #else
     snprintf(environment[0], size, "LC_ALL=C");
     snprintf(environment[1], size, "TZ=UTC");

@@ -100,7 +100,7 @@ struct supervisor {
     uv_loop_t loop;
     const struct supervisor_options *given;
     struct config config;
-    int exe; /* our own executable */
+    int exe;     /* our own executable */
     int reserve; /* a descriptor to give up when there are no more, so that a connection can be refused */
     struct tenant *tenants;
     size_t ntenants;
@@ -114,8 +114,8 @@ struct supervisor {
     uv_timer_t drain;
     bool draining;
     bool serves_private;
-    bool closed;   /* nothing more can come: the loop runs out */
-    int status;    /* exit status */
+    bool closed; /* nothing more can come: the loop runs out */
+    int status;  /* exit status */
 };
 
 /* --- supervisor.c --- */

@@ -55,7 +55,8 @@ static uint64_t load_of(const struct worker *worker) { return worker->connection
 static struct worker *find_worker(const struct tenant *tenant)
 {
     struct worker *worker, *best = NULL;
-    TAILQ_FOREACH(worker, &tenant->workers, link) {
+    TAILQ_FOREACH(worker, &tenant->workers, link)
+    {
         if (worker->leaving || worker->full || worker->starved) continue;
         if (worker->nhanded >= tenant->supervisor->config.options.handover_window) continue;
         if (best == NULL || load_of(worker) < load_of(best)) best = worker;

@@ -90,7 +90,8 @@ static bool on_adopted(struct worker *w, uint64_t connection)
     struct client *client;
     TAILQ_FOREACH(client, &w->handed, link) if (client->id == connection) break;
     if (client == NULL) return false;
-    struct log_about what = {.tenant = w->tenant->config.name, .pid = w->pid, .connection = connection, .limited = true};
+    struct log_about what = {
+        .tenant = w->tenant->config.name, .pid = w->pid, .connection = connection, .limited = true};
     log_event(LOG_DEBUG, "connection-adopted", &what, "uid %u", client->peer.uid);
     handed_remove(w, client);
     client_free(client);
@@ -103,8 +104,8 @@ static bool on_closed(struct worker *w, const struct handover_closed *closed)
     if (w->connections == 0) return false;
     w->connections--;
     if (w->tenant->supervisor->serves_private) worker_drain(w);
-    struct log_about what = {.tenant = w->tenant->config.name, .pid = w->pid, .connection = closed->connection,
-                             .limited = true};
+    struct log_about what = {
+        .tenant = w->tenant->config.name, .pid = w->pid, .connection = closed->connection, .limited = true};
     log_event(LOG_DEBUG, "connection-closed", &what, "status %u", closed->status);
     return true;
 }
@@ -120,8 +121,12 @@ static void on_phase(struct worker *w, const struct handover_status *status)
         log_event(LOG_DEBUG, "worker-ready", &what, "after %" PRIu64 " ms",
                   uv_now(&w->tenant->supervisor->loop) - w->started_ms);
         break;
-    case HANDOVER_JAIL_FAILED: log_event(LOG_ERROR, "worker-not-jailed", &what, "a required step failed"); break;
-    default: worker_leave(w); break;
+    case HANDOVER_JAIL_FAILED:
+        log_event(LOG_ERROR, "worker-not-jailed", &what, "a required step failed");
+        break;
+    default:
+        worker_leave(w);
+        break;
     }
 }
 
@@ -130,14 +135,19 @@ static bool on_message(struct worker *w, const struct handover_msg *msg)
 {
     struct log_about what = about(w);
     switch (msg->type) {
-    case HANDOVER_STATUS: on_phase(w, &msg->u.status); return true;
-    case HANDOVER_ADOPTED: return on_adopted(w, msg->u.adopted.connection);
-    case HANDOVER_CLOSED: return on_closed(w, &msg->u.closed);
+    case HANDOVER_STATUS:
+        on_phase(w, &msg->u.status);
+        return true;
+    case HANDOVER_ADOPTED:
+        return on_adopted(w, msg->u.adopted.connection);
+    case HANDOVER_CLOSED:
+        return on_closed(w, &msg->u.closed);
     case HANDOVER_LOG:
         what.limited = true;
         log_event(msg->u.log.level, "worker-says", &what, "%.*s", (int)msg->u.log.len, msg->u.log.text);
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -217,13 +227,20 @@ static void on_log(uv_poll_t *poll, int status, int events)
 static const char *exit_text(int code)
 {
     switch (code) {
-    case WORKER_EXIT_OK: return "in order";
-    case WORKER_EXIT_BOOT: return "it could not start";
-    case WORKER_EXIT_JAIL: return "its jail failed";
-    case WORKER_EXIT_MEMORY: return "out of memory";
-    case WORKER_EXIT_ERROR: return "by an error of its own";
-    case 127: return "it could not be executed";
-    default: return "with an unknown status";
+    case WORKER_EXIT_OK:
+        return "in order";
+    case WORKER_EXIT_BOOT:
+        return "it could not start";
+    case WORKER_EXIT_JAIL:
+        return "its jail failed";
+    case WORKER_EXIT_MEMORY:
+        return "out of memory";
+    case WORKER_EXIT_ERROR:
+        return "by an error of its own";
+    case 127:
+        return "it could not be executed";
+    default:
+        return "with an unknown status";
     }
 }
 
@@ -245,9 +262,9 @@ static void log_end(struct worker *w, const siginfo_t *info, const struct rusage
     log_event(orderly ? LOG_INFO : LOG_ERROR, orderly ? "worker-ended" : "worker-lost", &what,
               "%s %d, %s; %" PRIu64 " connections%s; lived %" PRIu64 " ms, at most %ld KiB resident%s%.*s",
               info->si_code == CLD_EXITED ? "exit" : "signal", info->si_status,
-              info->si_code == CLD_EXITED ? exit_text(info->si_status) : signal_text(w, info->si_status), w->connections,
-              orderly ? "" : " lost", uv_now(&w->tenant->supervisor->loop) - w->started_ms, usage->ru_maxrss,
-              len > 0 ? "; last words: " : "", (int)len, words);
+              info->si_code == CLD_EXITED ? exit_text(info->si_status) : signal_text(w, info->si_status),
+              w->connections, orderly ? "" : " lost", uv_now(&w->tenant->supervisor->loop) - w->started_ms,
+              usage->ru_maxrss, len > 0 ? "; last words: " : "", (int)len, words);
 }
 
 /* Its clients that it had not adopted go to another one: first in line, in their order. */
@@ -354,8 +371,12 @@ static int spawn_process(struct worker *w)
         status = -errno;
         goto fail_control;
     }
-    struct spawn spawn = {.exe = tenant->supervisor->exe, .self = tenant->supervisor->given->self,
-                          .tenant = tenant->config.name, .control = control, .log = pipes[1], .page = page_fd};
+    struct spawn spawn = {.exe = tenant->supervisor->exe,
+                          .self = tenant->supervisor->given->self,
+                          .tenant = tenant->config.name,
+                          .control = control,
+                          .log = pipes[1],
+                          .page = page_fd};
     if ((status = send_boot(tenant, w->control, w->generation)) != 0) goto fail_pipe;
     if ((status = worker_spawn(&spawn, &w->pid, &w->pidfd)) != 0) goto fail_pipe;
     w->log = pipes[0];

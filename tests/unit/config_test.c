@@ -198,7 +198,8 @@ START_TEST(mutated_files)
     for (int round = 0; round < 2000; round++) {
         char text[sizeof good];
         memcpy(text, good, sizeof good);
-        for (long n = 1 + random() % 4; n > 0; n--) text[(size_t)random() % (sizeof good - 1)] = (char)(1 + random() % 255);
+        for (long n = 1 + random() % 4; n > 0; n--)
+            text[(size_t)random() % (sizeof good - 1)] = (char)(1 + random() % 255);
         if (strstr(text, "@include") != NULL) continue;
         config_deinit(&config);
         config_set_defaults(&config);
@@ -244,8 +245,9 @@ START_TEST(reloads)
     struct config other;
     config_set_defaults(&other);
     ck_assert_int_eq(load("tenants = ({ name = \"a\"; uids = [1]; });"), 0);
-    ck_assert_int_eq(config_load(&other, write_file("d", "limits = { memory = \"64MiB\"; };\n"
-                                                         "tenants = ({ name = \"a\"; uids = [1]; });"),
+    ck_assert_int_eq(config_load(&other,
+                                 write_file("d", "limits = { memory = \"64MiB\"; };\n"
+                                                 "tenants = ({ name = \"a\"; uids = [1]; });"),
                                  &error),
                      0);
     ck_assert(config_reloadable(&config, &other, &error));

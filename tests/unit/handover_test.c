@@ -46,13 +46,16 @@ static struct handover_msg sample(uint16_t type)
         msg.u.adopt.hello_len = 5;
         memcpy(msg.u.adopt.hello, "hello", 5);
         break;
-    case HANDOVER_STATUS: msg.u.status.phase = HANDOVER_READY; break;
+    case HANDOVER_STATUS:
+        msg.u.status.phase = HANDOVER_READY;
+        break;
     case HANDOVER_LOG:
         msg.u.log.level = LOG_ERROR;
         msg.u.log.len = 3;
         memcpy(msg.u.log.text, "abc", 3);
         break;
-    default: break;
+    default:
+        break;
     }
     return msg;
 }
@@ -61,7 +64,8 @@ static enum handover_side sender_of(uint16_t type)
 {
     switch (type) {
 #define X(name, number, sender, fds, body)                                                                             \
-    case HANDOVER_##name: return HANDOVER_##sender;
+    case HANDOVER_##name:                                                                                              \
+        return HANDOVER_##sender;
         HANDOVER_MESSAGES(X)
 #undef X
     }

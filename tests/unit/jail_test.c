@@ -265,8 +265,8 @@ END_TEST
 /* Without the jail the attacks that need no privilege work: so it is the jail that denies them. */
 START_TEST(outside_the_jail_attacks_work)
 {
-    static const char *const names[] = {"openat", "socket", "socket-unix", "mmap-exec", "mprotect-exec", "fork",
-                                        "pidfd-open", "memfd-private-exec"};
+    static const char *const names[] = {"openat",        "socket", "socket-unix", "mmap-exec",
+                                        "mprotect-exec", "fork",   "pidfd-open",  "memfd-private-exec"};
     attack_prepare();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         ck_assert_msg(attack_find(names[i])->run(getppid()) == ATTACK_SUCCEEDED, "%s", names[i]);

@@ -312,7 +312,7 @@ static bool is_gone(pid_t pid)
 
 #define TENANT_A "tenants = ({ name = \"a\"; socket = { path = \"@/a\"; }; });\n"
 #define TENANTS_AB                                                                                                     \
-    "tenants = ({ name = \"a\"; socket = { path = \"@/a\"; }; }, { name = \"b\"; socket = { path = \"@/b\"; mode = "     \
+    "tenants = ({ name = \"a\"; socket = { path = \"@/a\"; }; }, { name = \"b\"; socket = { path = \"@/b\"; mode = "   \
     "\"0666\"; }; });\n"
 
 /* --- identity --- */
@@ -337,7 +337,8 @@ START_TEST(tokens_and_uids_on_the_shared_socket)
     write_file("token", "0123456789abcdef-one\n");
     snprintf(config, sizeof config,
              "socket = { path = \"@/s\"; mode = \"0666\"; };\n"
-             "tenants = ({ name = \"t\"; token_file = \"@/token\"; }, { name = \"u\"; uids = [%u]; });\n", geteuid());
+             "tenants = ({ name = \"t\"; token_file = \"@/token\"; }, { name = \"u\"; uids = [%u]; });\n",
+             geteuid());
     start_config(config);
     int t = dial_hello("s", "0123456789abcdef-one"), u = dial_hello("s", NULL);
     ck_assert_int_ne(ask_pid(t), ask_pid(u));
@@ -409,7 +410,8 @@ START_TEST(descriptors_with_hello_are_refused)
     unsigned before = count_fds(daemon_pid);
     int fd = dial("a"), gift = open("/dev/null", O_RDONLY);
     struct iovec iov = {bytes, make_hello(bytes, NULL)};
-    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
+    struct msghdr header = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
     struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
     *cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof gift)};
     memcpy(CMSG_DATA(cmsg), &gift, sizeof gift);
