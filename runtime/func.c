@@ -98,7 +98,7 @@ enum hemi_status rt_call(struct store *s, uint32_t func, const union val *args, 
     if (status != HEMI_OK) return status;
     slots_from_vals(a.fp, args, t->vals, t->nparams);
     if (vm_enter(&s->vm, func_instance(&s->vm, func), code, a.fp) == VM_OK)
-        slots_to_vals(results, a.fp, t->vals + t->nparams, t->nresults);
+        slots_to_vals(results, a.fp, t->nresults > 0 ? t->vals + t->nparams : NULL, t->nresults);
     else
         status = pending_take(s, err);
     activation_leave(s, &a);

@@ -20,7 +20,7 @@ static bool buf_grow(struct buf *b, uint32_t size)
 
 void *buf_add(struct translator *t, struct buf *b, uint32_t size)
 {
-    if (b->cap - b->len < size && !buf_grow(b, size)) {
+    if ((b->at == NULL || b->cap - b->len < size) && !buf_grow(b, size)) {
         t->status = HEMI_NO_MEMORY;
         return NULL;
     }
