@@ -106,7 +106,7 @@ static uint32_t host_run(struct vm *vm, struct instance *in, char *fp, union val
 {
     struct store *s = vm->store;
     const struct rtype *t = in->host->type;
-    const valtype *result_types = t->vals + t->nparams;
+    const valtype *result_types = t->nresults > 0 ? t->vals + t->nparams : NULL;
     union val *results = vals + t->nparams;
     struct rt_error none, *err = s->activation->err != NULL ? s->activation->err : &none;
     *err = (struct rt_error){0};
