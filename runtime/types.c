@@ -301,7 +301,8 @@ static enum hemi_status display_make(struct engine *e, uint32_t id)
 static enum hemi_status parts_copy(struct rtype *t, const struct type_def *d, uint32_t base)
 {
     uint32_t nvals = d->nparams + d->nresults;
-    if (nvals && !(t->vals = malloc(nvals * sizeof *t->vals))) return HEMI_NO_MEMORY;
+    /* Never NULL: `vals + nparams` must be a pointer also when there are neither parameters nor results. */
+    if (d->kind == TYPE_FUNC && !(t->vals = malloc((nvals + 1) * sizeof *t->vals))) return HEMI_NO_MEMORY;
     if (d->nfields && !(t->fields = calloc(d->nfields, sizeof *t->fields))) return HEMI_NO_MEMORY;
     for (uint32_t k = 0; k < nvals; k++) t->vals[k] = absolute_val(d->vals[k], base);
     for (uint32_t k = 0; k < d->nfields; k++)
