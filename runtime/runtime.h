@@ -138,6 +138,10 @@ struct host_func_options {
                              union val *results, struct rt_error *err);
     void (*drop)(void *ctx);
 };
+/* The exception with which the last call that ended with EXCEPTION did so; 0: none. Root it at once. */
+uint32_t store_thrown(const struct store *s);
+/* What a host function that is about to return EXCEPTION throws. */
+void store_throw(struct store *s, uint32_t exn);
 enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t nparams, uint32_t nresults,
                                const struct host_func_options *opt, uint32_t *func);
 enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const struct host_func_options *opt, uint32_t *func);

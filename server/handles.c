@@ -1,0 +1,172 @@
+#include "server/handles.h"
+
+#include <stdlib.h>
+
+#include "proto/limits.h"
+#include "proto/value.h"
+#include "server/server.h"
+#include "server/stores.h"
+#include "server/requests_upload.h"
+#include "server/wasi.h"
+
+/* ---- outcomes ---- */
+
+struct outcome *outcome_new(struct request *r, uint32_t id)
+{
+    struct outcome *o = calloc(1, sizeof *o);
+    if (!o) return NULL;
+    *o = (struct outcome){.refs = 1, .request = id, .root = id, .pending = r};
+    return o;
+}
+
+struct outcome *outcome_ref(struct outcome *o)
+{
+    o->refs++;
+    return o;
+}
+
+void outcome_unref(struct outcome *o)
+{
+    if (!o || --o->refs > 0) return;
+    SERVER_ASSERT(!o->waiters);
+    free(o);
+}
+
+/* ---- objects ---- */
+
+static const char *const kind_texts[] = {
+#define X(name, text) [OBJECT_##name] = text,
+    OBJECT_KINDS(X)
+#undef X
+};
+
+const char *object_kind_text(enum object_kind kind) { return kind_texts[kind]; }
+
+static void link_object(struct object *o)
+{
+    struct wstore *s = o->store;
+    o->next = s->objects;
+    if (o->next) o->next->prev = o;
+    s->objects = o;
+}
+
+static void unlink_object(struct object *o)
+{
+    *(o->prev ? &o->prev->next : &o->store->objects) = o->next;
+    if (o->next) o->next->prev = o->prev;
+}
+
+struct object *object_new(enum object_kind kind, struct wstore *store, struct outcome *outcome)
+{
+    struct object *o = calloc(1, sizeof *o);
+    if (!o) return NULL;
+    o->refs = 1;
+    o->kind = (uint8_t)kind;
+    o->outcome = outcome ? outcome_ref(outcome) : NULL;
+    o->store = store ? wstore_ref(store) : NULL;
+    if (store && kind != OBJECT_STORE) link_object(o);
+    return o;
+}
+
+struct object *object_ref(struct object *o)
+{
+    o->refs++;
+    return o;
+}
+
+void object_clear(struct object *o)
+{
+    if (o->upload) upload_free(o->upload);
+    o->upload = NULL;
+    if (!o->bound) return;
+    o->bound = false;
+    switch (o->kind) {
+    case OBJECT_MODULE: module_unref(o->u.module); break;
+    case OBJECT_REF: root_deinit(&o->u.root); break;
+    case OBJECT_WASI: wasi_unref(o->u.wasi); break;
+    default: break; /* borrowed from the store */
+    }
+}
+
+void object_unref(struct object *o)
+{
+    if (!o || --o->refs > 0) return;
+    object_clear(o);
+    if (o->store && o->kind != OBJECT_STORE) unlink_object(o);
+    outcome_unref(o->outcome);
+    if (o->store) wstore_unref(o->store);
+    free(o);
+}
+
+void object_bind_ref(struct object *o, enum heap_slot slot, uint32_t bits, uint8_t class_)
+{
+    SERVER_ASSERT(!o->bound && o->store && o->store->store);
+    o->kind = OBJECT_REF;
+    o->class_ = class_;
+    o->bound = true;
+    root_init(o->store->store, &o->u.root, slot, bits);
+}
+
+void object_bind_extern(struct object *o, const struct rt_extern *x)
+{
+    if (x->kind == EXTERN_FUNC) {
+        object_bind_ref(o, HEAP_SLOT_FUNC, x->func, WIRE_CLASS_FUNC);
+        return;
+    }
+    SERVER_ASSERT(!o->bound);
+    o->bound = true;
+    switch (x->kind) {
+    case EXTERN_TABLE: o->kind = OBJECT_TABLE, o->u.table = x->table; break;
+    case EXTERN_MEMORY: o->kind = OBJECT_MEMORY, o->u.memory = x->memory; break;
+    case EXTERN_GLOBAL: o->kind = OBJECT_GLOBAL, o->u.global = x->global; break;
+    case EXTERN_TAG: o->kind = OBJECT_TAG, o->u.tag = x->tag; break;
+    default: SERVER_ASSERT(false);
+    }
+}
+
+/* ---- the table ---- */
+
+static enum handle_result bind(struct handle_table *t, uint32_t id, struct object *o)
+{
+    if (t->map.used >= t->max) return HANDLE_LIMIT;
+    if (!idmap_put(&t->map, id, o)) return HANDLE_NO_MEMORY;
+    object_ref(o);
+    return HANDLE_OK;
+}
+
+enum handle_result handles_bind(struct handle_table *t, uint32_t id, struct object *o)
+{
+    if (id == 0 || id >= HANDLE_WORKER || idmap_get(&t->map, id)) return HANDLE_TAKEN;
+    return bind(t, id, o);
+}
+
+uint32_t handles_bind_new(struct handle_table *t, struct object *o)
+{
+    uint32_t id;
+    do id = HANDLE_WORKER | t->next++;
+    while (idmap_get(&t->map, id)); /* after 2^31 of them, old ones may still be there */
+    return bind(t, id, o) == HANDLE_OK ? id : 0;
+}
+
+struct object *handles_get(const struct handle_table *t, uint32_t id) { return idmap_get(&t->map, id); }
+
+bool handles_drop(struct handle_table *t, uint32_t id)
+{
+    struct object *o = idmap_get(&t->map, id);
+    if (!o || (o->kind == OBJECT_STORE && !o->store->ended)) return false;
+    idmap_remove(&t->map, id);
+    object_unref(o);
+    return true;
+}
+
+void handles_unbind(struct handle_table *t, uint32_t id, const struct object *o)
+{
+    if (idmap_get(&t->map, id) == o) object_unref(idmap_remove(&t->map, id));
+}
+
+void handles_deinit(struct handle_table *t)
+{
+    struct object *o;
+    while ((o = idmap_pop(&t->map))) object_unref(o);
+    idmap_deinit(&t->map);
+}

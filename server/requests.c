@@ -1,0 +1,584 @@
+#include "server/requests.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/hemi.pb-c.h"
+#include "server/hostcall.h"
+#include "server/requests_values.h"
+#include "server/server.h"
+#include "server/session.h"
+#include "server/wasi.h"
+
+/* ---- small things ---- */
+
+struct request *request_of(struct activation *a)
+{
+    return a ? (struct request *)(void *)((char *)a - offsetof(struct request, act)) : NULL;
+}
+
+enum hemi_status request_fail(struct request *r, enum hemi_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->reply.error.message, sizeof r->reply.error.message, format, args);
+    va_end(args);
+    r->reply.error.status = status;
+    return status;
+}
+
+uint8_t *request_raw(struct request *r, size_t n)
+{
+    SERVER_ASSERT(!r->reply.raw);
+    r->reply.raw_owned = n > sizeof r->reply.few;
+    r->reply.raw = r->reply.raw_owned ? malloc(n) : r->reply.few;
+    if (!r->reply.raw) request_fail(r, HEMI_NO_MEMORY, "no memory for a reply of %zu bytes", n);
+    else r->reply.raw_length = n;
+    return r->reply.raw;
+}
+
+void lane_mark(struct worker *w, struct lane *l)
+{
+    if (l->pumping) return;
+    l->pumping = true;
+    l->pump_next = NULL;
+    l->pump_prev = w->pump_tail;
+    *(w->pump_tail ? &w->pump_tail->pump_next : &w->pump_head) = l;
+    w->pump_tail = l;
+}
+
+void lane_unmark(struct worker *w, struct lane *l)
+{
+    if (!l->pumping) return;
+    l->pumping = false;
+    *(l->pump_prev ? &l->pump_prev->pump_next : &w->pump_head) = l->pump_next;
+    *(l->pump_next ? &l->pump_next->pump_prev : &w->pump_tail) = l->pump_prev;
+}
+
+/* ---- waiting for others ---- */
+
+static void wait_on(struct request *r, struct outcome *o)
+{
+    if (r->waiting_for) return;
+    r->waiting_for = outcome_ref(o);
+    r->wait_prev = NULL;
+    r->wait_next = o->waiters;
+    if (r->wait_next) r->wait_next->wait_prev = r;
+    o->waiters = r;
+}
+
+static void stop_waiting(struct request *r)
+{
+    struct outcome *o = r->waiting_for;
+    if (!o) return;
+    *(r->wait_prev ? &r->wait_prev->wait_next : &o->waiters) = r->wait_next;
+    if (r->wait_next) r->wait_next->wait_prev = r->wait_prev;
+    r->wait_prev = r->wait_next = NULL;
+    r->waiting_for = NULL;
+    outcome_unref(o);
+}
+
+static void publish(struct request *r, enum hemi_status status)
+{
+    struct outcome *o = r->outcome;
+    o->done = true;
+    o->pending = NULL;
+    o->status = status;
+    if (status == HEMI_DEPENDENCY_FAILED) o->root = r->reply.failed_request;
+    while (o->waiters) {
+        struct request *waiter = o->waiters;
+        stop_waiting(waiter); /* `o` stays: the request has a reference */
+        lane_mark(r->conn->worker, waiter->lane);
+    }
+}
+
+/* ---- the end ---- */
+
+/* What was promised: a success may have bound less than was set aside, and that is unbound again; after a failure all
+ * of it stays, poisoned. */
+static void settle_promises(struct request *r, enum hemi_status status)
+{
+    struct handle_table *t = &r->conn->handles;
+    if (r->makes) {
+        if (status == HEMI_OK && !r->makes->bound && !r->makes->upload) handles_unbind(t, r->makes_id, r->makes);
+        object_unref(r->makes);
+    }
+    for (uint32_t i = 0; i < r->nresults; i++) {
+        if (status == HEMI_OK && !r->results[i]->bound) handles_unbind(t, r->results_id + i, r->results[i]);
+        object_unref(r->results[i]);
+    }
+    free(r->results);
+    r->makes = NULL;
+    r->results = NULL;
+    r->nresults = 0;
+}
+
+static void send_reply(struct request *r, enum hemi_status status)
+{
+    const struct reply *reply = &r->reply;
+    bool raw = status == HEMI_OK || status == HEMI_EXCEPTION;
+    Hemi__V1__Reply body = HEMI__V1__REPLY__INIT;
+    body.status = status;
+    if (status == HEMI_TRAP) body.trap = reply->error.trap;
+    if (status == HEMI_EXIT) body.exit_code = reply->error.exit_code;
+    if (status == HEMI_DEPENDENCY_FAILED) body.failed_request = reply->failed_request;
+    if (status == HEMI_OK) body.value = reply->value;
+    if (status != HEMI_OK && reply->error.has_offset) body.offset_plus_1 = reply->error.offset + 1;
+    if (status != HEMI_OK && reply->error.has_func) body.function_plus_1 = (uint64_t)reply->error.func + 1;
+    if (status != HEMI_OK) {
+        size_t len = strlen(reply->error.message);
+        body.message = (ProtobufCBinaryData){len, len ? (uint8_t *)(uintptr_t)reply->error.message : NULL};
+    }
+    struct frame_out out = {.type = FRAME_REPLY, .request = r->id, .body = &body.base,
+                            .raw = raw ? reply->raw : NULL, .raw_length = raw ? reply->raw_length : 0, .fd = -1};
+    connection_send(r->conn, &out);
+}
+
+static void leave_lane(struct request *r)
+{
+    struct lane *l = r->lane;
+    if (!l) return;
+    lane_remove(l, r);
+    if (l != &r->own_lane) lane_mark(r->conn->worker, l);
+}
+
+static void leave_store(struct request *r)
+{
+    struct wstore *s = r->store;
+    if (!s) return;
+    r->store = NULL;
+    s->idle_beats = 0;
+    if (--s->busy == 0 && s->closer) {
+        struct request *closer = s->closer;
+        s->closer = NULL;
+        wstore_end(s);
+        request_finish(closer, HEMI_OK);
+    }
+    if (s->busy == 0 && s->failed) wstore_end(s);
+    wstore_unref(s);
+}
+
+static void leave_parent(struct request *r)
+{
+    struct host_call *h = r->parent;
+    if (!h) return;
+    window_give(&h->window, r->bytes);
+    if (r->nested) h->nested--;
+    hostcall_remove_child(h, r);
+}
+
+static void leave_connection(struct request *r)
+{
+    struct connection *c = r->conn;
+    if (!r->parent) window_give(&c->window, r->bytes);
+    idmap_remove(&c->requests, r->id);
+    *(r->conn_prev ? &r->conn_prev->conn_next : &c->first_request) = r->conn_next;
+    if (r->conn_next) r->conn_next->conn_prev = r->conn_prev;
+    c->nrequests--;
+    timeout_remove(&c->worker->timeouts, &r->deadline);
+}
+
+static void request_free(struct request *r)
+{
+    lane_unmark(r->conn->worker, &r->own_lane);
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) object_unref(r->uses[i]);
+    outcome_unref(r->outcome);
+    outcome_unref(r->previous);
+    if (r->reply.raw_owned) free(r->reply.raw);
+    if (r->fd >= 0) close(r->fd);
+    free(r);
+}
+
+static void release_pins(struct request *r)
+{
+    struct wstore *s = r->store && !r->store->ended ? r->store : NULL;
+    if (r->row->raw == RAW_VALUES) {
+        values_release(s, r->raw, r->npins, r->pins);
+    } else if (r->pins) {
+        for (uint32_t i = 0; i < r->npins; i++) object_unref(r->pins[i]);
+        free(r->pins);
+    }
+    r->pins = NULL;
+}
+
+static void drop_wasi(struct request *r)
+{
+    if (!r->wasi) return;
+    for (int fd = 0; fd < WASI_FDS; fd++)
+        if (r->wasi->fds[fd].stream) stream_end(r->wasi->fds[fd].stream);
+    wasi_unref(r->wasi);
+}
+
+void request_finish(struct request *r, enum hemi_status status)
+{
+    SERVER_ASSERT(!r->answered); /* .one-reply */
+    r->answered = true;
+    if (status == HEMI_TRAP)
+        atomic_fetch_add_explicit(&r->conn->worker->boot->page->traps_total, 1, memory_order_relaxed);
+    stop_waiting(r);
+    publish(r, status);
+    settle_promises(r, status);
+    drop_wasi(r);
+    release_pins(r);
+    send_reply(r, status);
+    leave_lane(r);
+    leave_connection(r);
+    leave_parent(r);
+    leave_store(r);
+    request_free(r);
+}
+
+void request_stop(struct request *r, enum hemi_status why)
+{
+    if (r->answered) return;
+    if (!r->started) {
+        request_fail(r, why, "stopped before it began");
+        request_finish(r, why);
+    } else if (r->row->fiber) {
+        scheduler_stop(&r->act, why);
+    }
+}
+
+static void stop_each(struct connection *c, enum hemi_status why, bool interrupt)
+{
+    for (struct request *r = c->first_request, *next; r; r = next) {
+        uint32_t before = c->nrequests;
+        next = r->conn_next;
+        if (!interrupt || r->row->interrupt) request_stop(r, why);
+        if (c->nrequests != before) next = c->first_request; /* it, and perhaps others, are gone */
+    }
+}
+
+void requests_interrupt(struct connection *c) { stop_each(c, HEMI_INTERRUPTED, true); }
+
+void requests_stop_all(struct connection *c, enum hemi_status why) { stop_each(c, why, false); }
+
+void requests_cancel(struct connection *c, uint32_t id)
+{
+    struct request *r = idmap_get(&c->requests, id);
+    if (r) request_stop(r, HEMI_CANCELLED);
+}
+
+static void past_deadline(struct timeout *t)
+{
+    request_stop((struct request *)(void *)((char *)t - offsetof(struct request, deadline)), HEMI_DEADLINE);
+}
+
+/* ---- starting ---- */
+
+enum readiness { READY, WAITS, FAILED };
+
+static enum readiness depends_on(struct request *r, const struct object *o)
+{
+    struct outcome *made = o ? o->outcome : NULL;
+    if (!o || o->bound || !made || made == r->outcome) return READY;
+    if (!made->done) {
+        wait_on(r, made);
+        return WAITS;
+    }
+    if (made->status == HEMI_OK) return READY; /* bound to nothing: whoever uses it says so */
+    r->reply.failed_request = made->root;
+    request_fail(r, HEMI_DEPENDENCY_FAILED, "request %u, which was to make a %s used here, failed", made->root,
+                 object_kind_text((enum object_kind)o->kind));
+    return FAILED;
+}
+
+static enum readiness depends_on_previous(struct request *r)
+{
+    struct outcome *p = r->previous;
+    if (!p) return READY;
+    if (!p->done) {
+        wait_on(r, p);
+        return WAITS;
+    }
+    if (p->status == HEMI_OK) return READY;
+    r->reply.failed_request = p->request;
+    request_fail(r, HEMI_DEPENDENCY_FAILED, "the request before it, %u, failed", p->request);
+    return FAILED;
+}
+
+static enum readiness readiness(struct request *r)
+{
+    enum readiness is = depends_on_previous(r);
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0] && is == READY; i++) is = depends_on(r, r->uses[i]);
+    for (uint32_t i = 0; i < r->npins && r->pins && is == READY; i++) is = depends_on(r, r->pins[i]);
+    return is;
+}
+
+/* Now that they are there: are the handles what the row says? */
+static enum hemi_status check_kinds(struct request *r)
+{
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) {
+        const struct object *o = r->uses[i];
+        enum object_kind wanted = (enum object_kind)r->row->uses[i].kind;
+        if (!o || (o->kind == OBJECT_STORE && wanted == OBJECT_STORE)) continue;
+        if (!o->bound)
+            return request_fail(r, HEMI_HANDLE, "the %s it names is not there", object_kind_text(wanted));
+        if (wanted != OBJECT_ANY && o->kind != wanted)
+            return request_fail(r, HEMI_HANDLE, "a %s is needed, the handle is of a %s", object_kind_text(wanted),
+                                object_kind_text((enum object_kind)o->kind));
+    }
+    return HEMI_OK;
+}
+
+static void run_on_fiber(struct activation *a)
+{
+    struct request *r = request_of(a);
+    r->result = a->stop != HEMI_OK ? a->stop : r->row->run(r);
+    if (connection_output_full(r->conn)) connection_wait_output(r->conn); /* .output-cap; what stops it has come too late */
+}
+
+static void fiber_done(struct activation *a)
+{
+    struct request *r = request_of(a);
+    request_finish(r, r->result);
+}
+
+static void start(struct request *r, struct lane *l)
+{
+    lane_remove(l, r);
+    r->lane = l;
+    l->active = r;
+    r->started = true;
+    enum hemi_status status = check_kinds(r);
+    if (status == HEMI_OK && r->row->fiber) {
+        r->act.run = run_on_fiber;
+        r->act.done = fiber_done;
+        if (scheduler_start(&r->conn->worker->sched, &r->act)) return;
+        status = request_fail(r, HEMI_NO_MEMORY, "no stack for another activation");
+    } else if (status == HEMI_OK) {
+        bool late = r->row->late; /* such a one may have been finished, and freed, when run returns */
+        status = r->row->run(r);
+        if (status == HEMI_OK && late) return;
+    }
+    request_finish(r, status);
+}
+
+static void lane_run(struct lane *l)
+{
+    while (!l->active && l->head) {
+        struct request *r = l->head;
+        bool own = l == &r->own_lane;
+        enum readiness is = readiness(r);
+        if (is == WAITS) return;
+        if (is == FAILED) request_finish(r, HEMI_DEPENDENCY_FAILED);
+        else start(r, l);
+        if (own) return; /* the lane may be gone with it */
+    }
+}
+
+void requests_pump(struct worker *w)
+{
+    struct lane *l;
+    while ((l = w->pump_head)) {
+        lane_unmark(w, l);
+        lane_run(l);
+    }
+}
+
+/* ---- reading ---- */
+
+static uint32_t body_u32(const struct request *r, uint16_t offset)
+{
+    uint32_t v;
+    memcpy(&v, (const char *)r->body + offset, sizeof v);
+    return v;
+}
+
+enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out)
+{
+    struct object *o = object_new(kind, r->store, r->outcome);
+    if (!o) return PROTO_NO_MEMORY;
+    *out = o;
+    switch (handles_bind(&r->conn->handles, id, o)) {
+    case HANDLE_OK: return PROTO_OK;
+    case HANDLE_TAKEN: return PROTO_HANDLE;
+    case HANDLE_NO_MEMORY: return PROTO_NO_MEMORY;
+    default: break;
+    }
+    if (r->reply.error.status == HEMI_OK)
+        request_fail(r, HEMI_LIMIT, "handles: %u in use", r->conn->handles.map.used);
+    return PROTO_OK;
+}
+
+/* All that a request names must be of one store. */
+static void join_store(struct request *r, const struct object *o, uint32_t id)
+{
+    struct wstore *s = o->store;
+    if (!s || s->failed || r->row->ends_store) return; /* of a failed store: poisoned */
+    if (s->closing) {
+        request_fail(r, HEMI_HANDLE, "handle %u: its store is closed", id);
+    } else if (r->store && r->store != s) {
+        request_fail(r, HEMI_HANDLE, "handle %u is of another store", id);
+    } else if (!r->store) {
+        r->store = wstore_ref(s);
+        s->busy++;
+    }
+}
+
+static struct object *look_up(struct request *r, uint32_t id, const char *what)
+{
+    struct object *o = handles_get(&r->conn->handles, id);
+    if (!o) {
+        request_fail(r, HEMI_HANDLE, "no %s has handle %u", what, id);
+        return NULL;
+    }
+    join_store(r, o, id);
+    return object_ref(o);
+}
+
+static void read_uses(struct request *r)
+{
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) {
+        const struct request_use *u = &r->row->uses[i];
+        if (u->field == 0) continue;
+        uint32_t id = body_u32(r, u->field);
+        if (id != 0 || !u->optional) r->uses[i] = look_up(r, id, object_kind_text((enum object_kind)u->kind));
+    }
+}
+
+static enum proto_error read_handles(struct request *r)
+{
+    if (r->raw_length % 4 != 0) return PROTO_RAW;
+    r->npins = (uint32_t)(r->raw_length / 4);
+    r->pins = r->npins > 0 ? calloc(r->npins, sizeof *r->pins) : NULL;
+    if (r->npins > 0 && !r->pins) return PROTO_NO_MEMORY;
+    for (uint32_t i = 0; i < r->npins; i++) {
+        uint32_t id = wire_get_u32(r->raw + 4 * (size_t)i);
+        if (id != 0) r->pins[i] = look_up(r, id, "object");
+    }
+    return PROTO_OK;
+}
+
+static enum proto_error read_values(struct request *r)
+{
+    if (r->raw_length % WIRE_VALUE_BYTES != 0) return PROTO_RAW;
+    uint32_t n = (uint32_t)(r->raw_length / WIRE_VALUE_BYTES);
+    if (!values_pin(&r->conn->handles, r->store, r->raw, n, &r->pins)) return PROTO_NO_MEMORY;
+    r->npins = n;
+    return PROTO_OK;
+}
+
+static enum proto_error resolve(struct request *r)
+{
+    const struct request_row *row = r->row;
+    enum proto_error e = PROTO_OK;
+    read_uses(r);
+    if (row->raw == RAW_HANDLES) e = read_handles(r);
+    if (row->raw == RAW_VALUES) e = read_values(r);
+    if (e == PROTO_OK && row->read) e = row->read(r);
+    if (e != PROTO_OK || row->makes.field == 0) return e;
+    r->makes_id = body_u32(r, row->makes.field);
+    if (r->makes_id == 0 && row->makes.optional) return PROTO_OK;
+    return request_promise(r, r->makes_id, (enum object_kind)row->makes.kind, &r->makes);
+}
+
+static void set_deadline(struct request *r)
+{
+    uint64_t ms = r->row->deadline ? body_u32(r, r->row->deadline) : 0;
+    uint64_t longest = r->conn->worker->boot->limits.deadline;
+    if (longest > 0 && (ms == 0 || ms > longest) && r->row->fiber) ms = longest;
+    struct worker *w = r->conn->worker;
+    if (ms > 0) timeout_set(&w->timeouts, &r->deadline, worker_now_ms(w) + ms, past_deadline);
+}
+
+static void enqueue(struct request *r)
+{
+    struct host_call *h = r->parent;
+    struct lane *l = &r->own_lane;
+    if (r->store) {
+        r->nested = h && h->request && h->store == r->store;
+        if (r->nested) h->nested++;
+        l = r->nested ? &h->lane : &r->store->lane;
+    }
+    lane_push(l, r);
+    if (h && request_would_deadlock(r)) {
+        request_fail(r, HEMI_DEADLOCK, "request %u would wait for the call inside which it is made", r->id);
+        request_finish(r, HEMI_DEADLOCK);
+        return;
+    }
+    lane_mark(r->conn->worker, l);
+}
+
+static struct request *request_new(struct connection *c, const struct frame *f)
+{
+    size_t body = (f->info->body->sizeof_message + 15) & ~(size_t)15;
+    struct request *r = malloc(sizeof *r + body + f->raw_length);
+    if (!r) return NULL;
+    memset(r, 0, sizeof *r);
+    r->conn = c;
+    r->info = f->info;
+    r->id = f->head.request;
+    r->bytes = frame_bytes(f);
+    r->fd = f->fd;
+    char *at = (char *)(r + 1);
+    memcpy(at, f->body, f->info->body->sizeof_message); /* flat: requests have numbers only */
+    r->body = (const ProtobufCMessage *)(void *)at;
+    r->raw = (uint8_t *)at + body;
+    r->raw_length = f->raw_length;
+    if (f->raw_length > 0) memcpy(r->raw, f->raw, f->raw_length);
+    r->outcome = outcome_new(r, r->id);
+    if (!r->outcome || !idmap_put(&c->requests, r->id, r)) {
+        outcome_unref(r->outcome);
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static void join_connection(struct request *r, const struct frame *f)
+{
+    struct connection *c = r->conn;
+    r->conn_next = c->first_request;
+    if (r->conn_next) r->conn_next->conn_prev = r;
+    c->first_request = r;
+    c->nrequests++;
+    if (f->head.flags & FRAME_FLAG_IF_PREVIOUS_OK && c->last) r->previous = outcome_ref(c->last);
+    outcome_unref(c->last);
+    c->last = outcome_ref(r->outcome);
+}
+
+/* What the frame alone tells, before anything is kept of it. */
+static enum proto_error admit(struct connection *c, const struct frame *f, struct host_call **parent)
+{
+    *parent = NULL;
+    if (!request_row(f->head.type)) return PROTO_TYPE; /* .default-deny */
+    if (f->head.request == 0 || idmap_get(&c->requests, f->head.request)) return PROTO_REQUEST_ID;
+    if (f->head.parent != 0) {
+        *parent = idmap_get(&c->calls, f->head.parent);
+        if (!*parent) return PROTO_PARENT;
+    }
+    struct window *window = *parent ? &(*parent)->window : &c->window;
+    return window_take(window, frame_bytes(f)) ? PROTO_OK : PROTO_WINDOW;
+}
+
+enum proto_error request_read(struct connection *c, const struct frame *f)
+{
+    struct host_call *parent;
+    enum proto_error e = admit(c, f, &parent);
+    struct request *r = e == PROTO_OK ? request_new(c, f) : NULL;
+    if (!r) {
+        if (f->fd >= 0) close(f->fd);
+        return e == PROTO_OK ? PROTO_NO_MEMORY : e;
+    }
+    r->row = request_row(f->head.type);
+    join_connection(r, f);
+    if (parent) {
+        hostcall_add_child(parent, r);
+        r->depth = parent->depth;
+    }
+    atomic_fetch_add_explicit(&c->worker->boot->page->requests_total, 1, memory_order_relaxed);
+    e = resolve(r);
+    if (e != PROTO_OK) return e; /* the connection ends, and the request with it */
+    if (parent && !parent->request) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
+    if (r->reply.error.status != HEMI_OK) {
+        request_finish(r, r->reply.error.status);
+        return PROTO_OK;
+    }
+    set_deadline(r);
+    enqueue(r);
+    return PROTO_OK;
+}

@@ -1,0 +1,135 @@
+/* server/requests.h -- what clients ask for: one row per request, its life from frame to reply.
+ *
+ * School of checking: everything in a frame is a PEER's. Errors of form are an enum proto_error, which ends the
+ * connection; errors of content are a REPLY with a status. Nothing asserts on either.
+ *
+ * Life of a request: READ (its frame is checked, handles are pinned, what it makes is promised) -> queued in its LANE
+ * -> when it is the lane's first and all it depends on is done: STARTED, at once or on a fiber -> FINISHED (REPLY, the
+ * outcome is published, the next in the lane starts). A request is answered exactly once and freed after that.
+ *
+ * Invariants:
+ *   .one-reply    request_finish is called exactly once per request, on the thread's own stack or a fiber of another.
+ *   .default-deny A frame type without a row in request_rows has no handler and ends the connection.
+ *   .no-cycle     When a request starts to wait, nothing it waits for waits for it (requests_wait.c). */
+#ifndef HEMI_SERVER_REQUESTS_H
+#define HEMI_SERVER_REQUESTS_H
+
+#include "proto/frame.h"
+#include "runtime/runtime.h"
+#include "server/handles.h"
+#include "server/scheduler.h"
+#include "server/stores.h"
+#include "server/scheduler_timeouts.h"
+
+struct host_call;
+
+enum { REPLY_RAW_INLINE = 64 };
+
+/* What the reply will say. */
+struct reply {
+    struct rt_error error; /* status, trap, offset, message... */
+    uint32_t failed_request;
+    uint64_t value;
+    uint8_t *raw; /* `few`, or allocated */
+    bool raw_owned;
+    size_t raw_length;
+    uint8_t few[REPLY_RAW_INLINE];
+};
+
+struct request {
+    struct connection *conn;
+    struct request *conn_prev, *conn_next;
+    const struct frame_info *info;
+    const struct request_row *row;
+    uint32_t id;
+    uint32_t bytes; /* of its frame, for the window */
+    uint32_t depth; /* host calls it is inside of */
+    bool started, answered, nested;
+    enum hemi_status result; /* of run() on a fiber */
+    struct host_call *parent;         /* counted; NULL: none */
+    struct request *sibling_prev, *sibling_next; /* of the same parent */
+    struct wstore *store;             /* counted; NULL: touches none */
+    struct lane *lane, own_lane;
+    struct request *lane_prev, *lane_next;
+    struct activation act;            /* when the row runs on a fiber */
+    struct host_call *calling;        /* its outstanding host call, if any */
+    struct timeout deadline;
+    struct outcome *outcome;
+    struct outcome *previous;         /* IF_PREVIOUS_OK: of the request before it */
+    struct outcome *waiting_for;      /* on that one's list of waiters */
+    struct request *wait_prev, *wait_next;
+    struct object *uses[3];           /* handles in the body, in the row's order; NULL: 0 was given */
+    struct object *makes;             /* promised; NULL: none */
+    uint32_t makes_id;
+    struct object **pins;             /* one per value or import in the raw part; NULL entries: none */
+    uint32_t npins;
+    struct object **results;          /* promised for references among results */
+    uint32_t nresults, results_id;
+    struct wasi *wasi;                /* WASI_NEW: made when read, since frames for its streams may follow */
+    struct reply reply;
+    struct request *visit_next;       /* requests_wait.c */
+    uint32_t visited;
+    bool ancestor;
+    const ProtobufCMessage *body;     /* flat; allocated with the request */
+    uint8_t *raw;                     /* a copy; may be written to */
+    size_t raw_length;
+    int fd; /* -1: none */
+};
+
+/* How a row says where in the body a handle is. */
+struct request_use {
+    uint16_t field; /* offset in the body's struct; 0: unused */
+    uint8_t kind;   /* enum object_kind it must have; OBJECT_ANY: any */
+    bool optional;  /* 0 may be given */
+};
+
+struct request_row {
+    uint16_t type;
+    uint16_t deadline; /* offset of deadline_ms; 0: none */
+    struct request_use uses[3];
+    struct request_use makes;
+    enum values_in { RAW_OTHER, RAW_VALUES, RAW_HANDLES } raw;
+    bool fiber;    /* may be long or collect: runs as an activation */
+    bool interrupt; /* INTERRUPT ends it */
+    /* What the columns above cannot say; at reading. NULL: nothing. */
+    enum proto_error (*read)(struct request *r);
+    /* Does it. Fills r->reply but for the status. */
+    enum hemi_status (*run)(struct request *r);
+    bool late; /* run only begins it, unless it fails; something else finishes it */
+    bool ends_store; /* does not count among those that use the store it names */
+};
+const struct request_row *request_row(unsigned type);
+
+/* ---- requests.c: the life of a request */
+/* A request's frame has come. */
+enum proto_error request_read(struct connection *c, const struct frame *f);
+/* Ends an unanswered request with this status, as soon as it can be; queued ones at once. */
+void request_stop(struct request *r, enum hemi_status why);
+/* Answers, publishes, frees. */
+void request_finish(struct request *r, enum hemi_status status);
+/* Looks at the lanes that were marked since the last time, and starts what can start. */
+void requests_pump(struct worker *w);
+/* The lane may have something to start. Idempotent. lane_unmark before its owner is freed. */
+void lane_mark(struct worker *w, struct lane *l);
+void lane_unmark(struct worker *w, struct lane *l);
+/* CANCEL and INTERRUPT. */
+void requests_cancel(struct connection *c, uint32_t id);
+void requests_interrupt(struct connection *c);
+/* Ends all of a connection. */
+void requests_stop_all(struct connection *c, enum hemi_status why);
+/* Puts a formatted message into the reply and returns `status`. */
+enum hemi_status request_fail(struct request *r, enum hemi_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Room for a reply's raw part of `n` bytes; NULL: no memory. */
+uint8_t *request_raw(struct request *r, size_t n);
+/* Promises an object under an id that the client chose. */
+enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out);
+/* The request whose activation this is. */
+struct request *request_of(struct activation *a);
+
+/* ---- requests_wait.c */
+/* Would `r`, which is queued in its lane, wait for itself? (.no-cycle) */
+bool request_would_deadlock(struct request *r);
+
+/* ---- one function per row: requests_rows.h */
+#endif

@@ -1,0 +1,338 @@
+/* server/requests_store.c -- modules, stores and instances. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/hemi.pb-c.h"
+#include "proto/counters.h"
+#include "proto/value.h"
+#include "server/requests_rows.h"
+#include "server/requests_upload.h"
+#include "server/requests_values.h"
+#include "server/server.h"
+#include "server/session.h"
+#include "server/wasi.h"
+
+/* ---- modules ---- */
+
+/* Space for a module that is about to come, under a handle that is free. Errors of content poison it. */
+static enum proto_error begin_module(struct request *r, uint32_t id, uint64_t total)
+{
+    const struct tenant_limits *limits = &r->conn->worker->boot->limits;
+    enum proto_error e = request_promise(r, id, OBJECT_MODULE, &r->makes);
+    r->makes_id = id;
+    if (e != PROTO_OK || r->reply.error.status != HEMI_OK) return e;
+    if (total > limits->module_size) {
+        request_fail(r, HEMI_LIMIT, "module_size: %llu bytes are allowed", (unsigned long long)limits->module_size);
+    } else if (r->conn->nmodules >= limits->modules) {
+        request_fail(r, HEMI_LIMIT, "modules: %u on this connection", r->conn->nmodules);
+    } else if (r->fd >= 0) {
+        const char *why;
+        r->makes->upload = upload_map(r->conn->worker, &r->conn->nmodules, r->fd, total, &why);
+        if (!r->makes->upload) request_fail(r, HEMI_ARGUMENT, "%s", why);
+    } else {
+        r->makes->upload = upload_new(r->conn->worker, &r->conn->nmodules, total);
+        if (!r->makes->upload) request_fail(r, HEMI_NO_MEMORY, "no memory for a module of that size");
+    }
+    return PROTO_OK;
+}
+
+/* The module that chunks are coming for. NULL: a status is set (or *e). */
+static struct object *find_module(struct request *r, uint32_t id, uint64_t total, enum proto_error *e)
+{
+    struct object *o = handles_get(&r->conn->handles, id);
+    *e = PROTO_OK;
+    if (!o) {
+        *e = begin_module(r, id, total);
+        return *e == PROTO_OK && r->reply.error.status == HEMI_OK ? r->makes : NULL;
+    }
+    if (o->kind != OBJECT_MODULE || o->bound || (o->upload && o->upload->complete)) {
+        *e = PROTO_HANDLE; /* in use */
+        return NULL;
+    }
+    if (!o->upload) { /* an earlier chunk failed */
+        r->reply.failed_request = o->outcome->root;
+        request_fail(r, HEMI_DEPENDENCY_FAILED, "an earlier chunk of this module failed");
+        return NULL;
+    }
+    r->makes = object_ref(o);
+    r->makes_id = id;
+    return o;
+}
+
+static void poison_module(struct request *r, struct object *o)
+{
+    upload_free(o->upload);
+    o->upload = NULL;
+    outcome_unref(o->outcome);
+    o->outcome = outcome_ref(r->outcome);
+}
+
+static void take_chunk(struct request *r, struct object *o, uint64_t offset, uint64_t total)
+{
+    struct upload *u = o->upload;
+    if (u->mapped) return;
+    if (total != u->total || offset != u->have || r->raw_length > u->total - u->have) {
+        request_fail(r, HEMI_ARGUMENT, "a chunk of %zu bytes at %llu does not continue the %llu of %llu received",
+                     r->raw_length, (unsigned long long)offset, (unsigned long long)u->have,
+                     (unsigned long long)u->total);
+        poison_module(r, o);
+        return;
+    }
+    if (r->raw_length > 0) memcpy(u->bytes + u->have, r->raw, r->raw_length);
+    u->have += r->raw_length;
+}
+
+enum proto_error read_module_data(struct request *r)
+{
+    const Hemi__V1__ModuleData *b = (const Hemi__V1__ModuleData *)r->body;
+    enum proto_error e;
+    struct object *o = find_module(r, b->module, b->total, &e);
+    if (o) take_chunk(r, o, b->offset, b->total);
+    return e;
+}
+
+enum hemi_status run_module_data(struct request *r)
+{
+    (void)r; /* done when it was read, so that chunks are in order */
+    return HEMI_OK;
+}
+
+enum proto_error read_module_new(struct request *r)
+{
+    const Hemi__V1__ModuleNew *b = (const Hemi__V1__ModuleNew *)r->body;
+    enum proto_error e;
+    if (r->fd >= 0 && r->raw_length > 0) return PROTO_RAW;
+    struct object *o = find_module(r, b->module, b->total, &e);
+    if (!o) return e;
+    if (r->fd >= 0 && !o->upload->mapped) return PROTO_RAW; /* chunks and a descriptor */
+    take_chunk(r, o, o->upload->have, b->total);
+    if (r->reply.error.status != HEMI_OK) return PROTO_OK;
+    if (o->upload->have != o->upload->total) {
+        request_fail(r, HEMI_ARGUMENT, "%llu of %llu bytes received", (unsigned long long)o->upload->have,
+                     (unsigned long long)o->upload->total);
+        poison_module(r, o);
+        return PROTO_OK;
+    }
+    o->upload->complete = true;
+    outcome_unref(o->outcome); /* from here on this request is the one that makes it */
+    o->outcome = outcome_ref(r->outcome);
+    return PROTO_OK;
+}
+
+enum hemi_status run_module_new(struct request *r)
+{
+    struct object *o = r->makes;
+    struct module *m;
+    enum hemi_status status =
+        module_new(r->conn->worker->engine, o->upload->bytes, o->upload->total, &m, &r->reply.error);
+    if (status != HEMI_OK) {
+        upload_free(o->upload);
+        o->upload = NULL;
+        return status;
+    }
+    upload_free_bytes(o->upload);
+    o->u.module = m;
+    o->bound = true;
+    return HEMI_OK;
+}
+
+/* ---- stores ---- */
+
+enum proto_error read_store_new(struct request *r)
+{
+    const Hemi__V1__StoreNew *b = (const Hemi__V1__StoreNew *)r->body;
+    struct connection *c = r->conn;
+    if (c->worker->nstores >= c->worker->boot->limits.stores)
+        request_fail(r, HEMI_LIMIT, "stores: %u in this worker", c->worker->nstores);
+    struct wstore *s = wstore_new(c, b->store);
+    if (!s) return PROTO_NO_MEMORY;
+    r->store = wstore_ref(s);
+    s->busy++;
+    s->failed = r->reply.error.status != HEMI_OK;
+    r->makes_id = b->store;
+    return request_promise(r, b->store, OBJECT_STORE, &r->makes);
+}
+
+static uint64_t least(uint64_t wish, uint64_t limit) { return wish > 0 && wish < limit ? wish : limit; }
+
+enum hemi_status run_store_new(struct request *r)
+{
+    const Hemi__V1__StoreNew *b = (const Hemi__V1__StoreNew *)r->body;
+    const struct tenant_limits *limits = &r->conn->worker->boot->limits;
+    struct store_options opt = {
+        .heap_limit = least(b->heap_bytes, limits->heap),
+        .memory_limit = least(b->memory_bytes, limits->linear_memory),
+        .table_limit = least(b->table_elements, limits->table_elements),
+        .instance_limit = (uint32_t)least(b->instances, limits->instances),
+        .gc_stress = b->gc_stress_every,
+    };
+    r->store->stack = (size_t)least(b->stack_bytes, limits->stack) & ~(size_t)15;
+    enum hemi_status status = wstore_open(r->store, &opt);
+    r->store->failed = status != HEMI_OK;
+    r->makes->bound = status == HEMI_OK;
+    return status == HEMI_OK ? status : request_fail(r, status, "no memory for a store");
+}
+
+/* Waits for nothing but the unwinding of what it stops. */
+enum hemi_status run_store_close(struct request *r)
+{
+    struct wstore *s = r->uses[0]->store;
+    if (s->closing) return request_fail(r, HEMI_HANDLE, "the store is closed already");
+    s->closer = r;
+    s->closing = true;
+    if (s->busy > 0) {
+        wstore_stop(s, HEMI_CLOSED);
+        return HEMI_OK;
+    }
+    s->closer = NULL;
+    wstore_end(s);
+    request_finish(r, HEMI_OK);
+    return HEMI_OK;
+}
+
+enum hemi_status run_store_gc(struct request *r)
+{
+    store_collect(r->store->store);
+    return r->act.stop;
+}
+
+static void add_store(uint64_t *n, const struct wstore *s)
+{
+    struct store_stats st;
+    if (!s->store) return;
+    store_get_stats(s->store, &st);
+    n[COUNTER_instances] += st.instances;
+    n[COUNTER_calls] += s->calls;
+    n[COUNTER_host_calls] += st.host_calls;
+    n[COUNTER_externs_made] += st.heap.externs_made;
+    n[COUNTER_externs_dead] += st.heap.externs_dead;
+    n[COUNTER_externs_live] += st.heap.externs_live;
+    n[COUNTER_collections] += st.heap.collections;
+    n[COUNTER_bytes_allocated] += st.heap.bytes_allocated;
+    n[COUNTER_bytes_copied] += st.heap.bytes_copied;
+    n[COUNTER_bytes_live] += st.heap.bytes_live;
+    n[COUNTER_bytes_committed] += st.heap.bytes_committed;
+    n[COUNTER_bytes_peak] += st.heap.bytes_peak;
+    n[COUNTER_memory_bytes] += st.memory_bytes;
+    n[COUNTER_pause_ns_total] += st.heap.pause_ns_total;
+    if (st.heap.pause_ns_max > n[COUNTER_pause_ns_max]) n[COUNTER_pause_ns_max] = st.heap.pause_ns_max;
+    n[COUNTER_stores]++;
+}
+
+enum hemi_status run_store_stats(struct request *r)
+{
+    const struct connection *c = r->conn;
+    uint64_t n[COUNTERS] = {0};
+    if (r->store) add_store(n, r->store);
+    else
+        for (const struct wstore *s = c->stores; s; s = s->next) add_store(n, s);
+    n[COUNTER_handles] = c->handles.map.used;
+    n[COUNTER_reads] = c->reads;
+    n[COUNTER_writes] = c->writes;
+    n[COUNTER_frames_in] = c->frames_in;
+    n[COUNTER_frames_out] = c->frames_out;
+    uint8_t *raw = request_raw(r, sizeof n);
+    if (!raw) return HEMI_NO_MEMORY;
+    for (int i = 0; i < COUNTERS; i++) wire_put_u64(raw + 8 * i, n[i]);
+    return HEMI_OK;
+}
+
+/* ---- instances ---- */
+
+static bool import_of_object(const struct object *o, struct rt_extern *x)
+{
+    switch (o->kind) {
+    case OBJECT_REF: *x = (struct rt_extern){.kind = EXTERN_FUNC, .func = o->u.root.bits}; break;
+    case OBJECT_TABLE: *x = (struct rt_extern){.kind = EXTERN_TABLE, .table = o->u.table}; break;
+    case OBJECT_MEMORY: *x = (struct rt_extern){.kind = EXTERN_MEMORY, .memory = o->u.memory}; break;
+    case OBJECT_GLOBAL: *x = (struct rt_extern){.kind = EXTERN_GLOBAL, .global = o->u.global}; break;
+    case OBJECT_TAG: *x = (struct rt_extern){.kind = EXTERN_TAG, .tag = o->u.tag}; break;
+    default: return false;
+    }
+    return o->bound && (o->kind != OBJECT_REF || (o->u.root.slot == HEAP_SLOT_FUNC && o->u.root.bits != 0));
+}
+
+static enum hemi_status missing(struct request *r, uint32_t i, const struct import *im)
+{
+    return request_fail(r, HEMI_LINK, "import %u \"%.*s\" \"%.*s\": nothing was given for it", i,
+                        (int)(im->module.len < 64 ? im->module.len : 64), im->module.at,
+                        (int)(im->name.len < 64 ? im->name.len : 64), im->name.at);
+}
+
+static enum hemi_status resolve_import(struct request *r, const struct module *m, uint32_t i, struct rt_extern *x)
+{
+    const struct import *im = &m->imports[i];
+    const struct object *o = i < r->npins ? r->pins[i] : NULL;
+    if (o) {
+        if (import_of_object(o, x)) return HEMI_OK;
+        return request_fail(r, HEMI_HANDLE, "import %u: a %s cannot be imported", i,
+                            object_kind_text((enum object_kind)o->kind));
+    }
+    bool wasi = im->module.len == strlen(WASI_MODULE) && memcmp(im->module.at, WASI_MODULE, im->module.len) == 0;
+    if (!wasi || !r->uses[2] || im->kind != EXTERN_FUNC) return missing(r, i, im);
+    x->kind = EXTERN_FUNC;
+    return wasi_import(r->uses[2]->u.wasi, im->name, m->funcs[im->index].type, &x->func, &r->reply.error);
+}
+
+enum hemi_status run_instance_new(struct request *r)
+{
+    struct module *m = r->uses[1]->u.module;
+    if (r->npins > m->nimports)
+        return request_fail(r, HEMI_ARGUMENT, "%u imports given, the module has %u", r->npins, m->nimports);
+    struct rt_extern *imports = calloc(m->nimports > 0 ? m->nimports : 1, sizeof *imports);
+    if (!imports) return request_fail(r, HEMI_NO_MEMORY, "no memory for imports");
+    enum hemi_status status = HEMI_OK;
+    for (uint32_t i = 0; i < m->nimports && status == HEMI_OK; i++) status = resolve_import(r, m, i, &imports[i]);
+    struct instance *in;
+    if (status == HEMI_OK)
+        status = instance_new(r->store->store, m, imports, request_stack(r), &in, &r->reply.error);
+    free(imports);
+    if (status != HEMI_OK) return status;
+    r->makes->u.instance = in;
+    r->makes->bound = true;
+    return HEMI_OK;
+}
+
+/* ---- WASI ---- */
+
+/* Streams are there from the reading on: frames for them may follow at once. */
+static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint64_t credit)
+{
+    struct wasi *w = r->wasi;
+    if (id == 0) return PROTO_OK;
+    if (fd == 2 && w && w->fds[1].stream && w->fds[1].stream->id == id) {
+        w->fds[2].stream = w->fds[1].stream;
+        w->fds[2].stream->refs++;
+        return PROTO_OK;
+    }
+    if (!stream_id_free(r->conn, id)) return PROTO_STREAM;
+    if (!w || !r->store) {
+        stream_refuse(r->conn, id);
+        return PROTO_OK;
+    }
+    w->fds[fd].stream = stream_new(r->conn, r->store, id, fd == 0, credit);
+    return w->fds[fd].stream ? PROTO_OK : PROTO_NO_MEMORY;
+}
+
+enum proto_error read_wasi_new(struct request *r)
+{
+    const Hemi__V1__WasiNew *b = (const Hemi__V1__WasiNew *)r->body;
+    bool malformed = false;
+    if (r->store && r->reply.error.status == HEMI_OK) {
+        r->wasi = wasi_new(r->store, r->raw, r->raw_length, b->args, b->envs, &malformed);
+        if (!r->wasi && !malformed) return PROTO_NO_MEMORY;
+        if (malformed) return PROTO_RAW;
+    }
+    enum proto_error e = make_stream(r, 0, b->stdin_stream, 0);
+    if (e == PROTO_OK) e = make_stream(r, 1, b->stdout_stream, b->output_credit);
+    if (e == PROTO_OK) e = make_stream(r, 2, b->stderr_stream, b->output_credit);
+    return e;
+}
+
+enum hemi_status run_wasi_new(struct request *r)
+{
+    r->makes->u.wasi = r->wasi;
+    r->makes->bound = true;
+    r->wasi = NULL;
+    return HEMI_OK;
+}

@@ -1,0 +1,69 @@
+#include "server/requests_upload.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "server/worker_state.h"
+
+static struct upload *new_empty(struct worker *w, uint32_t *count, uint64_t total)
+{
+    struct upload *u = calloc(1, sizeof *u);
+    if (!u || !worker_charge(w, (int64_t)total)) {
+        free(u);
+        return NULL;
+    }
+    *u = (struct upload){.worker = w, .count = count, .total = total};
+    ++*count;
+    return u;
+}
+
+struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total)
+{
+    struct upload *u = new_empty(w, count, total);
+    if (!u) return NULL;
+    u->bytes = malloc(total > 0 ? total : 1);
+    if (u->bytes) return u;
+    upload_free(u);
+    return NULL;
+}
+
+struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why)
+{
+    enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+    int seals = fcntl(fd, F_GET_SEALS);
+    off_t size = lseek(fd, 0, SEEK_END);
+    *why = "the descriptor is no memfd sealed against writing and resizing";
+    if (seals < 0 || (seals & SEALS) != SEALS) return NULL;
+    *why = "the memfd is smaller than the module is said to be";
+    if (size < 0 || (uint64_t)size < total || total == 0) return NULL;
+    *why = "no memory for the module";
+    struct upload *u = new_empty(w, count, total);
+    if (!u) return NULL;
+    void *at = mmap(NULL, total, PROT_READ, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) {
+        upload_free(u);
+        return NULL;
+    }
+    u->bytes = at;
+    u->have = total;
+    u->mapped = true;
+    return u;
+}
+
+void upload_free_bytes(struct upload *u)
+{
+    if (u->mapped) munmap(u->bytes, u->total);
+    else free(u->bytes);
+    u->bytes = NULL;
+    u->mapped = false;
+}
+
+void upload_free(struct upload *u)
+{
+    if (u->bytes) upload_free_bytes(u);
+    worker_charge(u->worker, -(int64_t)u->total);
+    --*u->count;
+    free(u);
+}

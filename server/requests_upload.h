@@ -1,0 +1,29 @@
+/* server/requests_upload.h -- the bytes of a module while they come. */
+#ifndef HEMI_SERVER_REQUESTS_UPLOAD_H
+#define HEMI_SERVER_REQUESTS_UPLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct worker;
+
+/* It stays with the module's object for as long as that lives: the module keeps a copy of the bytes, which counts
+ * against the budget here, and is one of the connection's modules. */
+struct upload {
+    struct worker *worker; /* whose budget `total` is charged to */
+    uint32_t *count;       /* modules of the connection, this one included */
+    uint8_t *bytes;        /* NULL once the module is made */
+    uint64_t total, have;
+    bool mapped;   /* `bytes` is a memfd's mapping */
+    bool complete; /* MODULE_NEW was read: no more chunks */
+};
+
+/* Room for `total` bytes, charged. NULL: refused or no memory. */
+struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total);
+/* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL with *why set if it is not that. */
+struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why);
+void upload_free_bytes(struct upload *u); /* idempotent */
+void upload_free(struct upload *u);
+
+#endif

@@ -1,0 +1,67 @@
+/* server/requests_wait.c -- who waits for whom, and whether that goes in a circle (.no-cycle).
+ *
+ * Edges: a queued request waits for those before it in its lane and for what makes the things it uses; one that is
+ * inside a host call waits for the requests made inside that call. Everything else makes progress by itself, or waits
+ * for the client or a clock. New edges arise when a request is queued, and only one with a parent can close a circle
+ * (nothing older waits for a request without one), so only those are checked. */
+#include "server/hostcall.h"
+#include "server/requests.h"
+#include "server/worker_state.h"
+#include "server/session.h"
+
+struct search {
+    struct request *todo; /* seen, not looked at; through visit_next */
+    uint32_t visit;
+    bool found;
+};
+
+static void see(struct search *s, struct request *r)
+{
+    if (!r || r->visited == s->visit) return;
+    r->visited = s->visit;
+    r->visit_next = s->todo;
+    s->todo = r;
+    s->found = s->found || r->ancestor;
+}
+
+static void see_maker(struct search *s, const struct object *o)
+{
+    if (o && !o->bound && o->outcome) see(s, o->outcome->pending);
+}
+
+static void look_at_queued(struct search *s, struct request *r)
+{
+    see(s, r->lane->active);
+    for (struct request *q = r->lane_prev; q; q = q->lane_prev) see(s, q);
+    if (r->previous) see(s, r->previous->pending);
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) see_maker(s, r->uses[i]);
+    for (uint32_t i = 0; r->pins && i < r->npins; i++) see_maker(s, r->pins[i]);
+}
+
+static void look_at(struct search *s, struct request *r)
+{
+    if (!r->started) {
+        if (r->lane) look_at_queued(s, r);
+    } else if (r->calling) {
+        for (struct request *child = r->calling->children; child; child = child->sibling_next) see(s, child);
+    }
+}
+
+static void mark_ancestors(struct request *r, bool mark)
+{
+    for (struct host_call *h = r->parent; h && h->request; h = h->request->parent) h->request->ancestor = mark;
+}
+
+bool request_would_deadlock(struct request *r)
+{
+    struct search s = {.visit = ++r->conn->worker->visit};
+    mark_ancestors(r, true);
+    see(&s, r);
+    while (s.todo && !s.found) {
+        struct request *q = s.todo;
+        s.todo = q->visit_next;
+        look_at(&s, q);
+    }
+    mark_ancestors(r, false);
+    return s.found;
+}

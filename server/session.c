@@ -1,0 +1,384 @@
+#include "server/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/hemi.pb-c.h"
+#include "proto/hello.h"
+#include "proto/value.h"
+#include "server/hostcall.h"
+#include "server/server.h"
+#include "server/stream.h"
+
+enum { LINGER_MS = 2000, READS_PER_TURN = 8 };
+
+static void count(_Atomic uint64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
+
+/* ---- sending ---- */
+
+void connection_mark_flush(struct connection *c)
+{
+    if (c->flushing) return;
+    c->flushing = true;
+    c->next_flush = c->worker->to_flush;
+    c->worker->to_flush = c;
+}
+
+static void no_memory(struct connection *c)
+{
+    connection_end(c, HEMI_NO_MEMORY, PROTO_NO_MEMORY, "no memory for output");
+}
+
+bool connection_send(struct connection *c, const struct frame_out *f)
+{
+    if (c->ending) return false;
+    if (frame_writer_put(&c->out, f) == 0) {
+        no_memory(c);
+        return false;
+    }
+    c->frames_out++;
+    connection_mark_flush(c);
+    return true;
+}
+
+uint8_t *connection_reserve(struct connection *c, const struct frame_out *f)
+{
+    uint8_t *raw;
+    if (c->ending) return NULL;
+    if (frame_writer_reserve(&c->out, f, &raw) == 0) {
+        no_memory(c);
+        return NULL;
+    }
+    c->frames_out++;
+    connection_mark_flush(c);
+    return raw;
+}
+
+enum hemi_status connection_wait_output(struct connection *c)
+{
+    struct scheduler *s = &c->worker->sched;
+    struct activation *a = s->running;
+    SERVER_ASSERT(a);
+    while (a->stop == HEMI_OK && connection_output_full(c)) {
+        struct output_wait wait = {.next = c->output_waits, .act = a};
+        c->output_waits = &wait;
+        scheduler_wait(s);
+        /* Whoever wakes for output has taken the whole list; else this one is still on it. */
+        for (struct output_wait **at = &c->output_waits; *at; at = &(*at)->next) {
+            if (*at != &wait) continue;
+            *at = wait.next;
+            break;
+        }
+    }
+    return a->stop;
+}
+
+static void wake_producers(struct connection *c)
+{
+    struct output_wait *all = c->output_waits;
+    if (!all || frame_writer_pending(&c->out) > c->output_max / 2) return;
+    c->output_waits = NULL;
+    while (all) {
+        struct output_wait *next = all->next; /* it is on that activation's stack, which does not run meanwhile */
+        scheduler_wake(all->act);
+        all = next;
+    }
+}
+
+static void send_deaths(struct connection *c)
+{
+    while (c->deaths && !connection_output_full(c)) {
+        struct wstore *s = c->deaths;
+        size_t most = frame_info(FRAME_DEATH)->raw_max / 16 * 16;
+        size_t n = s->deaths_used < most ? s->deaths_used : most;
+        if (n > 0) {
+            Hemi__V1__Death body = HEMI__V1__DEATH__INIT;
+            body.store = s->handle;
+            struct frame_out f = {.type = FRAME_DEATH, .body = &body.base, .raw = s->deaths, .raw_length = n, .fd = -1};
+            if (!connection_send(c, &f)) return;
+            s->deaths_used -= n;
+            memmove(s->deaths, s->deaths + n, s->deaths_used);
+        }
+        if (s->deaths_used > 0) continue;
+        s->death_listed = false;
+        c->deaths = s->next_death;
+        wstore_unref(s);
+    }
+}
+
+static void set_events(struct connection *c);
+
+static void send_some(struct connection *c)
+{
+    while (frame_writer_pending(&c->out) > 0 && c->out.error == PROTO_OK) {
+        size_t before = frame_writer_pending(&c->out);
+        c->writes++;
+        count(&c->worker->boot->page->writes_total);
+        if (!frame_writer_send(&c->out, c->fd)) break;
+        if (frame_writer_pending(&c->out) == before) break;
+    }
+}
+
+void connection_flush(struct connection *c)
+{
+    if (!c->ending) send_deaths(c);
+    send_some(c);
+    if (c->out.error != PROTO_OK && !c->ending) connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
+    wake_producers(c);
+    set_events(c);
+}
+
+/* ---- reading ---- */
+
+static enum proto_error drop_ranges(struct connection *c, const struct frame *f)
+{
+    if (f->raw_length % 8 != 0) return PROTO_RAW;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < f->raw_length; i += 8) sum += wire_get_u32(f->raw + i + 4);
+    if (sum > DROP_IDS_MAX) return PROTO_RAW;
+    for (uint32_t i = 0; i < f->raw_length; i += 8) {
+        uint32_t first = wire_get_u32(f->raw + i), n = wire_get_u32(f->raw + i + 4);
+        if (n > 0 && first > UINT32_MAX - (n - 1)) return PROTO_RAW;
+        for (uint32_t k = 0; k < n; k++) handles_drop(&c->handles, first + k);
+    }
+    return PROTO_OK;
+}
+
+static enum proto_error handle(struct connection *c, const struct frame *f)
+{
+    switch (f->head.type) {
+    case FRAME_CANCEL: requests_cancel(c, ((const Hemi__V1__Cancel *)f->body)->request); return PROTO_OK;
+    case FRAME_INTERRUPT: requests_interrupt(c); return PROTO_OK;
+    case FRAME_DROP: return drop_ranges(c, f);
+    case FRAME_HOST_REPLY: return hostcall_reply(c, f);
+    case FRAME_STREAM_DATA:
+    case FRAME_STREAM_CREDIT:
+    case FRAME_STREAM_EOF: return stream_frame(c, f);
+    default: return request_read(c, f);
+    }
+}
+
+static void read_error(struct connection *c, enum proto_error e)
+{
+    if (e == PROTO_END || e == PROTO_IO) connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
+    else connection_end(c, HEMI_PROTOCOL, e, NULL);
+}
+
+static void take_frames(struct connection *c)
+{
+    struct frame f;
+    while (!c->ending) {
+        switch (frame_reader_next(&c->in, &f)) {
+        case FRAME_NONE: return;
+        case FRAME_FAILED: read_error(c, c->in.error); return;
+        default: break;
+        }
+        c->frames_in++;
+        enum proto_error e = handle(c, &f);
+        if (e != PROTO_OK) read_error(c, e);
+    }
+}
+
+/* Until a read did not fill the buffer: the kernel has no more then, and asking would cost a call. */
+static void read_some(struct connection *c)
+{
+    for (int i = 0; i < READS_PER_TURN && !c->ending; i++) {
+        c->reads++;
+        count(&c->worker->boot->page->reads_total);
+        if (!frame_reader_recv(&c->in, c->fd)) return;
+        bool full = c->in.end == c->in.capacity;
+        take_frames(c);
+        if (!full) return;
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct connection *c = poll->data;
+    if (status < 0) {
+        connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
+        return;
+    }
+    if (events & UV_READABLE) read_some(c);
+    if (events & UV_WRITABLE) connection_mark_flush(c);
+}
+
+static void set_events(struct connection *c)
+{
+    int events = c->ending ? 0 : UV_READABLE;
+    if (frame_writer_pending(&c->out) > 0 && c->out.error == PROTO_OK) events |= UV_WRITABLE;
+    if (!c->polling || events == c->events) return;
+    c->events = events;
+    if (events) uv_poll_start(&c->poll, events, on_poll);
+    else uv_poll_stop(&c->poll);
+}
+
+/* ---- beginning ---- */
+
+/* What it is granted of what it wishes for: at least what the protocol promises, at most what the tenant has. */
+static uint64_t grant(uint64_t wish, uint64_t usual, uint64_t least, uint64_t most)
+{
+    uint64_t n = wish ? wish : usual;
+    if (n > most) n = most;
+    return n < least ? least : n;
+}
+
+static void set_windows(struct connection *c, const struct hello *hello)
+{
+    const struct tenant_limits *limits = &c->worker->boot->limits;
+    c->window.requests_max = (uint32_t)grant(hello->window_requests, WINDOW_DEFAULT_REQUESTS, WINDOW_MIN_REQUESTS,
+                                             limits->window_requests);
+    c->window.bytes_max =
+        grant(hello->window_bytes, WINDOW_DEFAULT_BYTES, WINDOW_MIN_BYTES, limits->window_bytes);
+    c->nested = (struct window){.bytes_max = WINDOW_NESTED_BYTES, .requests_max = WINDOW_NESTED_REQUESTS};
+}
+
+static void welcome(struct connection *c, const struct hello *hello)
+{
+    static const char version[] = "hemid " HEMI_VERSION;
+    Hemi__V1__Welcome body = HEMI__V1__WELCOME__INIT;
+    body.minor = hello->minor < PROTO_MINOR ? hello->minor : PROTO_MINOR;
+    body.window_requests = c->window.requests_max;
+    body.window_bytes = c->window.bytes_max;
+    body.nested_requests = c->nested.requests_max;
+    body.nested_bytes = c->nested.bytes_max;
+    body.server = (ProtobufCBinaryData){sizeof version - 1, (uint8_t *)(uintptr_t)version};
+    connection_send(c, &(struct frame_out){.type = FRAME_WELCOME, .body = &body.base, .fd = -1});
+}
+
+struct connection *connection_new(struct worker *w, int fd, uint64_t id, const uint8_t *hello_bytes, size_t hello_len)
+{
+    struct hello hello = {0};
+    size_t need;
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c) {
+        close(fd);
+        return NULL;
+    }
+    c->worker = w;
+    c->id = id;
+    c->fd = fd;
+    c->output_max = w->boot->limits.output;
+    c->handles.max = (uint32_t)w->boot->limits.handles;
+    frame_reader_init(&c->in, FRAME_C2W, FRAME_OPEN);
+    frame_writer_init(&c->out);
+    c->next = w->connections;
+    if (c->next) c->next->prev = c;
+    w->connections = c;
+    w->nconnections++;
+    w->served++;
+    count(&w->boot->page->connections_total);
+    enum proto_error e = hello_read(hello_bytes, hello_len, &hello, &need);
+    set_windows(c, &hello);
+    if (e == PROTO_OK && need == hello_len) welcome(c, &hello);
+    else connection_end(c, HEMI_PROTOCOL, PROTO_HELLO, NULL);
+    return c;
+}
+
+void connection_start(struct connection *c)
+{
+    c->polling = true;
+    c->poll.data = c;
+    if (uv_poll_init(&c->worker->loop, &c->poll, c->fd) != 0) {
+        c->polling = false;
+        connection_end(c, HEMI_INTERNAL, PROTO_IO, "the socket cannot be polled");
+        return;
+    }
+    set_events(c);
+}
+
+/* ---- the end ---- */
+
+static void linger_over(struct timeout *t)
+{
+    struct connection *c = (struct connection *)(void *)((char *)t - offsetof(struct connection, linger));
+    c->out.error = PROTO_END; /* what is not out by now stays here */
+    connection_mark_flush(c);
+}
+
+static void send_close(struct connection *c, enum hemi_status status, enum proto_error error, const char *text)
+{
+    char line[256];
+    if (!text) text = error != PROTO_OK ? proto_error_text(error) : "";
+    size_t len = strlen(text) < sizeof line ? strlen(text) : sizeof line - 1;
+    memcpy(line, text, len);
+    Hemi__V1__Close body = HEMI__V1__CLOSE__INIT;
+    body.status = status;
+    body.error = status == HEMI_PROTOCOL ? error : 0;
+    body.text = (ProtobufCBinaryData){len, (uint8_t *)line};
+    if (frame_writer_put(&c->out, &(struct frame_out){.type = FRAME_CLOSE, .body = &body.base, .fd = -1}) > 0)
+        c->frames_out++;
+}
+
+void connection_end(struct connection *c, enum hemi_status status, enum proto_error error, const char *text)
+{
+    if (c->ending) return;
+    send_close(c, status, error, text);
+    c->ending = true;
+    c->end_status = status;
+    timeout_set(&c->worker->timeouts, &c->linger, worker_now_ms(c->worker) + LINGER_MS, linger_over);
+    for (struct wstore *s = c->stores; s; s = s->next) s->closing = true;
+    requests_stop_all(c, HEMI_CLOSED);
+    connection_mark_flush(c);
+}
+
+static void poll_closed(uv_handle_t *handle)
+{
+    struct connection *c = handle->data;
+    free(c);
+}
+
+static void forget_everything(struct connection *c)
+{
+    struct host_call *h;
+    while ((h = idmap_pop(&c->calls))) hostcall_unref(h);
+    idmap_deinit(&c->calls);
+    while (c->deaths) {
+        struct wstore *s = c->deaths;
+        c->deaths = s->next_death;
+        wstore_unref(s);
+    }
+    while (c->stores) wstore_end(c->stores);
+    streams_deinit(c);
+    handles_deinit(&c->handles);
+    outcome_unref(c->last);
+    idmap_deinit(&c->requests);
+}
+
+static void leave_worker(struct connection *c)
+{
+    struct worker *w = c->worker;
+    *(c->prev ? &c->prev->next : &w->connections) = c->next;
+    if (c->next) c->next->prev = c->prev;
+    w->nconnections--;
+    for (struct connection **at = &w->to_flush; *at; at = &(*at)->next_flush) {
+        if (*at != c) continue;
+        *at = c->next_flush;
+        break;
+    }
+    timeout_remove(&w->timeouts, &c->linger);
+}
+
+bool connection_reap(struct connection *c)
+{
+    if (!c->ending || c->nrequests > 0) return false;
+    if (!c->handles_closed) {
+        c->handles_closed = true;
+        forget_everything(c);
+    }
+    if (frame_writer_pending(&c->out) > 0 && c->out.error == PROTO_OK) return false;
+    leave_worker(c);
+    frame_reader_deinit(&c->in);
+    frame_writer_deinit(&c->out);
+    control_closed(c->worker, c->id, c->end_status);
+    if (!c->polling) {
+        close(c->fd);
+        free(c);
+        return true;
+    }
+    uv_poll_stop(&c->poll);
+    close(c->fd);
+    uv_close((uv_handle_t *)&c->poll, poll_closed);
+    return true;
+}

@@ -1,0 +1,87 @@
+/* server/session.h -- one client's connection inside the worker: reading, the window, writing, the end.
+ *
+ * School of checking: everything read is a PEER's; an error of form ends this connection with CLOSE and disturbs nobody.
+ *
+ * States. OPEN: requests are taken. ENDING: nothing is read any more; what runs is being stopped, and stores are freed
+ * when it has unwound; CLOSE and what was written before it still go out. When both are done the connection is freed.
+ *
+ * Invariants:
+ *   .always-reads  An open connection is read whenever it is readable; what is bounded is what it may have unanswered
+ *                  (the window), so memory is bounded too.
+ *   .output-cap    Whoever produces output of its own accord (guests' output, host calls, large replies) first waits
+ *                  until less than `output_max` is pending. Answers to the rest are bounded by the window.
+ *   .one-flush     Frames queued during a turn of the loop go out together at its end: one sendmsg. */
+#ifndef HEMI_SERVER_SESSION_H
+#define HEMI_SERVER_SESSION_H
+
+#include <uv.h>
+
+#include "proto/frame.h"
+#include "proto/window.h"
+#include "server/handles.h"
+#include "server/requests.h"
+#include "server/stores.h"
+#include "server/worker_state.h"
+
+/* An activation that waits until output has room; lives on its fiber. */
+struct output_wait {
+    struct output_wait *next;
+    struct activation *act;
+};
+
+struct connection {
+    struct worker *worker;
+    struct connection *prev, *next;
+    uint64_t id; /* the supervisor's */
+    int fd;
+    uv_poll_t poll;
+    int events; /* what it polls for */
+    bool polling, ending, flushing, handles_closed;
+    enum hemi_status end_status;
+    struct timeout linger; /* how long CLOSE may take to go out */
+    struct frame_reader in;
+    struct frame_writer out;
+    uint64_t output_max;
+    struct output_wait *output_waits;
+    struct window window, nested; /* nested: what each host call gets */
+    struct handle_table handles;
+    struct idmap requests; /* id -> request, unanswered */
+    struct request *first_request;
+    uint32_t nrequests;
+    struct outcome *last; /* of the request read last */
+    struct idmap calls;   /* id -> host_call, outstanding */
+    uint32_t next_call;
+    struct idmap streams; /* id -> stream */
+    struct wstore *stores;
+    uint32_t nstores, nmodules;
+    struct wstore *deaths; /* with notices to send */
+    struct connection *next_flush;
+    uint64_t reads, writes, frames_in, frames_out;
+    uint64_t calls_made, host_calls, externs_dead;
+};
+
+/* Takes over the socket. HELLO is read from `hello`; what is wrong with it ends the connection at once, in its own words.
+ * NULL: no memory (the socket is closed). Nothing is read before connection_start (handover.h .adopt-before-read). */
+struct connection *connection_new(struct worker *w, int fd, uint64_t id, const uint8_t *hello, size_t hello_len);
+void connection_start(struct connection *c);
+
+/* Ends it in an orderly way: CLOSE with this status and text, then everything is stopped and freed. */
+void connection_end(struct connection *c, enum hemi_status status, enum proto_error error, const char *text);
+/* Frees what can be freed of an ending connection. True: the connection is gone. */
+bool connection_reap(struct connection *c);
+
+/* Queues a frame; it is sent at the end of the turn. False: no memory, the connection ends. */
+bool connection_send(struct connection *c, const struct frame_out *f);
+/* The same with room for a raw part, to be filled in before anything else is sent. NULL: as above. */
+uint8_t *connection_reserve(struct connection *c, const struct frame_out *f);
+/* On a fiber: waits until output may be produced (.output-cap). OK, or why the activation is to stop. */
+enum hemi_status connection_wait_output(struct connection *c);
+static inline bool connection_output_full(const struct connection *c)
+{
+    return frame_writer_pending(&c->out) >= c->output_max;
+}
+/* Sends what is queued; called at the end of a turn for each marked connection. */
+void connection_flush(struct connection *c);
+void connection_mark_flush(struct connection *c);
+
+#endif

@@ -1,0 +1,217 @@
+#include "server/stores.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/value.h"
+#include "server/requests.h"
+#include "server/server.h"
+#include "server/session.h"
+#include "server/stream.h"
+#include "server/worker_state.h"
+
+/* ---- life ---- */
+
+struct wstore *wstore_new(struct connection *conn, uint32_t handle)
+{
+    struct wstore *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    s->refs = 1;
+    s->conn = conn;
+    s->handle = handle;
+    s->next = conn->stores;
+    if (s->next) s->next->prev = s;
+    conn->stores = s;
+    conn->nstores++;
+    conn->worker->nstores++;
+    return s;
+}
+
+struct wstore *wstore_ref(struct wstore *s)
+{
+    s->refs++;
+    return s;
+}
+
+void wstore_unref(struct wstore *s)
+{
+    if (--s->refs > 0) return;
+    SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.pumping);
+    free(s);
+}
+
+struct engine *wstore_engine(const struct wstore *s) { return s->conn->worker->engine; }
+
+static void extern_dead(void *ctx, uint64_t id);
+
+static bool charge(void *ctx, int64_t delta)
+{
+    struct wstore *s = ctx;
+    return worker_charge(s->conn->worker, delta);
+}
+
+enum hemi_status wstore_open(struct wstore *s, const struct store_options *limits)
+{
+    struct store_options opt = *limits;
+    struct worker *w = s->conn->worker;
+    opt.ctx = s;
+    opt.extern_dead = extern_dead;
+    opt.charge = charge;
+    enum hemi_status status = store_new(w->engine, &opt, &s->store);
+    if (status == HEMI_OK) atomic_fetch_add_explicit(&w->boot->page->stores_total, 1, memory_order_relaxed);
+    return status;
+}
+
+/* Notices not sent are not needed: a client that closes a store, or its connection, takes everything for dead. */
+static void forget_externs(struct wstore *s)
+{
+    struct extern_count *e;
+    while ((e = idmap_pop(&s->externs))) free(e);
+    idmap_deinit(&s->externs);
+    free(s->deaths);
+    s->deaths = NULL;
+    s->deaths_used = s->deaths_capacity = 0;
+}
+
+void wstore_end(struct wstore *s)
+{
+    if (s->ended) return;
+    SERVER_ASSERT(s->busy == 0 && !s->lane.active);
+    struct connection *c = s->conn;
+    s->ended = s->closing = true;
+    lane_unmark(c->worker, &s->lane);
+    streams_end(c, s);
+    for (struct object *o = s->objects; o; o = o->next) object_clear(o);
+    if (s->store) store_free(s->store);
+    s->store = NULL;
+    forget_externs(s);
+    *(s->prev ? &s->prev->next : &c->stores) = s->next;
+    if (s->next) s->next->prev = s->prev;
+    s->prev = s->next = NULL;
+    c->nstores--;
+    c->worker->nstores--;
+    wstore_unref(s);
+}
+
+void wstore_stop(struct wstore *s, enum hemi_status why)
+{
+    s->closing = true;
+    for (struct request *r = s->conn->first_request, *next; r; r = next) {
+        uint32_t before = s->conn->nrequests;
+        next = r->conn_next;
+        if (r->store == s) request_stop(r, why);
+        if (s->conn->nrequests != before) next = s->conn->first_request; /* it, and perhaps others, are gone */
+    }
+}
+
+/* ---- externs ---- */
+
+static void list_deaths(struct wstore *s)
+{
+    if (s->death_listed) return;
+    s->death_listed = true;
+    wstore_ref(s);
+    s->next_death = s->conn->deaths;
+    s->conn->deaths = s;
+    connection_mark_flush(s->conn);
+}
+
+/* A notice that does not fit into memory would leave the client with an object it never finalises: the connection
+ * ends instead, which finalises everything. */
+static void notice(struct wstore *s, const struct extern_count *e)
+{
+    if (s->ended) return;
+    if (s->deaths_used == s->deaths_capacity) {
+        size_t capacity = s->deaths_capacity ? 2 * s->deaths_capacity : 1024;
+        uint8_t *grown = realloc(s->deaths, capacity);
+        if (!grown) {
+            connection_end(s->conn, HEMI_NO_MEMORY, PROTO_NO_MEMORY, "no memory for death notices");
+            return;
+        }
+        s->deaths = grown;
+        s->deaths_capacity = capacity;
+    }
+    uint8_t *at = s->deaths + s->deaths_used;
+    wire_put_u64(at, e->id);
+    wire_put_u32(at + 8, e->received);
+    wire_put_u32(at + 12, 0);
+    s->deaths_used += 16;
+    s->conn->externs_dead++;
+    list_deaths(s);
+}
+
+/* .extern-count */
+static void settle(struct wstore *s, struct extern_count *e)
+{
+    if (e->on_way > 0 || e->live) return;
+    if (e->received > 0) notice(s, e);
+    idmap_remove(&s->externs, e->id);
+    free(e);
+}
+
+static void extern_dead(void *ctx, uint64_t id)
+{
+    struct wstore *s = ctx;
+    struct extern_count *e = idmap_get(&s->externs, id);
+    if (!e) return; /* the store is ending */
+    e->live = false;
+    settle(s, e);
+}
+
+bool wstore_extern_received(struct wstore *s, uint64_t id)
+{
+    struct extern_count *e = idmap_get(&s->externs, id);
+    if (!e) {
+        e = calloc(1, sizeof *e);
+        if (!e) return false;
+        e->id = id;
+        if (!idmap_put(&s->externs, id, e)) {
+            free(e);
+            return false;
+        }
+    }
+    e->received++;
+    e->on_way++;
+    return true;
+}
+
+void wstore_extern_settled(struct wstore *s, uint64_t id, bool counts)
+{
+    struct extern_count *e = idmap_get(&s->externs, id);
+    if (!e) return; /* the store has ended */
+    e->on_way--;
+    if (!counts) e->received--;
+    settle(s, e);
+}
+
+enum hemi_status wstore_extern(struct wstore *s, uint64_t id, struct root *out)
+{
+    enum hemi_status status = store_extern(s->store, id, out);
+    struct extern_count *e = idmap_get(&s->externs, id);
+    SERVER_ASSERT(e);
+    if (status == HEMI_OK) e->live = true;
+    return status;
+}
+
+/* ---- lanes ---- */
+
+void lane_push(struct lane *l, struct request *r)
+{
+    r->lane = l;
+    r->lane_next = NULL;
+    r->lane_prev = l->tail;
+    *(l->tail ? &l->tail->lane_next : &l->head) = r;
+    l->tail = r;
+}
+
+void lane_remove(struct lane *l, struct request *r)
+{
+    r->lane = NULL;
+    if (l->active == r) {
+        l->active = NULL;
+        return;
+    }
+    *(r->lane_prev ? &r->lane_prev->lane_next : &l->head) = r->lane_next;
+    *(r->lane_next ? &r->lane_next->lane_prev : &l->tail) = r->lane_prev;
+    r->lane_prev = r->lane_next = NULL;
+}

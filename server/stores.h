@@ -1,0 +1,88 @@
+/* server/stores.h -- a store as its connection sees it: lanes (who may use it next), extern counts, its end.
+ *
+ * School of checking: TRUSTED, asserted; ids of externs are a peer's and mean nothing here.
+ *
+ * A LANE is a queue of requests of which one at a time is active. A store's own lane has those that no host call
+ * shelters; each outstanding host call has a lane of its own for requests made inside it on the same store, which nest
+ * on new fibers; a request that touches no store has one for itself. So "innermost host call only" needs no check: an
+ * outer call's lane is busy as long as an inner one is outstanding.
+ *
+ * Invariants:
+ *   .lane-order   Requests of a lane start in the order in which they were read, one after the other.
+ *   .counted      A store's struct lives while an object or request refers to it, also after it ended; what is behind
+ *                 it (`store`) lives until the store ends.
+ *   .extern-count For every extern id: `received` is how often its id came since its last death notice (or ever), and
+ *                 an id with something received and nothing on its way into the heap is alive there, else it was
+ *                 reported. */
+#ifndef HEMI_SERVER_STORES_H
+#define HEMI_SERVER_STORES_H
+
+#include "runtime/runtime.h"
+#include "server/handles.h"
+
+struct connection;
+struct worker;
+
+struct lane {
+    struct request *head, *tail; /* waiting */
+    struct request *active;
+    struct lane *pump_prev, *pump_next;
+    bool pumping; /* on the worker's list of lanes to look at */
+};
+
+/* Ids received and not reported dead. */
+struct extern_count {
+    uint64_t id;
+    uint32_t received;
+    uint32_t on_way; /* of these, in requests not answered yet */
+    bool live;       /* an object in the heap has it */
+};
+
+struct wstore {
+    uint32_t refs;
+    struct connection *conn;
+    struct wstore *prev, *next; /* of the connection, until ended */
+    uint32_t handle;
+    struct store *store; /* NULL before STORE_NEW ran and after the end */
+    size_t stack;        /* bytes of VM stack of its activations */
+    bool closing;        /* STORE_CLOSE was read, or the connection is ending: takes nothing new */
+    bool failed;         /* STORE_NEW failed: never had a store behind it */
+    bool ended;
+    struct lane lane;
+    struct request *closer; /* STORE_CLOSE waiting for `busy` to become 0 */
+    uint32_t busy;          /* unanswered requests that touch it */
+    struct object *objects; /* handles.h .of-store */
+    struct idmap externs;   /* id -> struct extern_count */
+    uint8_t *deaths;        /* notices not sent yet, 16 bytes each */
+    size_t deaths_used, deaths_capacity;
+    struct wstore *next_death;
+    bool death_listed;
+    uint64_t calls;
+    uint32_t idle_beats; /* of the worker's heartbeat, since it was last used */
+};
+
+/* On the connection's list, with one reference for that. NULL: no memory. */
+struct wstore *wstore_new(struct connection *conn, uint32_t handle);
+struct wstore *wstore_ref(struct wstore *s);
+void wstore_unref(struct wstore *s);
+struct engine *wstore_engine(const struct wstore *s);
+/* Makes the store behind it. */
+enum hemi_status wstore_open(struct wstore *s, const struct store_options *limits);
+/* Frees the store and empties its objects. Nothing may use it (busy == 0). Idempotent. */
+void wstore_end(struct wstore *s);
+/* Ends every unanswered request that touches it, with `why`; then, when the last is answered, wstore_idle is called. */
+void wstore_stop(struct wstore *s, enum hemi_status why);
+
+/* ---- externs */
+/* A value with this id came in a frame for this store. False: no memory. */
+bool wstore_extern_received(struct wstore *s, uint64_t id);
+/* That value's request is done with it; `counts` is false when the value turned out to be a number. */
+void wstore_extern_settled(struct wstore *s, uint64_t id, bool counts);
+/* As store_extern, for an id that was received. */
+enum hemi_status wstore_extern(struct wstore *s, uint64_t id, struct root *out);
+
+/* ---- lanes */
+void lane_push(struct lane *l, struct request *r);
+void lane_remove(struct lane *l, struct request *r); /* waiting or active */
+
+#endif

@@ -1,0 +1,201 @@
+#include "server/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/hemi.pb-c.h"
+#include "server/server.h"
+#include "server/session.h"
+
+/* What an ended stream leaves in the map. */
+static struct stream ended;
+
+bool stream_id_free(const struct connection *c, uint32_t id)
+{
+    const struct stream *s = idmap_get(&c->streams, id);
+    return id != 0 && (!s || s == &ended);
+}
+
+struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t id, bool input, uint64_t credit)
+{
+    struct stream *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    *s = (struct stream){.conn = c, .store = store, .id = id, .refs = 1, .input = input, .credit = credit};
+    if (input && !(s->data = malloc(STREAM_INPUT_BYTES))) goto no_memory;
+    if (!idmap_put(&c->streams, id, s)) goto no_memory;
+    s->refs++;
+    return s;
+no_memory:
+    free(s->data);
+    free(s);
+    return NULL;
+}
+
+void stream_unref(struct stream *s)
+{
+    if (!s || --s->refs > 0) return;
+    free(s->data);
+    free(s);
+}
+
+static void wake(struct stream *s)
+{
+    if (s->waiter) scheduler_wake(s->waiter);
+}
+
+/* ---- frames ---- */
+
+static enum proto_error on_data(struct stream *s, const struct frame *f)
+{
+    if (!s->input || s->eof) return PROTO_STREAM;
+    if (f->raw_length == 0) return PROTO_RAW;
+    if (f->raw_length > s->credit) return PROTO_CREDIT;
+    s->credit -= f->raw_length;
+    SERVER_ASSERT(f->raw_length <= STREAM_INPUT_BYTES - s->end); /* .granted */
+    memcpy(s->data + s->end, f->raw, f->raw_length);
+    s->end += f->raw_length;
+    return PROTO_OK;
+}
+
+static enum proto_error on_credit(struct stream *s, uint64_t bytes)
+{
+    if (s->input) return PROTO_STREAM;
+    if (bytes > UINT64_MAX - s->credit) return PROTO_CREDIT;
+    s->credit += bytes;
+    return PROTO_OK;
+}
+
+static enum proto_error on_eof(struct stream *s)
+{
+    if (!s->input || s->eof) return PROTO_STREAM;
+    s->eof = true;
+    return PROTO_OK;
+}
+
+static uint32_t stream_id(const struct frame *f)
+{
+    switch (f->head.type) {
+    case FRAME_STREAM_DATA: return ((const Hemi__V1__StreamData *)f->body)->stream;
+    case FRAME_STREAM_CREDIT: return ((const Hemi__V1__StreamCredit *)f->body)->stream;
+    default: return ((const Hemi__V1__StreamEof *)f->body)->stream;
+    }
+}
+
+enum proto_error stream_frame(struct connection *c, const struct frame *f)
+{
+    struct stream *s = idmap_get(&c->streams, stream_id(f));
+    if (!s) return PROTO_STREAM;
+    if (s == &ended) return PROTO_OK;
+    enum proto_error e;
+    switch (f->head.type) {
+    case FRAME_STREAM_DATA: e = on_data(s, f); break;
+    case FRAME_STREAM_CREDIT: e = on_credit(s, ((const Hemi__V1__StreamCredit *)f->body)->bytes); break;
+    default: e = on_eof(s); break;
+    }
+    wake(s);
+    return e;
+}
+
+/* ---- ends ---- */
+
+/* The entry stays, as `ended`, so that this cannot fail. */
+static void forget(struct stream *s)
+{
+    s->closed = true;
+    wake(s);
+    idmap_put(&s->conn->streams, s->id, &ended);
+    stream_unref(s);
+}
+
+void stream_close(struct stream *s)
+{
+    if (s->closed) return;
+    if (!s->input) {
+        Hemi__V1__StreamEof body = HEMI__V1__STREAM_EOF__INIT;
+        body.stream = s->id;
+        connection_send(s->conn, &(struct frame_out){.type = FRAME_STREAM_EOF, .body = &body.base, .fd = -1});
+    }
+    forget(s);
+}
+
+void stream_end(struct stream *s)
+{
+    if (!s->closed) forget(s);
+}
+
+void stream_refuse(struct connection *c, uint32_t id)
+{
+    if (stream_id_free(c, id)) idmap_put(&c->streams, id, &ended); /* no memory: frames for it will be errors */
+}
+
+void streams_end(struct connection *c, struct wstore *store)
+{
+    for (uint32_t i = 0; c->streams.entries && i < 1u << c->streams.bits; i++) {
+        struct stream *s = c->streams.entries[i].value;
+        if (s && s != &ended && (!store || s->store == store)) forget(s);
+    }
+}
+
+void streams_deinit(struct connection *c)
+{
+    streams_end(c, NULL);
+    idmap_deinit(&c->streams);
+}
+
+/* ---- on a fiber ---- */
+
+static enum hemi_status wait(struct stream *s)
+{
+    struct scheduler *sched = &s->conn->worker->sched;
+    s->waiter = sched->running;
+    enum hemi_status stop = scheduler_wait(sched);
+    s->waiter = NULL;
+    return stop;
+}
+
+enum hemi_status stream_reserve(struct stream *s, size_t n, uint8_t **at, size_t *room)
+{
+    *room = 0;
+    for (;;) {
+        enum hemi_status stop = connection_wait_output(s->conn);
+        if (stop != HEMI_OK) return stop;
+        if (s->closed) return HEMI_OK;
+        if (s->credit > 0) break;
+        if ((stop = wait(s)) != HEMI_OK) return stop;
+    }
+    if (n > s->credit) n = (size_t)s->credit;
+    if (n > STREAM_CHUNK) n = STREAM_CHUNK;
+    Hemi__V1__StreamData body = HEMI__V1__STREAM_DATA__INIT;
+    body.stream = s->id;
+    struct frame_out out = {.type = FRAME_STREAM_DATA, .body = &body.base, .raw_length = n, .fd = -1};
+    *at = connection_reserve(s->conn, &out);
+    if (!*at) return HEMI_NO_MEMORY;
+    s->credit -= n;
+    *room = n;
+    return HEMI_OK;
+}
+
+/* Grants a whole buffer's worth; the client may have been granted some before and not used it. */
+static void grant(struct stream *s)
+{
+    s->begin = s->end = 0;
+    if (s->credit > 0) return;
+    Hemi__V1__StreamCredit body = HEMI__V1__STREAM_CREDIT__INIT;
+    body.stream = s->id;
+    body.bytes = s->credit = STREAM_INPUT_BYTES;
+    connection_send(s->conn, &(struct frame_out){.type = FRAME_STREAM_CREDIT, .body = &body.base, .fd = -1});
+}
+
+enum hemi_status stream_await(struct stream *s, const uint8_t **at, size_t *n)
+{
+    while (s->begin == s->end && !s->eof && !s->closed) {
+        grant(s);
+        enum hemi_status stop = wait(s);
+        if (stop != HEMI_OK) return stop;
+    }
+    *at = s->data + s->begin;
+    *n = s->end - s->begin;
+    return HEMI_OK;
+}
+
+void stream_consume(struct stream *s, size_t n) { s->begin += (uint32_t)n; }

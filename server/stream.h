@@ -1,0 +1,55 @@
+/* server/stream.h -- one-way, credit-limited streams of bytes between a guest's WASI object and the client.
+ *
+ * School of checking: data, credit and ends come from a PEER: PROTO_CREDIT, PROTO_STREAM.
+ * Ownership: a connection owns its streams; one ends with its store, by STREAM_EOF, or when the guest closes it. Its id
+ * is remembered as ended, because frames for it may be on their way.
+ *
+ * Invariants:
+ *   .granted  Input that came never exceeds what was granted, and no more is granted than fits `data`. */
+#ifndef HEMI_SERVER_STREAM_H
+#define HEMI_SERVER_STREAM_H
+
+#include "proto/frame.h"
+#include "server/scheduler.h"
+
+struct connection;
+struct wstore;
+
+enum { STREAM_INPUT_BYTES = 65536, STREAM_CHUNK = 65536 };
+
+struct stream {
+    struct connection *conn;
+    struct wstore *store; /* borrowed: it ends the stream */
+    uint32_t id, refs;    /* refs: WASI objects and the connection's map */
+    bool input, eof, closed;
+    uint64_t credit;      /* output: what may be sent; input: what the client may still send */
+    struct activation *waiter; /* the fiber that waits for data or credit */
+    uint8_t *data;        /* input: STREAM_INPUT_BYTES, [begin, end) is unread */
+    uint32_t begin, end;
+};
+
+/* Whether a client may give this id to a new stream. */
+bool stream_id_free(const struct connection *c, uint32_t id);
+/* NULL: no memory. One reference for the caller. */
+struct stream *stream_new(struct connection *c, struct wstore *s, uint32_t id, bool input, uint64_t credit);
+void stream_unref(struct stream *s); /* NULL is allowed */
+/* Frames from the client. */
+enum proto_error stream_frame(struct connection *c, const struct frame *f);
+/* The worker's side ends an output stream: STREAM_EOF. Idempotent. */
+void stream_close(struct stream *s);
+/* Ends one whose maker failed, saying nothing. Idempotent. */
+void stream_end(struct stream *s);
+/* Makes an id known as ended, for a maker that failed before it made the stream. */
+void stream_refuse(struct connection *c, uint32_t id);
+/* Ends those of a store (NULL: all); their ids stay known. */
+void streams_end(struct connection *c, struct wstore *store);
+void streams_deinit(struct connection *c);
+
+/* On a fiber. Waits until at least one byte may be sent, and reserves room for at most `n`: *room bytes at *at, to be
+ * filled in at once. *room 0: the stream is closed. OK, or why the activation is to stop. */
+enum hemi_status stream_reserve(struct stream *s, size_t n, uint8_t **at, size_t *room);
+/* On a fiber. Waits for input; *n bytes at *at (0: end of file) until stream_consume. */
+enum hemi_status stream_await(struct stream *s, const uint8_t **at, size_t *n);
+void stream_consume(struct stream *s, size_t n);
+
+#endif

@@ -1,0 +1,162 @@
+#include "server/wasi.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/value.h"
+#include "server/requests_values.h"
+#include "server/server.h"
+#include "server/stores.h"
+
+/* ---- the object ---- */
+
+/* Cuts `count` strings off the front of [*at, end); false when there are fewer. */
+static bool take_strings(const char **at, const char *end, uint32_t count, struct wasi_strings *out)
+{
+    *out = (struct wasi_strings){.count = count, .at = *at};
+    for (uint32_t i = 0; i < count; i++) {
+        const char *zero = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
+        if (!zero) return false;
+        *at = zero + 1;
+    }
+    out->bytes = (uint32_t)(*at - out->at);
+    return true;
+}
+
+struct wasi *wasi_new(struct wstore *s, const uint8_t *raw, size_t n, uint32_t nargs, uint32_t nenvs, bool *malformed)
+{
+    struct wasi *w = calloc(1, sizeof *w + n);
+    *malformed = false;
+    if (!w) return NULL;
+    w->refs = 1;
+    w->store = s;
+    if (n > 0) memcpy(w->strings, raw, n);
+    const char *at = w->strings, *end = at + n;
+    *malformed = n > WASI_STRINGS_MAX || !take_strings(&at, end, nargs, &w->args) ||
+                 !take_strings(&at, end, nenvs, &w->envs) || at != end;
+    if (*malformed) {
+        free(w);
+        return NULL;
+    }
+    for (int fd = 0; fd < WASI_FDS; fd++) w->fds[fd].open = true;
+    return w;
+}
+
+void wasi_unref(struct wasi *w)
+{
+    if (--w->refs > 0) return;
+    for (int fd = 0; fd < WASI_FDS; fd++) stream_unref(w->fds[fd].stream);
+    free(w);
+}
+
+/* ---- guest memory ---- */
+
+bool wasi_load(struct wasi_call *call, uint64_t at, void *to, size_t n)
+{
+    if (call->memory && memory_read(call->memory, at, to, n) == HEMI_OK) return true;
+    call->error = WASI_FAULT;
+    return false;
+}
+
+bool wasi_store(struct wasi_call *call, uint64_t at, const void *from, size_t n)
+{
+    if (call->memory && memory_write(call->memory, at, from, n) == HEMI_OK) return true;
+    call->error = WASI_FAULT;
+    return false;
+}
+
+bool wasi_store_u32(struct wasi_call *call, uint64_t at, uint32_t value)
+{
+    uint8_t bytes[4];
+    wire_put_u32(bytes, value);
+    return wasi_store(call, at, bytes, sizeof bytes);
+}
+
+bool wasi_store_u64(struct wasi_call *call, uint64_t at, uint64_t value)
+{
+    uint8_t bytes[8];
+    wire_put_u64(bytes, value);
+    return wasi_store(call, at, bytes, sizeof bytes);
+}
+
+/* ---- functions ---- */
+
+static const struct wasi_function {
+    const char *name, *signature;
+    enum hemi_status (*call)(struct wasi_call *call);
+} functions[] = {
+#define X(name, signature) {#name, signature, wasi_##name},
+    WASI_FUNCTIONS(X)
+#undef X
+};
+
+/* A host function's context. */
+struct wasi_ctx {
+    struct wasi *wasi; /* counted */
+    const struct wasi_function *function; /* NULL: not built, ENOSYS */
+    bool returns;
+};
+
+static enum hemi_status run(void *ctx, struct store *store, struct instance *caller, const union val *args,
+                            union val *results, struct rt_error *err)
+{
+    const struct wasi_ctx *c = ctx;
+    struct wasi_call call = {.wasi = c->wasi, .args = args, .err = err, .error = WASI_NOSYS};
+    struct rt_extern x;
+    (void)store;
+    if (caller && instance_export(caller, "memory", strlen("memory"), &x) && x.kind == EXTERN_MEMORY)
+        call.memory = x.memory;
+    enum hemi_status status = HEMI_OK;
+    if (c->function) {
+        call.error = WASI_SUCCESS;
+        status = c->function->call(&call);
+    }
+    if (c->returns) results[0].i32 = call.error;
+    return status;
+}
+
+static void drop(void *ctx)
+{
+    wasi_unref(((struct wasi_ctx *)ctx)->wasi);
+    free(ctx);
+}
+
+static const struct wasi_function *find(struct name name)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        if (strlen(functions[i].name) == name.len && memcmp(functions[i].name, name.at, name.len) == 0)
+            return &functions[i];
+    return NULL;
+}
+
+static bool returns_errno(const struct wasi_function *f) { return f->call != wasi_proc_exit; }
+
+static bool has_signature(const struct rtype *t, const struct wasi_function *f)
+{
+    if (t->nparams != strlen(f->signature) || t->nresults != (returns_errno(f) ? 1u : 0u)) return false;
+    for (uint32_t i = 0; i < t->nparams; i++)
+        if (t->vals[i] != (f->signature[i] == 'I' ? VT_I64 : VT_I32)) return false;
+    return t->nresults == 0 || t->vals[t->nparams] == VT_I32;
+}
+
+enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id, uint32_t *func, struct rt_error *err)
+{
+    struct store *s = w->store->store;
+    const struct wasi_function *f = find(name);
+    const struct rtype *t = types_get(wstore_engine(w->store), type_id);
+    bool returns = t->nresults == 1 && t->vals[t->nparams] == VT_I32;
+    if (f && !has_signature(t, f))
+        return rt_fail(err, HEMI_LINK, "import \"" WASI_MODULE "\" \"%s\" has another type: (%s)%s wanted", f->name,
+                       f->signature, returns_errno(f) ? " -> i" : "");
+    if (!f && !returns)
+        return rt_fail(err, HEMI_LINK, "import \"" WASI_MODULE "\" \"%.*s\" is not there, and returns no errno",
+                       (int)(name.len < 64 ? name.len : 64), name.at);
+    struct wasi_ctx *c = malloc(sizeof *c);
+    if (!c) return rt_fail(err, HEMI_NO_MEMORY, "no memory for a WASI function");
+    *c = (struct wasi_ctx){.wasi = w, .function = f, .returns = returns};
+    struct host_func_options opt = {.ctx = c, .call = run, .drop = drop};
+    w->refs++;
+    enum hemi_status status = host_func_new_typed(s, type_id, &opt, func);
+    if (status != HEMI_OK) drop(c);
+    return status == HEMI_OK ? status : rt_fail(err, status, "no room for a WASI function");
+}

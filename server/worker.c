@@ -1,0 +1,251 @@
+/* server/worker.c -- a worker's loop: see worker_state.h for the order of a turn. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/server.h"
+#include "server/session.h"
+#include "server/worker_state.h"
+
+enum { BEAT_MS = 500, TRIM_BEATS = 4, FIBERS_MIN = 64, FIBERS_MAX = 8192 };
+
+/* ---- budget ---- */
+
+bool worker_charge(void *ctx, int64_t delta)
+{
+    struct worker *w = ctx;
+    if (delta > 0 && (uint64_t)delta > w->boot->limits.memory - w->memory_used) return false;
+    w->memory_used += (uint64_t)delta;
+    return true;
+}
+
+/* ---- the turn ---- */
+
+static void flush_all(struct worker *w)
+{
+    while (w->to_flush) {
+        struct connection *c = w->to_flush;
+        w->to_flush = c->next_flush;
+        c->flushing = false;
+        connection_flush(c);
+    }
+}
+
+static void reap(struct worker *w)
+{
+    for (struct connection *c = w->connections, *next; c; c = next) {
+        next = c->next;
+        if (w->draining && !c->ending && c->nrequests == 0)
+            connection_end(c, HEMI_DRAINING, PROTO_OK, "the daemon is shutting down");
+        connection_reap(c);
+    }
+}
+
+static void maybe_leave(struct worker *w)
+{
+    if (w->nconnections > 0) {
+        w->idle_since_ms = 0;
+        return;
+    }
+    if (w->draining && !w->stopping) control_phase(w, HANDOVER_DRAINED);
+    if (w->boot->private_client && w->served > 0) w->stopping = true;
+    if (w->draining || w->stopping) uv_stop(&w->loop);
+    if (w->idle_since_ms == 0) w->idle_since_ms = worker_now_ms(w);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct worker *w = check->data;
+    requests_pump(w);
+    if (scheduler_ready(&w->sched)) scheduler_turn(&w->sched);
+    requests_pump(w);
+    flush_all(w);
+    reap(w);
+    maybe_leave(w);
+}
+
+static void on_idle(uv_idle_t *idle) { (void)idle; /* its being active keeps the loop from sleeping */ }
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    timeouts_fire(&w->timeouts, worker_now_ms(w));
+}
+
+static void set_timer(struct worker *w)
+{
+    if (!w->timeouts.changed) return;
+    w->timeouts.changed = false;
+    if (w->timeouts.next_ms == UINT64_MAX) {
+        uv_timer_stop(&w->timer);
+        return;
+    }
+    uint64_t now = worker_now_ms(w), at = w->timeouts.next_ms;
+    uv_timer_start(&w->timer, on_timer, at > now ? at - now : 0, 0);
+}
+
+/* Whatever is to be done in the check phase must not wait for input. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct worker *w = prepare->data;
+    set_timer(w);
+    bool busy = w->pump_head || scheduler_ready(&w->sched) || w->to_flush ||
+                (w->timeouts.head && w->timeouts.next_ms <= worker_now_ms(w));
+    if (busy == w->idling) return;
+    w->idling = busy;
+    if (busy) uv_idle_start(&w->idle, on_idle);
+    else uv_idle_stop(&w->idle);
+}
+
+/* ---- the beat ---- */
+
+static void store(_Atomic uint64_t *counter, uint64_t value)
+{
+    atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+
+static void publish_counters(struct worker *w)
+{
+    struct page *p = w->boot->page;
+    uint64_t handles = 0;
+    for (const struct connection *c = w->connections; c; c = c->next) handles += c->handles.map.used;
+    store(&p->connections, w->nconnections);
+    store(&p->stores, w->nstores);
+    store(&p->handles, handles);
+    store(&p->memory_bytes, w->memory_used);
+    page_heartbeat(p);
+}
+
+/* Memory of what has not been used for some beats goes back to the system. */
+static void trim(struct worker *w)
+{
+    bool quiet = w->sched.live == 0;
+    for (struct connection *c = w->connections; c; c = c->next)
+        for (struct wstore *s = c->stores; s; s = s->next) {
+            quiet = quiet && s->busy == 0;
+            if (s->busy == 0 && s->store && ++s->idle_beats == TRIM_BEATS) store_trim(s->store);
+        }
+    if (quiet) fiber_pool_trim(&w->sched.fibers);
+}
+
+static void on_beat(uv_timer_t *beat)
+{
+    struct worker *w = beat->data;
+    publish_counters(w);
+    trim(w);
+    control_flush(w);
+    uint64_t longest = w->boot->limits.idle_exit;
+    if (longest == 0 || w->stopping || w->idle_since_ms == 0) return;
+    if (worker_now_ms(w) - w->idle_since_ms < longest) return;
+    control_phase(w, HANDOVER_IDLE);
+    w->stopping = true;
+    uv_stop(&w->loop);
+}
+
+/* ---- ends ---- */
+
+void worker_stop(struct worker *w, enum hemi_status why, const char *text)
+{
+    w->stopping = true;
+    for (struct connection *c = w->connections; c; c = c->next) connection_end(c, why, PROTO_OK, text);
+    if (!w->connections) uv_stop(&w->loop);
+}
+
+static void drain_over(struct timeout *t)
+{
+    struct worker *w = (struct worker *)(void *)((char *)t - offsetof(struct worker, drain_end));
+    worker_stop(w, HEMI_DRAINING, "the daemon is shutting down");
+}
+
+void worker_drain(struct worker *w, uint64_t timeout_ms)
+{
+    if (w->draining) return;
+    w->draining = true;
+    timeout_set(&w->timeouts, &w->drain_end, worker_now_ms(w) + timeout_ms, drain_over);
+}
+
+/* ---- start ---- */
+
+static uint32_t fibers_max(const struct tenant_limits *limits)
+{
+    uint64_t n = limits->memory / 2 / limits->stack;
+    return (uint32_t)(n < FIBERS_MIN ? FIBERS_MIN : n > FIBERS_MAX ? FIBERS_MAX : n);
+}
+
+static void between(void *ctx) { requests_pump(ctx); }
+
+static int init_loop(struct worker *w)
+{
+    if (uv_loop_init(&w->loop) != 0) return WORKER_EXIT_MEMORY;
+    uv_check_init(&w->loop, &w->check);
+    uv_prepare_init(&w->loop, &w->prepare);
+    uv_idle_init(&w->loop, &w->idle);
+    uv_timer_init(&w->loop, &w->beat);
+    uv_timer_init(&w->loop, &w->timer);
+    w->check.data = w->prepare.data = w->idle.data = w->beat.data = w->timer.data = w;
+    uv_check_start(&w->check, on_check);
+    uv_prepare_start(&w->prepare, on_prepare);
+    uv_timer_start(&w->beat, on_beat, 0, BEAT_MS);
+    return 0;
+}
+
+int worker_init(struct worker *w, const struct worker_boot *boot)
+{
+    memset(w, 0, sizeof *w);
+    w->boot = boot;
+    w->nesting_max = (uint32_t)(boot->limits.nesting < PROTO_NESTING_MAX ? boot->limits.nesting : PROTO_NESTING_MAX);
+    timeouts_init(&w->timeouts);
+    int failed = init_loop(w);
+    if (failed) return failed;
+    scheduler_init(&w->sched, (uint32_t)boot->limits.slice, (size_t)boot->limits.stack, fibers_max(&boot->limits));
+    w->sched.between = between;
+    w->sched.ctx = w;
+    struct engine_options opt = {.yield = scheduler_yield, .ctx = &w->sched, .poll = &w->sched.poll};
+    return engine_new(&opt, &w->engine) == HEMI_OK ? 0 : WORKER_EXIT_MEMORY;
+}
+
+int worker_run(struct worker *w)
+{
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    control_flush(w);
+    return w->exit_status;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+void worker_deinit(struct worker *w)
+{
+    SERVER_ASSERT(w->nconnections == 0);
+    control_deinit(w);
+    uv_walk(&w->loop, close_handle, NULL);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&w->loop);
+    engine_free(w->engine);
+    scheduler_deinit(&w->sched);
+}
+
+/* Signals to the whole process group are the supervisor's business: it drains. */
+static void ignore_signals(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int worker_main(const struct worker_boot *boot)
+{
+    static struct worker w;
+    ignore_signals();
+    int status = worker_init(&w, boot);
+    if (status == 0) status = control_start(&w);
+    if (status != 0) return status;
+    status = worker_run(&w);
+    if (w.nconnections == 0) worker_deinit(&w);
+    return status;
+}

@@ -1,0 +1,75 @@
+/* server/worker_info.c -- INFO: what is in force, as JSON. Keys may be added, never change their meaning. */
+#include <cjson/cJSON.h>
+#include <unistd.h>
+
+#include "server/session.h"
+#include "server/worker_state.h"
+
+static void add_limits(cJSON *to, const struct tenant_limits *limits)
+{
+#define X(name, kind, def, min, max, doc) cJSON_AddNumberToObject(to, #name, (double)limits->name);
+    LIMIT_OPTIONS(X)
+#undef X
+}
+
+static void add_jail(cJSON *steps, cJSON *features, const struct jail_report *jail)
+{
+    for (uint32_t i = 0; jail && i < jail->nsteps; i++) {
+        cJSON *step = cJSON_CreateObject();
+        cJSON_AddStringToObject(step, "name", jail->steps[i].name);
+        cJSON_AddStringToObject(step, "wanted", jail->steps[i].wanted);
+        cJSON_AddStringToObject(step, "got", jail->steps[i].got);
+        cJSON_AddNumberToObject(step, "error", jail->steps[i].error);
+        cJSON_AddBoolToObject(step, "required", jail->steps[i].required);
+        cJSON_AddItemToArray(steps, step);
+    }
+    for (uint32_t i = 0; jail && i < jail->nfeatures; i++)
+        cJSON_AddStringToObject(features, jail->features[i].key, jail->features[i].value);
+}
+
+static void add_worker(cJSON *to, const struct worker *w)
+{
+    const struct page *p = w->boot->page;
+    cJSON_AddNumberToObject(to, "pid", getpid());
+    cJSON_AddNumberToObject(to, "generation", (double)w->boot->generation);
+    cJSON_AddNumberToObject(to, "connections", w->nconnections);
+    cJSON_AddNumberToObject(to, "stores", w->nstores);
+    cJSON_AddNumberToObject(to, "memory_bytes", (double)w->memory_used);
+    cJSON_AddNumberToObject(to, "activations", w->sched.live);
+    cJSON_AddNumberToObject(to, "stacks", w->sched.fibers.nlive);
+    cJSON_AddNumberToObject(to, "requests_total", (double)atomic_load_explicit(&p->requests_total, memory_order_relaxed));
+    cJSON_AddNumberToObject(to, "calls_total", (double)atomic_load_explicit(&p->calls_total, memory_order_relaxed));
+    cJSON_AddNumberToObject(to, "reads_total", (double)atomic_load_explicit(&p->reads_total, memory_order_relaxed));
+    cJSON_AddNumberToObject(to, "writes_total", (double)atomic_load_explicit(&p->writes_total, memory_order_relaxed));
+}
+
+static void add_connection(cJSON *to, const struct connection *c)
+{
+    cJSON_AddNumberToObject(to, "window_requests", c->window.requests_max);
+    cJSON_AddNumberToObject(to, "window_bytes", (double)c->window.bytes_max);
+    cJSON_AddNumberToObject(to, "stores", c->nstores);
+    cJSON_AddNumberToObject(to, "handles", c->handles.map.used);
+    cJSON_AddNumberToObject(to, "modules", c->nmodules);
+    cJSON_AddNumberToObject(to, "reads", (double)c->reads);
+    cJSON_AddNumberToObject(to, "writes", (double)c->writes);
+    cJSON_AddNumberToObject(to, "frames_in", (double)c->frames_in);
+    cJSON_AddNumberToObject(to, "frames_out", (double)c->frames_out);
+    cJSON_AddNumberToObject(to, "host_calls", (double)c->host_calls);
+    cJSON_AddNumberToObject(to, "externs_dead", (double)c->externs_dead);
+}
+
+char *worker_info(const struct connection *c)
+{
+    const struct worker *w = c->worker;
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "version", HEMI_VERSION);
+    cJSON_AddStringToObject(root, "tenant", w->boot->tenant);
+    add_worker(cJSON_AddObjectToObject(root, "worker"), w);
+    add_connection(cJSON_AddObjectToObject(root, "connection"), c);
+    add_limits(cJSON_AddObjectToObject(root, "limits"), &w->boot->limits);
+    cJSON *jail = cJSON_AddObjectToObject(root, "jail");
+    add_jail(cJSON_AddArrayToObject(jail, "steps"), cJSON_AddObjectToObject(jail, "features"), w->boot->jail);
+    char *text = cJSON_PrintUnformatted(root); /* NULL when anything above found no memory */
+    cJSON_Delete(root);
+    return text;
+}

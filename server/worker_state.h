@@ -1,0 +1,72 @@
+/* server/worker_state.h -- the inside of one worker process: loop, engine, scheduler, connections, budget.
+ *
+ * School of checking: TRUSTED. One thread; nothing here is shared with another.
+ *
+ * A turn of the loop: timers and input (frames are read, requests queued) -> requests_pump -> scheduler_turn, with
+ * requests_pump after each activation -> death notices and output are flushed -> what has ended is freed. */
+#ifndef HEMI_SERVER_WORKER_STATE_H
+#define HEMI_SERVER_WORKER_STATE_H
+
+#include <uv.h>
+
+#include "runtime/runtime.h"
+#include "server/scheduler.h"
+#include "server/scheduler_timeouts.h"
+#include "server/stores.h"
+#include "server/worker.h"
+
+struct worker_message; /* worker_control.c: waiting for the control socket */
+
+struct worker {
+    const struct worker_boot *boot;
+    uv_loop_t loop;
+    uv_check_t check;
+    uv_prepare_t prepare;
+    uv_idle_t idle;
+    uv_timer_t beat, timer;
+    uv_poll_t control;
+    bool idling, control_writes;
+    struct scheduler sched;
+    struct timeouts timeouts;
+    struct engine *engine;
+    struct connection *connections;
+    struct connection *to_flush;
+    uint32_t nconnections, nstores, served, nesting_max;
+    struct lane *pump_head, *pump_tail;
+    uint64_t memory_used; /* what the engine and we have announced */
+    struct worker_message *out_head, *out_tail;
+    bool draining, stopping;
+    uint64_t idle_since_ms; /* without connections; 0: has some */
+    struct timeout drain_end;
+    int exit_status;
+    uint32_t visit; /* requests_wait.c */
+};
+
+static inline uint64_t worker_now_ms(struct worker *w) { return uv_now(&w->loop); }
+/* The budget that all stores, modules and stacks share (store_options.charge); ctx is the worker. */
+bool worker_charge(void *ctx, int64_t delta);
+
+/* worker.c, for tests too: everything but the control socket. `boot` must outlive it. 0, or an exit status. */
+int worker_init(struct worker *w, const struct worker_boot *boot);
+/* Runs the loop until the worker is told to stop; the exit status. */
+int worker_run(struct worker *w);
+void worker_deinit(struct worker *w);
+/* Ends all connections with CLOSE(why, text); worker_run returns when they are gone. */
+void worker_stop(struct worker *w, enum hemi_status why, const char *text);
+/* Takes nothing new, lets what runs end, then stops; at the timeout at once. */
+void worker_drain(struct worker *w, uint64_t timeout_ms);
+
+/* worker_control.c: messages from and to the supervisor. */
+int control_start(struct worker *w);
+/* These queue; nothing waits for the supervisor (server.h .control-nonblock). Without a control socket they do nothing. */
+void control_closed(struct worker *w, uint64_t connection, enum hemi_status status);
+void control_phase(struct worker *w, enum handover_phase phase);
+void control_flush(struct worker *w);
+void control_log(struct worker *w, uint32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void control_deinit(struct worker *w);
+
+/* worker_info.c: INFO's JSON, to be freed with free(); NULL: no memory. */
+struct connection;
+char *worker_info(const struct connection *c);
+
+#endif
