@@ -178,15 +178,15 @@ void supervisor_check_done(struct supervisor *s)
     if (s->nworkers == 0 && !anybody_waits(s)) close_loop(s);
 }
 
-static void for_each_worker(struct supervisor *s, void (*act)(struct worker *worker))
+static void for_each_worker(struct supervisor *s, void (*act)(struct child *worker))
 {
     for (size_t i = 0; i < s->ntenants; i++) {
-        struct worker *worker;
+        struct child *worker;
         TAILQ_FOREACH(worker, &s->tenants[i].workers, link) act(worker);
     }
 }
 
-static void kill_late(struct worker *worker) { worker_kill(worker, "it did not end when told to"); }
+static void kill_late(struct child *worker) { child_kill(worker, "it did not end when told to"); }
 
 static void on_drain_timeout(uv_timer_t *timer)
 {
@@ -207,7 +207,7 @@ void supervisor_drain(struct supervisor *s, const char *why)
     client_refuse_greeting(s, HEMI_DRAINING, "the daemon is shutting down");
     for (size_t i = 0; i < s->ntenants; i++)
         tenant_refuse_waiting(&s->tenants[i], HEMI_DRAINING, "the daemon is shutting down");
-    for_each_worker(s, worker_drain);
+    for_each_worker(s, child_drain);
     if (!s->closed) uv_timer_start(&s->drain, on_drain_timeout, s->config.options.drain_timeout + KILL_GRACE_MS, 0);
     supervisor_check_done(s);
 }
@@ -220,11 +220,11 @@ static void reap_orphans(struct supervisor *s)
 {
     siginfo_t info = {0};
     while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
-        struct worker *worker, *ours = NULL;
+        struct child *worker, *ours = NULL;
         for (size_t i = 0; i < s->ntenants; i++)
             TAILQ_FOREACH(worker, &s->tenants[i].workers, link) if (worker->pid == info.si_pid) ours = worker;
         if (ours != NULL)
-            worker_reap(ours);
+            child_reap(ours);
         else
             waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
         info = (siginfo_t){0};
@@ -298,7 +298,7 @@ static int init(struct supervisor *s)
     raise_nofile();
     signal(SIGPIPE, SIG_IGN);
     open_log(s);
-    s->exe = worker_open_exe(s->given->self);
+    s->exe = child_open_exe(s->given->self);
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     TAILQ_INIT(&s->greeting);
     uv_timer_init(&s->loop, &s->drain);

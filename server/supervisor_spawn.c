@@ -17,7 +17,7 @@
 #define FD_SAFE 16 /* above every fixed descriptor */
 #define EXIT_EXEC 127
 
-int worker_open_exe(const char *self)
+int child_open_exe(const char *self)
 {
     int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     if (fd < 0 && self != NULL && strchr(self, '/') != NULL) fd = open(self, O_PATH | O_CLOEXEC);
@@ -72,7 +72,7 @@ static void fill_environment(char *const environment[2], size_t size)
 #endif
 }
 
-int worker_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd)
+int child_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd)
 {
     char name[] = "hemid", flag[] = "--worker", tenant[64], variables[2][1024];
     char *const arguments[] = {name, flag, tenant, NULL};

@@ -27,12 +27,12 @@ _Static_assert(HANDOVER_HELLO_MAX >= HELLO_MAX, "ADOPT carries every HELLO");
 
 struct supervisor;
 struct tenant;
-struct worker;
+struct child;
 
 TAILQ_HEAD(client_list, client);
-TAILQ_HEAD(worker_list, worker);
+TAILQ_HEAD(child_list, child);
 
-/* A connection that no worker has adopted yet. */
+/* A client is a connection that no worker has adopted yet; a child is a worker as its supervisor sees it. */
 struct client {
     TAILQ_ENTRY(client) link;
     struct supervisor *supervisor;
@@ -49,8 +49,8 @@ struct client {
     uint8_t hello[HELLO_MAX];
 };
 
-struct worker {
-    TAILQ_ENTRY(worker) link;
+struct child {
+    TAILQ_ENTRY(child) link;
     struct tenant *tenant;
     pid_t pid;
     int pidfd, control, log;
@@ -78,7 +78,7 @@ struct worker {
 struct tenant {
     struct supervisor *supervisor;
     struct tenant_config config;
-    struct worker_list workers;
+    struct child_list workers;
     unsigned nworkers; /* that are not leaving */
     struct client_list waiting;
     unsigned nwaiting;
@@ -162,19 +162,19 @@ void tenant_crashed(struct tenant *tenant, bool was_ready, uint64_t lived_ms);
 /* --- supervisor_worker.c --- */
 
 /* Starts a worker. Returns 0 or -errno. */
-int worker_start(struct tenant *tenant, struct worker **out);
+int child_start(struct tenant *tenant, struct child **out);
 
 /* Sends ADOPT. Returns 0 (the client is in worker->handed), or -errno (it is in no list; the worker is marked). */
-int worker_hand(struct worker *worker, struct client *client);
+int child_hand(struct child *worker, struct client *client);
 
 /* Tells it to end; it exits when its clients are told. */
-void worker_drain(struct worker *worker);
+void child_drain(struct child *worker);
 
 /* SIGKILL. `why` is logged when it has ended; a constant. */
-void worker_kill(struct worker *worker, const char *why);
+void child_kill(struct child *worker, const char *why);
 
 /* Reaps it if it has ended. */
-void worker_reap(struct worker *worker);
+void child_reap(struct child *worker);
 
 /* --- supervisor_spawn.c --- */
 
@@ -187,9 +187,9 @@ struct spawn {
 };
 
 /* fork and exec with --worker. Returns 0, the pid and a pidfd, or -errno. */
-int worker_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd);
+int child_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd);
 
 /* Opens our own executable. Returns a descriptor, or -1 where that is impossible (no /proc, no path in argv[0]). */
-int worker_open_exe(const char *self);
+int child_open_exe(const char *self);
 
 #endif

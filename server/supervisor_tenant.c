@@ -49,12 +49,12 @@ struct tenant *tenant_identify(struct supervisor *s, const struct client *client
 
 /* --- handing over --- */
 
-static uint64_t load_of(const struct worker *worker) { return worker->connections + worker->nhanded; }
+static uint64_t load_of(const struct child *worker) { return worker->connections + worker->nhanded; }
 
 /* The worker with the least to do that can be given a connection now; NULL if none can. */
-static struct worker *find_worker(const struct tenant *tenant)
+static struct child *find_worker(const struct tenant *tenant)
 {
-    struct worker *worker, *best = NULL;
+    struct child *worker, *best = NULL;
     TAILQ_FOREACH(worker, &tenant->workers, link)
     {
         if (worker->leaving || worker->full || worker->starved) continue;
@@ -65,12 +65,12 @@ static struct worker *find_worker(const struct tenant *tenant)
 }
 
 /* As find_worker, but starts another one instead of sharing while the tenant may have more. */
-static struct worker *choose_worker(struct tenant *tenant)
+static struct child *choose_worker(struct tenant *tenant)
 {
-    struct worker *best = find_worker(tenant), *started;
+    struct child *best = find_worker(tenant), *started;
     bool room = tenant->nworkers < tenant->config.limits.workers && !tenant->resting;
     if (!room || (best != NULL && load_of(best) == 0)) return best;
-    int status = worker_start(tenant, &started);
+    int status = child_start(tenant, &started);
     if (status == 0) return started;
     struct log_about what = {.tenant = tenant->config.name};
     log_event(LOG_ERROR, "worker-not-started", &what, "%s", strerror(-status));
@@ -81,13 +81,13 @@ static struct worker *choose_worker(struct tenant *tenant)
 void tenant_pump(struct tenant *tenant)
 {
     struct client *client;
-    struct worker *worker;
+    struct child *worker;
     while (!TAILQ_EMPTY(&tenant->waiting) && (worker = choose_worker(tenant)) != NULL) {
         /* Starting a worker may have failed, and that may have refused clients. */
         if ((client = TAILQ_FIRST(&tenant->waiting)) == NULL) return;
         TAILQ_REMOVE(&tenant->waiting, client, link);
         tenant->nwaiting--;
-        if (worker_hand(worker, client) == 0) continue;
+        if (child_hand(worker, client) == 0) continue;
         TAILQ_INSERT_HEAD(&tenant->waiting, client, link);
         tenant->nwaiting++;
     }

@@ -19,7 +19,7 @@
 #define RETRY_MS 10
 #define END_GRACE_MS 2000 /* from the end of the control socket until a worker that stays is killed */
 
-static struct log_about about(const struct worker *w)
+static struct log_about about(const struct child *w)
 {
     return (struct log_about){.tenant = w->tenant->config.name, .pid = w->pid};
 }
@@ -28,7 +28,7 @@ static struct log_about about(const struct worker *w)
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-    struct worker *w = handle->data;
+    struct child *w = handle->data;
     if (--w->handles > 0) return;
     struct supervisor *s = w->tenant->supervisor;
     SERVER_ASSERT(TAILQ_EMPTY(&w->handed));
@@ -37,7 +37,7 @@ static void on_handle_closed(uv_handle_t *handle)
     supervisor_check_done(s);
 }
 
-static void worker_close(struct worker *w)
+static void child_close(struct child *w)
 {
     uv_close((uv_handle_t *)&w->on_end, on_handle_closed);
     uv_close((uv_handle_t *)&w->on_control, on_handle_closed);
@@ -51,7 +51,7 @@ static void worker_close(struct worker *w)
 }
 
 /* It gets nothing new from now on. */
-static void worker_leave(struct worker *w)
+static void child_leave(struct child *w)
 {
     if (w->leaving) return;
     w->leaving = true;
@@ -59,9 +59,9 @@ static void worker_leave(struct worker *w)
     w->tenant->nworkers--;
 }
 
-void worker_kill(struct worker *w, const char *why)
+void child_kill(struct child *w, const char *why)
 {
-    worker_leave(w);
+    child_leave(w);
     if (w->ended || w->killed != NULL) return;
     w->killed = why;
     syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
@@ -72,20 +72,20 @@ void worker_kill(struct worker *w, const char *why)
 static void on_control(uv_poll_t *poll, int status, int events);
 
 /* Writable is asked for only while something could not be sent. */
-static void watch_control(struct worker *w)
+static void watch_control(struct child *w)
 {
     int events = UV_READABLE | (w->full ? UV_WRITABLE : 0);
     uv_poll_start(&w->on_control, events, on_control);
 }
 
-static void handed_remove(struct worker *w, struct client *client)
+static void handed_remove(struct child *w, struct client *client)
 {
     TAILQ_REMOVE(&w->handed, client, link);
     w->nhanded--;
 }
 
 /* .one-copy: ours is closed here. */
-static bool on_adopted(struct worker *w, uint64_t connection)
+static bool on_adopted(struct child *w, uint64_t connection)
 {
     struct client *client;
     TAILQ_FOREACH(client, &w->handed, link) if (client->id == connection) break;
@@ -99,18 +99,18 @@ static bool on_adopted(struct worker *w, uint64_t connection)
     return true;
 }
 
-static bool on_closed(struct worker *w, const struct handover_closed *closed)
+static bool on_closed(struct child *w, const struct handover_closed *closed)
 {
     if (w->connections == 0) return false;
     w->connections--;
-    if (w->tenant->supervisor->serves_private) worker_drain(w);
+    if (w->tenant->supervisor->serves_private) child_drain(w);
     struct log_about what = {
         .tenant = w->tenant->config.name, .pid = w->pid, .connection = closed->connection, .limited = true};
     log_event(LOG_DEBUG, "connection-closed", &what, "status %u", closed->status);
     return true;
 }
 
-static void on_phase(struct worker *w, const struct handover_status *status)
+static void on_phase(struct child *w, const struct handover_status *status)
 {
     struct log_about what = about(w);
     switch (status->phase) {
@@ -125,13 +125,13 @@ static void on_phase(struct worker *w, const struct handover_status *status)
         log_event(LOG_ERROR, "worker-not-jailed", &what, "a required step failed");
         break;
     default:
-        worker_leave(w);
+        child_leave(w);
         break;
     }
 }
 
 /* Returns false for what this worker may not say now. */
-static bool on_message(struct worker *w, const struct handover_msg *msg)
+static bool on_message(struct child *w, const struct handover_msg *msg)
 {
     struct log_about what = about(w);
     switch (msg->type) {
@@ -152,35 +152,35 @@ static bool on_message(struct worker *w, const struct handover_msg *msg)
 }
 
 /* Reads what is there. Returns false when the channel has ended or is broken. */
-static bool read_control(struct worker *w, unsigned most)
+static bool read_control(struct child *w, unsigned most)
 {
     struct handover_msg msg;
     for (unsigned i = 0; i < most; i++) {
         int status = handover_recv(w->control, HANDOVER_UP, &msg);
         if (status == -EAGAIN) return true;
         if (status == 1 && on_message(w, &msg)) continue;
-        if (status == 1 || status == -EPROTO) worker_kill(w, "it broke the control protocol");
+        if (status == 1 || status == -EPROTO) child_kill(w, "it broke the control protocol");
         return false;
     }
     return true;
 }
 
-static void on_end_grace(uv_timer_t *timer) { worker_kill(timer->data, "it lost its control socket"); }
+static void on_end_grace(uv_timer_t *timer) { child_kill(timer->data, "it lost its control socket"); }
 
 static void on_control(uv_poll_t *poll, int status, int events)
 {
-    struct worker *w = poll->data;
+    struct child *w = poll->data;
     bool open = status == 0;
     if (open && (events & UV_READABLE) != 0) open = read_control(w, MESSAGES_PER_TURN);
     if (!open) {
         uv_poll_stop(&w->on_control);
-        worker_leave(w);
+        child_leave(w);
         uv_timer_start(&w->timer, on_end_grace, END_GRACE_MS, 0);
         return;
     }
     if ((events & UV_WRITABLE) != 0) {
         w->full = false;
-        if (w->draining) worker_drain(w);
+        if (w->draining) child_drain(w);
         watch_control(w);
     }
     tenant_pump(w->tenant);
@@ -188,7 +188,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
 
 /* --- standard error --- */
 
-static void log_line(struct worker *w)
+static void log_line(struct child *w)
 {
     struct log_about what = about(w);
     what.limited = true;
@@ -196,7 +196,7 @@ static void log_line(struct worker *w)
     w->line_len = 0;
 }
 
-static void log_bytes(struct worker *w, const char *bytes, size_t len)
+static void log_bytes(struct child *w, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         if (bytes[i] != '\n') w->line[w->line_len++] = bytes[i];
@@ -205,7 +205,7 @@ static void log_bytes(struct worker *w, const char *bytes, size_t len)
 }
 
 /* Returns false at the end. */
-static bool read_log(struct worker *w)
+static bool read_log(struct child *w)
 {
     char bytes[4096];
     for (size_t total = 0; total < LOG_BYTES_PER_TURN; total += sizeof bytes) {
@@ -245,7 +245,7 @@ static const char *exit_text(int code)
 }
 
 /* SIGKILL that we did not send is the kernel's for memory more often than anybody's. */
-static const char *signal_text(const struct worker *w, int number)
+static const char *signal_text(const struct child *w, int number)
 {
     if (number == SIGKILL && w->killed != NULL) return w->killed;
     if (number == SIGKILL) return "killed from outside, perhaps for memory";
@@ -253,7 +253,7 @@ static const char *signal_text(const struct worker *w, int number)
     return strsignal(number);
 }
 
-static void log_end(struct worker *w, const siginfo_t *info, const struct rusage *usage)
+static void log_end(struct child *w, const siginfo_t *info, const struct rusage *usage)
 {
     char words[PAGE_WORDS];
     struct log_about what = about(w);
@@ -268,7 +268,7 @@ static void log_end(struct worker *w, const siginfo_t *info, const struct rusage
 }
 
 /* Its clients that it had not adopted go to another one: first in line, in their order. */
-static void hand_again(struct worker *w, bool orderly)
+static void hand_again(struct child *w, bool orderly)
 {
     struct tenant *tenant = w->tenant;
     struct supervisor *s = tenant->supervisor;
@@ -285,7 +285,7 @@ static void hand_again(struct worker *w, bool orderly)
     }
 }
 
-static void worker_ended(struct worker *w, const siginfo_t *info, const struct rusage *usage)
+static void child_ended(struct child *w, const siginfo_t *info, const struct rusage *usage)
 {
     struct tenant *tenant = w->tenant;
     struct supervisor *s = tenant->supervisor;
@@ -296,34 +296,34 @@ static void worker_ended(struct worker *w, const siginfo_t *info, const struct r
     (void)read_log(w);
     log_line(w);
     log_end(w, info, usage);
-    worker_leave(w);
+    child_leave(w);
     TAILQ_REMOVE(&tenant->workers, w, link);
     if (!orderly && s->serves_private) s->status = 1;
     if (!orderly) tenant_crashed(tenant, w->ready, uv_now(&s->loop) - w->started_ms);
     hand_again(w, orderly);
-    worker_close(w);
+    child_close(w);
     if (!s->draining) tenant_pump(tenant);
 }
 
-void worker_reap(struct worker *w)
+void child_reap(struct child *w)
 {
     siginfo_t info = {0};
     struct rusage usage = {0};
     if (w->ended) return;
     if (syscall(SYS_waitid, P_PIDFD, w->pidfd, &info, WEXITED | WNOHANG, &usage) != 0 || info.si_pid == 0) return;
-    worker_ended(w, &info, &usage);
+    child_ended(w, &info, &usage);
 }
 
 static void on_end(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    worker_reap(poll->data);
+    child_reap(poll->data);
 }
 
 /* --- the start --- */
 
-static void on_start_timeout(uv_timer_t *timer) { worker_kill(timer->data, "it did not become ready in time"); }
+static void on_start_timeout(uv_timer_t *timer) { child_kill(timer->data, "it did not become ready in time"); }
 
 /* Test builds misbehave on request: HEMI_TEST_HOOK says how, HEMI_TEST_TENANT which tenant's workers, and the target is
  * another tenant's worker if there is one. */
@@ -361,7 +361,7 @@ static int send_boot(const struct tenant *tenant, int control, uint64_t generati
 }
 
 /* Everything that the process is started with; our ends go to `w`, the other ends are closed. */
-static int spawn_process(struct worker *w)
+static int spawn_process(struct child *w)
 {
     struct tenant *tenant = w->tenant;
     int pipes[2] = {-1, -1}, page_fd = -1, control = -1, status;
@@ -378,7 +378,7 @@ static int spawn_process(struct worker *w)
                           .log = pipes[1],
                           .page = page_fd};
     if ((status = send_boot(tenant, w->control, w->generation)) != 0) goto fail_pipe;
-    if ((status = worker_spawn(&spawn, &w->pid, &w->pidfd)) != 0) goto fail_pipe;
+    if ((status = child_spawn(&spawn, &w->pid, &w->pidfd)) != 0) goto fail_pipe;
     w->log = pipes[0];
     close(pipes[1]);
     close(control);
@@ -396,7 +396,7 @@ fail_page:
     return status;
 }
 
-static void watch(struct worker *w)
+static void watch(struct child *w)
 {
     uv_loop_t *loop = &w->tenant->supervisor->loop;
     /* These fail only for descriptors that are not ours. */
@@ -412,10 +412,10 @@ static void watch(struct worker *w)
     uv_timer_start(&w->timer, on_start_timeout, w->tenant->supervisor->config.options.start_timeout, 0);
 }
 
-int worker_start(struct tenant *tenant, struct worker **out)
+int child_start(struct tenant *tenant, struct child **out)
 {
     struct supervisor *s = tenant->supervisor;
-    struct worker *w = calloc(1, sizeof *w);
+    struct child *w = calloc(1, sizeof *w);
     if (w == NULL) return -ENOMEM;
     w->tenant = tenant;
     w->generation = ++tenant->generation;
@@ -441,12 +441,12 @@ int worker_start(struct tenant *tenant, struct worker **out)
 /* Descriptors in flight count against the uid, whoever sent them: only time tells when there is room again. */
 static void on_retry(uv_timer_t *timer)
 {
-    struct worker *w = timer->data;
+    struct child *w = timer->data;
     w->starved = false;
     tenant_pump(w->tenant);
 }
 
-int worker_hand(struct worker *w, struct client *client)
+int child_hand(struct child *w, struct client *client)
 {
     struct handover_msg msg = {.type = HANDOVER_ADOPT, .fd = client->fd};
     msg.u.adopt.connection = client->id;
@@ -466,17 +466,17 @@ int worker_hand(struct worker *w, struct client *client)
         w->starved = true;
         if (w->ready) uv_timer_start(&w->timer, on_retry, RETRY_MS, 0);
     } else {
-        worker_leave(w); /* it has ended, and will be reaped */
+        child_leave(w); /* it has ended, and will be reaped */
     }
     return status;
 }
 
-void worker_drain(struct worker *w)
+void child_drain(struct child *w)
 {
     struct handover_msg msg = {.type = HANDOVER_DRAIN, .fd = -1};
     msg.u.drain.timeout_ms = w->tenant->supervisor->config.options.drain_timeout;
     w->draining = true;
-    worker_leave(w);
+    child_leave(w);
     if (w->told) return;
     int status = handover_send(w->control, &msg);
     w->told = status == 0;
