@@ -57,7 +57,8 @@ static char *visit_caller(struct store *s, struct heap_visitor *v, char *fp, con
     const struct site *site = &m->sites[h->site];
     const struct code *c = site->func & SITE_CONST ? &m->const_code[site->func & ~SITE_CONST] : &m->code[site->func];
     char *caller = fp - site->delta * SLOT_BYTES;
-    visit_frame_slots(v, caller, m->live_slots + site->live, site->nrefs, site->nfuncs);
+    if (site->nrefs + site->nfuncs != 0)
+        visit_frame_slots(v, caller, m->live_slots + site->live, site->nrefs, site->nfuncs);
     visit_frame_slots(v, caller, c->local_refs, c->nlocal_refs, c->nlocal_funcs);
     return caller;
 }

@@ -226,7 +226,7 @@ START_TEST(the_start_function_runs_and_may_trap)
                                        "(start $s) (func (export \"g\") (result i32) (global.get $g))",
                                        NULL);
     ck_assert_uint_eq(rig_ok(&r, in, "g", 0), 2);
-    ck_assert_int_eq(rig_try(&r, "(func $s unreachable) (start $s)", NULL, &in), HEMI_TRAP);
+    ck_assert_int_eq(rig_try(&r, "(func $s (export \"s\") unreachable) (start $s)", NULL, &in), HEMI_TRAP);
     ck_assert_int_eq(r.err.trap, TRAP_UNREACHABLE);
     ck_assert_str_eq(r.err.message, "unreachable in \"s\" (function 0)");
     rig_deinit(&r);

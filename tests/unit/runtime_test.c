@@ -48,12 +48,13 @@ START_TEST(a_trap_says_what_and_where)
 {
     struct rig r;
     rig_init(&r);
-    struct instance *in = rig_instance(&r,
-                                       "(func $inner (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))"
-                                       "(func (export \"outer\") (param i32) (result i32) (call $inner (local.get 0)))"
-                                       "(func (export \"sum\") (param i32 i32) (result i32 i64)"
-                                       "  (i32.add (local.get 0) (local.get 1)) (i64.const -1))",
-                                       NULL);
+    struct instance *in =
+        rig_instance(&r,
+                     "(func $inner (export \"inner\") (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))"
+                     "(func (export \"outer\") (param i32) (result i32) (call $inner (local.get 0)))"
+                     "(func (export \"sum\") (param i32 i32) (result i32 i64)"
+                     "  (i32.add (local.get 0) (local.get 1)) (i64.const -1))",
+                     NULL);
     rig_trap(&r, in, DIV_ZERO, "outer", 0);
     ck_assert_msg(strncmp(r.err.message, "integer divide by zero in \"inner\" (function 0)", 46) == 0, "%s",
                   r.err.message);
@@ -72,11 +73,11 @@ START_TEST(a_trap_in_a_helper_names_its_callers)
 {
     struct rig r;
     rig_init(&r);
-    struct instance *in =
-        rig_instance(&r,
-                     "(memory 1) (func $fill (memory.fill (i32.const 65536) (i32.const 0) (i32.const 1)))"
-                     "(func $middle (call $fill)) (func (export \"outer\") (call $middle))",
-                     NULL);
+    struct instance *in = rig_instance(
+        &r,
+        "(memory 1) (func $fill (export \"fill\") (memory.fill (i32.const 65536) (i32.const 0) (i32.const 1)))"
+        "(func $middle (export \"middle\") (call $fill)) (func (export \"outer\") (call $middle))",
+        NULL);
     rig_trap(&r, in, MEMORY_BOUNDS, "outer", 0);
     ck_assert_str_eq(r.err.message, "out of bounds memory access in \"fill\" (function 0), called from \"middle\" "
                                     "(function 1), called from \"outer\" (function 2)");
