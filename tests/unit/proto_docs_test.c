@@ -1,0 +1,131 @@
+/* docs/protocol.md: its tables are those of the headers. HEMI_UPDATE_DOCS=1 rewrites them instead. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/counters.h"
+#include "proto/frame.h"
+#include "proto/tables/status.h"
+#include "proto/tables/traps.h"
+
+static const char *path(void)
+{
+    static char out[4096];
+    const char *slash = strstr(__FILE__, "tests/unit/");
+    snprintf(out, sizeof out, "%.*sdocs/protocol.md", (int)(slash - __FILE__), __FILE__);
+    return out;
+}
+
+static char *read_all(const char *name)
+{
+    FILE *f = fopen(name, "r");
+    ck_assert_msg(f != NULL, "%s", name);
+    char *text = calloc(1, 1 << 20);
+    size_t n = fread(text, 1, (1 << 20) - 1, f);
+    ck_assert_uint_gt(n, 0);
+    fclose(f);
+    return text;
+}
+
+/* --- the tables --- */
+static void errors(FILE *out)
+{
+    fputs("| nr | error | meaning |\n|---|---|---|\n", out);
+#define X(name, number, text) fprintf(out, "| %d | " #name " | %s |\n", number, text);
+    PROTO_ERRORS(X)
+#undef X
+}
+
+static void statuses(FILE *out)
+{
+    fputs("| nr | status | meaning |\n|---|---|---|\n", out);
+#define X(name, number, text, meaning) fprintf(out, "| %d | " #name " | %s |\n", number, meaning);
+    HEMI_STATUSES(X)
+#undef X
+}
+
+static void traps(FILE *out)
+{
+    fputs("| nr | trap |\n|---|---|\n", out);
+#define X(name, number, text) fprintf(out, "| %d | %s |\n", number, text);
+    WASM_TRAPS(X)
+#undef X
+}
+
+static void counters(FILE *out)
+{
+    fputs("| nr | counter | meaning |\n|---|---|---|\n", out);
+#define X(name, text) fprintf(out, "| %d | " #name " | %s |\n", COUNTER_##name, text);
+    HEMI_COUNTERS(X)
+#undef X
+}
+
+static void frames(FILE *out)
+{
+    fputs("| nr | frame | sender | body | body cap | raw cap | fds | credit | state | answer | raw part |\n"
+          "|---|---|---|---|---|---|---|---|---|---|---|\n",
+          out);
+#define X(NAME, number, from, Body, snake, bodymax, rawmax, nfds, window, when, how, text)                             \
+    fprintf(out, "| %d | " #NAME " | " #from " | " #Body " | %u | %u | %d | %s | " #when " | " #how " | %s |\n",        \
+            number, (unsigned)(bodymax), (unsigned)(rawmax), nfds, (window) ? "yes" : "no", text);
+    HEMI_FRAMES(X)
+#undef X
+}
+
+static const struct {
+    const char *name;
+    void (*write)(FILE *out);
+} tables[] = {{"errors", errors}, {"frames", frames}, {"counters", counters}, {"statuses", statuses}, {"traps", traps}};
+
+/* The document with each table between its markers replaced. */
+static char *regenerate(const char *text)
+{
+    char *made;
+    size_t size;
+    FILE *out = open_memstream(&made, &size);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char marker[64];
+        snprintf(marker, sizeof marker, "<!-- table:%s -->\n", tables[i].name);
+        const char *begin = strstr(text, marker);
+        ck_assert_msg(begin != NULL, "no %s", marker);
+        begin += strlen(marker);
+        const char *end = strstr(begin, "<!-- end -->");
+        ck_assert_ptr_nonnull(end);
+        fwrite(text, 1, (size_t)(begin - text), out);
+        tables[i].write(out);
+        text = end;
+    }
+    fputs(text, out);
+    fclose(out);
+    return made;
+}
+
+START_TEST(tables_are_in_sync)
+{
+    char *text = read_all(path()), *made = regenerate(text);
+    if (getenv("HEMI_UPDATE_DOCS")) {
+        FILE *f = fopen(path(), "w");
+        ck_assert_ptr_nonnull(f);
+        fputs(made, f);
+        fclose(f);
+    } else {
+        ck_assert_msg(strcmp(text, made) == 0, "docs/protocol.md is stale: run this with HEMI_UPDATE_DOCS=1");
+    }
+    free(text);
+    free(made);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("proto_docs");
+    TCase *c = tcase_create("proto_docs");
+    tcase_add_test(c, tables_are_in_sync);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
