@@ -21,6 +21,9 @@
 #include <stdint.h>
 
 enum { SITE_ENTRY = 0, REGION_NONE = 0xFFFFFFFFu, SLOT_BYTES = 8, FRAME_SLOTS_MAX = 60000 };
+/* No call's delta is smaller, in slots: it bounds the native stack that a full VM stack can use (a call handler's frame
+ * for every VM_DELTA_MIN slots). */
+enum { VM_DELTA_MIN = 4 };
 
 /* One catch clause of a try_table, already resolved to code of the same function. */
 struct catch_clause {

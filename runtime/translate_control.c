@@ -90,10 +90,19 @@ void tr_else(struct translator *t, const struct insn *i)
     push_block_values(t, c, 0, c->nparams);
 }
 
+/* The function's end is reached from above. */
+static void fall_off(struct translator *t, const struct ctrl *c)
+{
+    bool is_label = t->block_start == t->code.len, in_slot_or_none = c->nresults == 0 || top(t, 0)->loc == LOC_SLOT;
+    if (is_label && c->nresults <= 1 && in_slot_or_none)
+        return_early(t, t->code.len, c->nresults == 0 ? NO_POS : top(t, 0)->at);
+    if (c->fixups == NO_FIXUP || c->nresults > 0) branch_to(t, 0, c->nresults);
+}
+
 void tr_end(struct translator *t, const struct insn *i)
 {
     struct ctrl *c = label_ctrl(t, 0);
-    if (t->nctrls == 1 && i->reachable && (c->fixups == NO_FIXUP || c->nresults > 0)) branch_to(t, 0, c->nresults);
+    if (t->nctrls == 1 && i->reachable) fall_off(t, c);
     if (t->nctrls > 1 && i->reachable) flush_top(t, c->nresults);
     resolve(t, c->fixups, t->code.len);
     resolve(t, c->else_fixup, t->code.len);
@@ -371,12 +380,19 @@ void tr_br_on_non_null(struct translator *t, const struct insn *i)
 
 /* ---- Calls */
 
-/* Puts the topmost n operands where the callee's frame will have them: one above home, since the header goes below the
- * first. Downwards, so that none is overwritten before it has moved. Returns the delta. */
+/* The callee's frame begins at least one slot above the operands that stay: its header goes in between. */
+static uint32_t call_delta(const struct translator *t, uint32_t n)
+{
+    uint32_t delta = home_of(t, t->nvals - n) + 1;
+    return delta < VM_DELTA_MIN ? VM_DELTA_MIN : delta;
+}
+
+/* Puts the topmost n operands where the callee's frame will have them, which is above their homes. Downwards, so that
+ * none is overwritten before it has moved. Returns the delta. */
 static uint32_t stage_args(struct translator *t, uint32_t n)
 {
     if (t->reg != NO_VALUE && t->reg < t->nvals - n) free_reg(t);
-    uint32_t delta = home_of(t, t->nvals - n) + 1;
+    uint32_t delta = call_delta(t, n);
     for (uint32_t i = n; i > 0; i--) {
         struct value v = pop(t);
         put_in(t, &v, delta + i - 1);
@@ -385,11 +401,11 @@ static uint32_t stage_args(struct translator *t, uint32_t n)
     return delta;
 }
 
-/* The operand that says what to call must not be where stage_args puts the last argument: its own home. */
+/* The operand that says what to call goes above where stage_args puts the arguments. */
 static struct value pop_callee(struct translator *t, uint32_t nargs)
 {
     struct value f = pop(t);
-    if (f.loc == LOC_CONST || (f.loc == LOC_SLOT && nargs > 0)) put_in(t, &f, f.home + 1u);
+    if (f.loc == LOC_CONST || (f.loc == LOC_SLOT && nargs > 0)) put_in(t, &f, call_delta(t, nargs) + nargs);
     return f;
 }
 
@@ -398,7 +414,7 @@ static uint8_t result_slot(const struct translator *t, const struct insn *i, uin
     return (uint8_t)valtype_slot(t->e, i->results[k]);
 }
 
-/* Several results lie where the arguments were, one above home. */
+/* Several results lie where the arguments were, above their homes. */
 static void push_results(struct translator *t, const struct insn *i, uint32_t op, uint32_t pos, uint32_t delta)
 {
     use_slots(t, delta + i->nresults);
@@ -409,7 +425,7 @@ static void push_results(struct translator *t, const struct insn *i, uint32_t op
     for (uint32_t k = 0; k < i->nresults; k++) {
         struct value v = {.loc = LOC_SLOT, .at = (uint16_t)(delta + k), .pos = NO_POS};
         push_home(t, result_slot(t, i, k));
-        mov(t, &v, delta + k - 1);
+        mov(t, &v, top(t, 0)->at);
     }
 }
 

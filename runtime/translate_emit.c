@@ -92,7 +92,7 @@ void emit_slot(struct translator *t, uint32_t slot)
 
 void set_dest(struct translator *t, uint32_t pos, uint32_t slot)
 {
-    patch_u16(t, pos + 4, slot);
+    patch_u16(t, pos + AT_DEST, slot);
     touch(t, slot, pos);
 }
 
@@ -165,7 +165,9 @@ uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t
     uint32_t index = BUF_COUNT(t->fixups, struct fixup);
     struct fixup *f = buf_add(t, &t->fixups, sizeof *f);
     if (!f) return list;
-    *f = (struct fixup){field, insn, list};
+    *f = (struct fixup){field, insn, list, NO_POS, t->last.op};
+    bool moved = t->last.op == VM_BR_ALWAYS && t->prev.pos != NO_POS && t->prev.op >= VM_MOV_S && t->prev.op <= VM_MOV_C64;
+    if (moved) f->move = t->prev.pos, f->op = t->prev.op;
     return index;
 }
 
@@ -178,6 +180,46 @@ void resolve(struct translator *t, uint32_t list, uint32_t target)
         else
             patch_u32(t, f.field, target - f.insn);
         list = f.next;
+    }
+}
+
+static void overwrite(struct translator *t, uint32_t pos, uint32_t op) { patch_u32(t, pos, handler_offset(op)); }
+
+/* A return in place of a move into the slot returned and the branch behind it: there is room for both. */
+static void return_moved(struct translator *t, uint32_t pos, uint32_t op)
+{
+    uint32_t bits;
+    switch (op) {
+    case VM_MOV_S: overwrite(t, pos, VM_RETURN_S); break;
+    case VM_MOV_R: overwrite(t, pos, VM_RETURN_R); break;
+    case VM_MOV_C64: overwrite(t, pos, VM_RETURN_C); break;
+    default:
+        memcpy(&bits, t->code.at + pos + AT_OPERANDS, sizeof bits);
+        overwrite(t, pos, VM_RETURN_C);
+        patch_u32(t, pos + AT_OPERANDS, bits);
+        patch_u32(t, pos + AT_OPERANDS + 4, 0);
+        overwrite(t, pos + vmop_sizes[VM_RETURN_C], VM_RETURN_0); /* what is left of the branch */
+    }
+}
+
+static uint32_t code_u32(const struct translator *t, uint32_t at)
+{
+    uint32_t v;
+    memcpy(&v, t->code.at + at, sizeof v);
+    return v;
+}
+
+void return_early(struct translator *t, uint32_t here, uint32_t slot)
+{
+    uint32_t n = t->status == HEMI_OK ? BUF_COUNT(t->fixups, struct fixup) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct fixup *f = BUF_AT(t->fixups, struct fixup, i);
+        if (f->insn == NO_POS || code_u32(t, f->insn) != handler_offset(VM_BR_ALWAYS)) continue;
+        if (f->insn + code_u32(t, f->field) != here) continue;
+        uint16_t dest = f->move != NO_POS ? (uint16_t)code_u32(t, f->move + AT_DEST) : 0;
+        overwrite(t, f->insn, slot == NO_POS ? VM_RETURN_0_WIDE : VM_RETURN_S_WIDE);
+        if (slot != NO_POS) patch_u16(t, f->insn + AT_OPERANDS, slot);
+        if (slot != NO_POS && f->move != NO_POS && dest == slot) return_moved(t, f->move, f->op);
     }
 }
 

@@ -17,6 +17,8 @@
 #include "runtime/translate.h"
 #include "runtime/vmops.h"
 
+/* Offsets in an instruction. */
+enum { AT_DEST = 4, AT_OPERANDS = 6 };
 enum { NO_POS = UINT32_MAX, NO_VALUE = UINT32_MAX, NO_FIXUP = UINT32_MAX };
 /* Values beyond the frame's limit that one instruction may push before the limit is noticed. */
 enum { VALUES_SLACK = 4096 };
@@ -43,8 +45,8 @@ struct last {
 };
 
 /* A place that must learn where a label is: the s32 at `field`, relative to `insn`; or, with insn == NO_POS, the pc of
- * clause number `field`. */
-struct fixup { uint32_t field, insn, next; };
+ * clause number `field`. `move` is the move right before an unconditional branch, with the operation `op`, or NO_POS. */
+struct fixup { uint32_t field, insn, next, move; uint16_t op; };
 
 struct ctrl {
     uint16_t op;
@@ -117,6 +119,8 @@ void mov(struct translator *t, struct value *v, uint32_t slot); /* emits a move 
 void bind_label(struct translator *t);     /* control may join here */
 uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t insn);
 void resolve(struct translator *t, uint32_t list, uint32_t target);
+/* Unconditional branches to `here`, where `slot` is about to be returned (NO_POS: nothing), return right away. */
+void return_early(struct translator *t, uint32_t here, uint32_t slot);
 void patch_u16(struct translator *t, uint32_t at, uint32_t v);
 void patch_u32(struct translator *t, uint32_t at, uint32_t v);
 
