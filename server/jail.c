@@ -22,10 +22,10 @@
 /* What a sanitizer's runtime maps beside what the program asks for: shadow it has, quarantine and redzones to come. */
 #ifdef JAIL_SANITIZER
 #include <sanitizer/common_interface_defs.h>
-#define SANITIZER_MEMORY (4ull << 30)
+#define SANITIZER_MEMORY UINT64_C(0x100000000)
 #define SANITIZER_NAME "ASan"
 #else
-#define SANITIZER_MEMORY 0ull
+#define SANITIZER_MEMORY UINT64_C(0)
 #define SANITIZER_NAME "none"
 #endif
 
@@ -151,8 +151,7 @@ static uint64_t data_in_use(void)
 static int enter_data(const struct jail_policy *policy, struct jail_step *row)
 {
     uint64_t base = data_in_use();
-    say(row->wanted, "%" PRIu64 " + %" PRIu64 " in use, %s %llu", policy->memory, base, SANITIZER_NAME,
-        SANITIZER_MEMORY);
+    say(row->wanted, "%" PRIu64 " and the %" PRIu64 " in use", policy->memory + SANITIZER_MEMORY, base);
     return set_limit(RLIMIT_DATA, base + policy->memory + SANITIZER_MEMORY, row);
 }
 
