@@ -93,11 +93,13 @@ static valtype storage_type(struct wat *w)
 
 /* ---- parameters, results, locals ---- */
 
-static void push_scratch(struct wat *w, valtype type, enum param_names names, struct name name)
+/* The type at the cursor. A local's name is entered first, so that a message about it points at the name. */
+static void push_value(struct wat *w, enum param_names names, struct name name)
 {
+    if (names == PARAMS_LOCALS) names_add(w, &w->spaces[SPACE_LOCAL], name, wat_space_word(SPACE_LOCAL));
+    valtype type = wat_valtype(w);
     if (wat_grow(w, &w->scratch, w->scratch_count, &w->scratch_capacity, sizeof *w->scratch))
         w->scratch[w->scratch_count++] = type;
-    if (names == PARAMS_LOCALS) names_add(w, &w->spaces[SPACE_LOCAL], name, wat_space_word(SPACE_LOCAL));
 }
 
 uint32_t wat_value_lists(struct wat *w, const char *word, enum param_names names)
@@ -105,12 +107,10 @@ uint32_t wat_value_lists(struct wat *w, const char *word, enum param_names names
     uint32_t before = w->scratch_count;
     const struct name none = {NULL, 0};
     while (wat_take_open(w, word)) {
-        if (names != PARAMS_UNNAMED && wat_peek(w)->kind == TOKEN_ID) {
-            struct name name = wat_optional_id(w);
-            push_scratch(w, wat_valtype(w), names, name);
-        } else {
-            while (wat_peek(w)->kind != TOKEN_CLOSE && w->at < w->end) push_scratch(w, wat_valtype(w), names, none);
-        }
+        if (names != PARAMS_UNNAMED && wat_peek(w)->kind == TOKEN_ID)
+            push_value(w, names, wat_optional_id(w));
+        else
+            while (wat_peek(w)->kind != TOKEN_CLOSE && w->at < w->end) push_value(w, names, none);
         wat_expect_close(w);
     }
     return w->scratch_count - before;
@@ -316,7 +316,7 @@ void wat_rec_field(struct wat *w)
 
 static struct type_use defined_type_use(struct wat *w, enum param_names names)
 {
-    const struct token *token = wat_peek_next(w);
+    const struct token *token = wat_peek(w);
     struct type_use use = {wat_index(w, SPACE_TYPE), {NULL, 0, 0}};
     wat_expect_close(w);
     struct signature written = read_signature(w, names);
