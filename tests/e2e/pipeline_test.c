@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(a_failed_producer_poisons_its_users_only)
 {
-    uint8_t junk[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 99};
+    uint8_t junk[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 99, 0};
     hemi_module *module;
     hemi_instance *bad;
     hemi_object *user, *next = export_of(instance, "next");

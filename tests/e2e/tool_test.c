@@ -94,10 +94,10 @@ START_TEST(a_bad_module_is_named_with_its_offset)
     char path[128];
     snprintf(path, sizeof path, "%s", file("bad.wasm", ""));
     FILE *f = fopen(path, "w");
-    fwrite("\0asm\1\0\0\0\63", 1, 9, f);
+    fwrite("\0asm\1\0\0\0\143\0", 1, 10, f);
     fclose(f);
     struct outcome o = hemi(NULL, "run", path);
-    ck_assert_msg(o.status != 0 && strstr(o.err, "bad.wasm") && strstr(o.err, "8"), "%s", o.err);
+    ck_assert_msg(o.status != 0 && strstr(o.err, "bad.wasm") && strstr(o.err, "0x8"), "%s", o.err);
     outcome_deinit(&o);
     o = hemi(NULL, "run", "/nowhere/at.all");
     ck_assert_msg(o.status != 0 && strstr(o.err, "/nowhere/at.all"), "%s", o.err);
