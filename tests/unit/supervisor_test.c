@@ -58,6 +58,8 @@ static void echo_end(struct echo *e, nfds_t i)
     e->ids[i] = e->ids[e->count];
 }
 
+static void *leaked;
+
 /* Returns false when it is to end. */
 static bool echo_control(struct echo *e)
 {
@@ -66,6 +68,7 @@ static bool echo_control(struct echo *e)
     if (status == -EAGAIN) return true;
     if (status != 1) return false;
     if (msg.type == HANDOVER_DRAIN && strcmp(e->boot->tenant, "stubborn") == 0) return true;
+    if (msg.type == HANDOVER_DRAIN && strcmp(e->boot->tenant, "leaky") == 0) *(void *volatile *)&leaked = malloc(100);
     if (msg.type != HANDOVER_ADOPT) return false;
     e->fds[e->count] = (struct pollfd){.fd = msg.fd, .events = POLLIN};
     e->ids[e->count++] = msg.u.adopt.connection;
@@ -658,6 +661,20 @@ START_TEST(a_stubborn_worker_is_killed)
 }
 END_TEST
 
+#ifdef JAIL_SANITIZER
+START_TEST(a_leak_in_a_worker_is_told)
+{
+    start_config("tenants = ({ name = \"leaky\"; socket = { path = \"@/a\"; }; });\n");
+    int a = dial_hello("a", NULL);
+    ask_pid(a);
+    ck_assert_int_eq(stop_daemon(), 0);
+    ck_assert(log_has("100 bytes leaked"));
+    close(a);
+    unlink(in_directory("log"));
+}
+END_TEST
+#endif
+
 /* What a second daemon with this configuration exits with. */
 static int exit_of(const char *text)
 {
@@ -840,6 +857,9 @@ int main(int argc, char **argv)
 #endif
     tcase_add_test(tests, sigterm_drains);
     tcase_add_test(tests, a_stubborn_worker_is_killed);
+#ifdef JAIL_SANITIZER
+    tcase_add_test(tests, a_leak_in_a_worker_is_told);
+#endif
     tcase_add_test(tests, a_second_daemon_is_refused);
     tcase_add_test(tests, sighup_reloads_limits);
     tcase_add_test(tests, a_private_client_is_served_alone);
