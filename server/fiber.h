@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/code.h"
+
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define FIBER_ASAN 1
 #else
@@ -34,8 +36,8 @@
 #endif
 
 enum {
-    FIBER_VM_FRAME_MIN = 16,                          /* bytes of VM stack of the smallest guest frame */
-    FIBER_NATIVE_PER_FRAME = FIBER_ASAN ? 512 : 64,   /* bytes of native stack per guest frame */
+    FIBER_VM_FRAME_MIN = VM_DELTA_MIN * SLOT_BYTES, /* bytes of VM stack of the smallest guest frame */
+    FIBER_NATIVE_PER_FRAME = FIBER_ASAN ? 256 : 64, /* bytes of native stack per guest frame: 48 of them are used */
     FIBER_NATIVE_BASE = FIBER_ASAN ? 1 << 20 : 256 << 10,
     FIBER_IDLE_MAX = 64 /* unused fibers that a pool keeps */
 };
