@@ -355,11 +355,9 @@ void heap_take_run(struct heap *h, uint32_t start, uint32_t bytes, bool clear)
 
 void heap_relabel_run(struct heap *h, uint32_t start)
 {
-    struct heap_space *from = &h->from, *to = &h->space;
+    struct heap_space *to = &h->space;
     uint32_t bytes = h->chunk[start].top - heap_chunk_start(start), n = heap_chunks_for(bytes);
-    list_remove(h, &from->runs, start);
-    from->run_chunks -= n;
-    from->run_bytes -= bytes;
+    list_remove(h, &h->from.runs, start);
     list_push_tail(h, &to->runs, start);
     to->run_chunks += n;
     to->run_bytes += bytes;
