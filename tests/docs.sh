@@ -12,7 +12,7 @@ done < <(grep -ohE '`(client|heap|proto|runtime|server|tests|docs|deploy)/[A-Za-
 for file in README.md LICENSE CHANGELOG.md CONTRIBUTING.md docs/architecture.md docs/protocol.md; do
     [ -s "$file" ] || { echo "missing $file"; bad=1; }
 done
-if git grep -nE 'FIXME|\bXXX\b' -- '*.c' '*.h' '*.def' '*.sh'; then
+if git grep -nE 'FIXME|\bXXX\b' -- '*.c' '*.h' '*.def' '*.sh' ':!tests/docs.sh'; then
     echo "unfinished business in the sources"
     bad=1
 fi
