@@ -165,6 +165,7 @@ enum hemi_status store_new(struct engine *e, const struct store_options *opt, st
     s->vm.store = s;
     s->vm.poll = e->poll;
     s->vm.rtypes = e->rtypes;
+    s->vm.helpers = vm_helpers;
     s->nothing.store = s;
     s->roots.prev = s->roots.next = &s->roots;
     if (!store_charge(s, sizeof *s)) goto fail_charge;

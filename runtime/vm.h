@@ -84,6 +84,9 @@ enum { EXN_TAG_OFFSET = 4 };
 struct elem_inst { uint32_t *items; uint32_t count; uint8_t slot; };
 struct data_inst { const uint8_t *bytes; uint32_t size; };
 
+/* The functions of helpers.def have this type; vm_helpers (interp.c) lists them in its order. */
+typedef uint32_t vm_helper(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b);
+
 /* Hot part of a store; the first thing a body reaches for. */
 struct vm {
     struct heap_mutator heap;
@@ -95,7 +98,9 @@ struct vm {
     struct instance **func_blocks;  /* func id >> FUNC_BLOCK_SHIFT -> instance */
     struct instance **instances;    /* instance id -> instance */
     struct pending pending;
+    vm_helper *const *helpers;      /* vm_helpers: how stencils, which refer to nothing by address, reach them */
 };
+extern vm_helper *const vm_helpers[];
 
 /* A module's instance, or a host function (then `module` is the pseudo-module of one function, `host` is set, and
  * defined function 0 is it). */

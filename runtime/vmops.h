@@ -27,7 +27,5 @@ enum helper {
 #undef HELPER
     HELPER_COUNT
 };
-typedef uint32_t vm_helper(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b);
-extern vm_helper *const vm_helpers[HELPER_COUNT];
 
 #endif
