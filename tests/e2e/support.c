@@ -241,11 +241,11 @@ void daemon_stop(struct daemon *d)
         poll(NULL, 0, 5);
     }
     char *log = read_file(d->log);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "hemid ended with %x:\n%s", status, log);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "hemid ended with %x:\n%.3000s", status, log);
     for (unsigned i = 0; i < n; i++)
-        ck_assert_msg(kill(workers[i], 0) != 0, "worker %d outlived hemid:\n%s", workers[i], log);
-    ck_assert_msg(!strstr(log, "Sanitizer") && !strstr(log, "runtime error:") && !strstr(log, "heap_verify"),
-                  "the daemon's log:\n%s", log);
+        ck_assert_msg(kill(workers[i], 0) != 0, "worker %d outlived hemid:\n%.3000s", workers[i], log);
+    bool reported = strstr(log, "Sanitizer") || strstr(log, "runtime error:") || strstr(log, "heap_verify");
+    ck_assert_msg(d->crashes || !reported, "the daemon's log:\n%.3000s", log);
     free(log);
     remove_dir(d->dir);
 }

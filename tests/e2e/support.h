@@ -14,6 +14,7 @@ struct daemon {
     char dir[64];     /* scratch directory, removed by daemon_stop */
     char log[96];     /* its stderr */
     char socket[96];  /* of tenant 0 */
+    bool crashes;     /* the test makes workers crash: a sanitizer's report in the log is no failure */
 };
 
 /* The path of a built program: "hemid", "hemi". Borrowed, until the next call. */

@@ -107,6 +107,7 @@ END_TEST
 START_TEST(a_worker_that_crashes_is_lost_too)
 {
     const int signals[] = {SIGSEGV, SIGSYS, SIGABRT};
+    d.crashes = true;
     for (int i = 0; i < 3; i++) {
         hemi_client *client = client_open(d.socket);
         pid_t worker;
