@@ -156,7 +156,7 @@ static void set_failure(struct request *r, hemi_status status, const char *text,
     if (!r->failure) return; /* the status alone must do */
     r->failure->status = status;
     if (length > PROTO_TEXT_MAX) length = PROTO_TEXT_MAX;
-    memcpy(r->failure->text, text, length);
+    if (length) memcpy(r->failure->text, text, length);
 }
 
 static void drop_promises(hemi_client *c, struct request *r)
