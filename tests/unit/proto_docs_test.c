@@ -9,11 +9,12 @@
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
 
-static const char *path(void)
+/* A file of this repository; lives until the next call. */
+static const char *path(const char *file)
 {
     static char out[4096];
-    const char *slash = strstr(__FILE__, "tests/unit/");
-    snprintf(out, sizeof out, "%.*sdocs/protocol.md", (int)(slash - __FILE__), __FILE__);
+    const char *tests = strstr(__FILE__, "tests/unit/");
+    snprintf(out, sizeof out, "%.*s%s", (int)(tests - __FILE__), __FILE__, file);
     return out;
 }
 
@@ -73,10 +74,19 @@ static void frames(FILE *out)
 #undef X
 }
 
+static void bodies(FILE *out)
+{
+    char *text = read_all(path("proto/hemi.proto"));
+    const char *syntax = strstr(text, "syntax = ");
+    ck_assert_ptr_nonnull(syntax);
+    fprintf(out, "```proto\n%s```\n", syntax);
+    free(text);
+}
+
 static const struct {
     const char *name;
     void (*write)(FILE *out);
-} tables[] = {{"errors", errors}, {"frames", frames}, {"counters", counters}, {"statuses", statuses}, {"traps", traps}};
+} tables[] = {{"errors", errors}, {"frames", frames}, {"bodies", bodies}, {"counters", counters}, {"statuses", statuses}, {"traps", traps}};
 
 /* The document with each table between its markers replaced. */
 static char *regenerate(const char *text)
@@ -103,9 +113,9 @@ static char *regenerate(const char *text)
 
 START_TEST(tables_are_in_sync)
 {
-    char *text = read_all(path()), *made = regenerate(text);
+    char *text = read_all(path("docs/protocol.md")), *made = regenerate(text);
     if (getenv("HEMI_UPDATE_DOCS")) {
-        FILE *f = fopen(path(), "w");
+        FILE *f = fopen(path("docs/protocol.md"), "w");
         ck_assert_ptr_nonnull(f);
         fputs(made, f);
         fclose(f);

@@ -1,0 +1,86 @@
+/* libhemi exports the functions of hemi.h, all of them, and nothing else. */
+#include <check.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hemi.h"
+
+static char *read_all(FILE *f)
+{
+    char *text = calloc(1, 1 << 20);
+    ck_assert_ptr_nonnull(f);
+    size_t n = fread(text, 1, (1 << 20) - 1, f);
+    ck_assert_uint_gt(n, 0);
+    return text;
+}
+
+/* What the library defines for others, one name a line. */
+static char *exported(void)
+{
+    Dl_info library;
+    char command[4200];
+    ck_assert_int_ne(dladdr((void *)(uintptr_t)hemi_version, &library), 0);
+    snprintf(command, sizeof command, "nm -D --defined-only '%s' | cut -d' ' -f3", library.dli_fname);
+    FILE *pipe = popen(command, "r");
+    char *names = read_all(pipe);
+    ck_assert_int_eq(pclose(pipe), 0);
+    return names;
+}
+
+static char *header(void)
+{
+    char path[4200];
+    const char *tests = strstr(__FILE__, "tests/unit/");
+    snprintf(path, sizeof path, "%.*sclient/include/hemi.h", (int)(tests - __FILE__), __FILE__);
+    FILE *f = fopen(path, "r");
+    char *text = read_all(f);
+    fclose(f);
+    return text;
+}
+
+START_TEST(exports_are_declared)
+{
+    char *names = exported(), *text = header(), *rest = names, call[256];
+    unsigned count = 0;
+    for (char *name; (name = strsep(&rest, "\n")) && *name; count++) {
+        snprintf(call, sizeof call, "%s(", name);
+        ck_assert_msg(strncmp(name, "hemi_", 5) == 0 && strstr(text, call), "%s is exported, not declared", name);
+    }
+    ck_assert_uint_gt(count, 50);
+    free(names);
+    free(text);
+}
+END_TEST
+
+START_TEST(declarations_are_exported)
+{
+    char *names = exported(), *text = header(), line[256];
+    unsigned count = 0;
+    for (const char *at = text; (at = strstr(at, "\nHEMI_API ")) != NULL; at++, count++) {
+        const char *end = strchr(at, '(');
+        const char *begin = end;
+        while (begin[-1] != ' ' && begin[-1] != '*') begin--;
+        snprintf(line, sizeof line, "\n%.*s\n", (int)(end - begin), begin);
+        ck_assert_msg(strstr(names, line) || strncmp(names, line + 1, strlen(line) - 1) == 0, "no %s", line + 1);
+    }
+    ck_assert_uint_gt(count, 50);
+    free(names);
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("client_symbols");
+    TCase *c = tcase_create("client_symbols");
+    tcase_add_test(c, exports_are_declared);
+    tcase_add_test(c, declarations_are_exported);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
