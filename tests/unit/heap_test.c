@@ -243,8 +243,8 @@ START_TEST(runs_are_used_again)
         if (i == 400) mapped = w->heap->mapped_end;
     }
     ck_assert_uint_le(w->heap->mapped_end, mapped + mapped / 2);
-    w->heap->window_end =
-        w->heap->mapped_end; /* full: the search fails, and has to be made again once there are holes */
+    /* Full: the search fails, and has to be made again once there are holes. */
+    w->heap->window_end = w->heap->mapped_end;
     heap_ref r;
     uint32_t n = 8;
     while (heap_alloc_array(w->heap, D_I8, 2 * HEAP_CHUNK, &r) == HEAP_OK) {
