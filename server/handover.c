@@ -170,9 +170,11 @@ int handover_recv(int control, enum handover_side sender, struct handover_msg *m
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
     int fds[FDS_RECEIVED_MAX];
     ssize_t got;
-    while ((got = recvmsg(control, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
-    /* A peer that died with unread messages of ours makes the kernel say ECONNRESET: that is the end too. */
-    if (got < 0 && errno == ECONNRESET) return 0;
+    /* A peer that ends with messages of ours unread makes the kernel say ECONNRESET, once, before what the peer had
+     * sent: that is still to be read (.drain-control). */
+    while ((got = recvmsg(control, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 &&
+           (errno == EINTR || errno == ECONNRESET))
+        continue;
     if (got < 0) return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     size_t nfds = collect_fds(&header, fds);
     if (got == 0 && nfds == 0) return 0;

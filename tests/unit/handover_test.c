@@ -204,6 +204,19 @@ START_TEST(the_end_is_seen)
 }
 END_TEST
 
+/* What a worker said last is not lost when it ends without having read everything. */
+START_TEST(last_messages_survive_a_reset)
+{
+    struct handover_msg msg = sample(HANDOVER_ADOPTED), unread = sample(HANDOVER_DRAIN), out;
+    ck_assert_int_eq(handover_send(up, &unread), 0);
+    for (int i = 0; i < 3; i++) ck_assert_int_eq(handover_send(down, &msg), 0);
+    close(down);
+    for (int i = 0; i < 3; i++) ck_assert_int_eq(handover_recv(up, HANDOVER_UP, &out), 1);
+    ck_assert_int_eq(handover_recv(up, HANDOVER_UP, &out), 0);
+    down = open("/dev/null", O_RDONLY);
+}
+END_TEST
+
 START_TEST(the_page_is_shared)
 {
     int fd;
@@ -245,6 +258,7 @@ int main(void)
     tcase_add_test(tests, unasked_descriptors_are_closed);
     tcase_add_test(tests, a_full_channel_says_so);
     tcase_add_test(tests, the_end_is_seen);
+    tcase_add_test(tests, last_messages_survive_a_reset);
     tcase_add_test(tests, the_page_is_shared);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
