@@ -38,11 +38,11 @@ static const char *put_name(char **at, const uint8_t *bytes, size_t n)
     return name;
 }
 
-static enum proto_error entry_add(struct entries *list, const struct extern_entry *e)
+static hemi_status entry_add(struct entries *list, const struct extern_entry *e)
 {
     size_t ntypes = (size_t)e->nparams + e->nresults;
     hemi_type *types = entry_new(list, 4 * ntypes + e->module_length + e->name_length + 2);
-    if (!types) return PROTO_NO_MEMORY;
+    if (!types) return HEMI_NO_MEMORY;
     char *names = (char *)(types + ntypes);
     struct hemi_entry *out = &list->at[list->count - 1];
     for (size_t i = 0; i < ntypes; i++) types[i] = extern_type(e, (unsigned)i);
@@ -61,19 +61,18 @@ static enum proto_error entry_add(struct entries *list, const struct extern_entr
     out->is64 = (e->flags & EXTERN_64) != 0;
     out->is_mutable = (e->flags & EXTERN_MUTABLE) != 0;
     out->is_shared = (e->flags & EXTERN_SHARED) != 0;
-    return PROTO_OK;
+    return HEMI_OK;
 }
 
-enum proto_error entries_read(struct entries *list, const uint8_t *raw, size_t n)
+hemi_status entries_read(struct entries *list, const uint8_t *raw, size_t n)
 {
-    enum proto_error e = PROTO_OK;
-    for (size_t used; n > 0 && e == PROTO_OK; raw += used, n -= used) {
+    hemi_status status = HEMI_OK;
+    for (size_t used; n > 0 && status == HEMI_OK; raw += used, n -= used) {
         struct extern_entry entry;
-        e = extern_entry_read(raw, n, &entry, &used);
-        if (e != PROTO_OK) break;
-        e = entry_add(list, &entry);
+        if (extern_entry_read(raw, n, &entry, &used) != PROTO_OK) return HEMI_PROTOCOL;
+        status = entry_add(list, &entry);
     }
-    return e;
+    return status;
 }
 
 bool entries_add_func(struct entries *list, const hemi_type *params, size_t nparams, const hemi_type *results,

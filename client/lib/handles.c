@@ -60,7 +60,8 @@ static struct handle_block *block_with_room(struct handle_space *s, uint32_t cou
     struct handle_block *b = s->cursor < s->nblocks ? s->blocks[s->cursor] : NULL;
     if (!b && s->nblocks == 0) {
         b = block_new(s, 0);
-        if (b) b->next = 1; /* id 0 names nothing */
+        if (!b) return NULL;
+        b->next = 1; /* id 0 names nothing */
     }
     if (b && b->next + count <= BLOCK_IDS) return b;
     b = next_block(s);

@@ -133,7 +133,9 @@ static void run_with(hemi_client *c, struct host_call *call, hemi_val *args, hem
     scope_init(&scope, c);
     for (size_t i = 0; i < type->nresults; i++) results[i] = val_zero(type->results[i]);
     hemi_status status = vals_read(c, call->func->store, NULL, type->params, type->nparams, call->args, args);
-    if (status != HEMI_OK) {
+    if (status == HEMI_NO_MEMORY) {
+        answer_failed(c, call, "the client is out of memory");
+    } else if (status != HEMI_OK) {
         client_end(c, HEMI_PROTOCOL, "the worker broke the protocol: the arguments of a host call are malformed");
         answer_failed(c, call, "");
     } else {

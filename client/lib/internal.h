@@ -105,7 +105,7 @@ struct entries {
     struct hemi_entry *at;
     size_t count, capacity;
 };
-enum proto_error entries_read(struct entries *list, const uint8_t *raw, size_t n); /* appends */
+hemi_status entries_read(struct entries *list, const uint8_t *raw, size_t n); /* appends; PROTOCOL, NO_MEMORY */
 void entries_deinit(struct entries *list);
 /* An entry of a function with these types. False: no memory. */
 bool entries_add_func(struct entries *list, const hemi_type *params, size_t nparams, const hemi_type *results,

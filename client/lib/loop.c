@@ -119,7 +119,9 @@ static void handle_frames(hemi_client *c)
             return;
         }
         enum proto_error e = received(c, &f);
-        if (e != PROTO_OK)
+        if (e == PROTO_NO_MEMORY)
+            reading_failed(c, e);
+        else if (e != PROTO_OK)
             client_end(c, HEMI_PROTOCOL, "the worker broke the protocol: %s: %s", f.info->name, proto_error_text(e));
     }
 }

@@ -100,7 +100,7 @@ static hemi_status take_entries(hemi_client *c, struct request *r, const Hemi__V
     (void)c;
     struct listing *to = r->answer.to;
     to->total = reply->value;
-    return entries_read(to->entries, f->raw, f->raw_length) == PROTO_OK ? HEMI_OK : HEMI_PROTOCOL;
+    return entries_read(to->entries, f->raw, f->raw_length);
 }
 
 static hemi_status describe_piece(hemi_client *c, uint16_t type, uint32_t handle, uint32_t what, struct listing *to)

@@ -151,6 +151,7 @@ hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket)
 /* --- answers --- */
 static void set_failure(struct request *r, hemi_status status, const char *text, size_t length)
 {
+    free(r->failure);
     r->status = status;
     r->failure = calloc(1, sizeof *r->failure);
     if (!r->failure) return; /* the status alone must do */
@@ -179,21 +180,22 @@ static void refused(hemi_client *c, struct request *r, const Hemi__V1__Reply *re
 }
 
 /* The exception that ended a call: one value under the first handle set aside. */
-static bool exception_lawful(hemi_client *c, struct request *r, const struct frame *f)
+static hemi_status take_exception(hemi_client *c, struct request *r, const struct frame *f)
 {
     static const hemi_type exnref = HEMI_TYPE_EXNREF;
     hemi_val exception;
     if (f->raw_length == 0) {
         drop_promises(c, r);
-        return true;
+        return HEMI_OK;
     }
-    if (f->raw_length != WIRE_VALUE_BYTES) return false;
-    if (vals_read(c, r->store, r, &exnref, 1, f->raw, &exception) != HEMI_OK) return false;
+    if (f->raw_length != WIRE_VALUE_BYTES) return HEMI_PROTOCOL;
+    hemi_status status = vals_read(c, r->store, r, &exnref, 1, f->raw, &exception);
+    if (status != HEMI_OK) return status;
     if (r->failure)
         r->failure->exception = exception;
     else
         hemi_drop(c, &exception);
-    return true;
+    return HEMI_OK;
 }
 
 static void list_done(hemi_client *c, struct request *r)
@@ -229,38 +231,35 @@ bool requests_expire(hemi_client *c)
     return any;
 }
 
-/* The answer is not wanted any more: what came with it is let go. */
-static bool take_nothing(hemi_client *c, struct request *r)
+static hemi_status take(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
-    drop_promises(c, r);
-    return true;
+    if (r->forgotten) { /* what came with the answer is let go */
+        drop_promises(c, r);
+        return HEMI_OK;
+    }
+    if (r->answer.take) return r->answer.take(c, r, reply, f);
+    return f->raw_length == 0 || r->type == FRAME_PING ? HEMI_OK : HEMI_PROTOCOL;
 }
 
-static bool take(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply,
+                                const struct frame *f)
 {
-    if (r->forgotten) return take_nothing(c, r);
-    if (!r->answer.take) return f->raw_length == 0 || r->type == FRAME_PING;
-    return r->answer.take(c, r, reply, f) == HEMI_OK;
+    refused(c, r, reply);
+    if (reply->status == HEMI_EXCEPTION) return take_exception(c, r, f);
+    drop_promises(c, r);
+    return HEMI_OK;
 }
 
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
-    bool lawful = true;
     window_give(window_of(c, r->parent), r->bytes);
-    if (reply->status == HEMI_OK) {
-        lawful = take(c, r, reply, f);
-    } else {
-        refused(c, r, reply);
-        if (reply->status == HEMI_EXCEPTION)
-            lawful = exception_lawful(c, r, f);
-        else
-            drop_promises(c, r);
-    }
-    if (!lawful) {
+    hemi_status taken = reply->status == HEMI_OK ? take(c, r, reply, f) : take_failure(c, r, reply, f);
+    if (taken == HEMI_OK)
+        answered(c, r);
+    else if (taken == HEMI_NO_MEMORY)
+        client_end(c, HEMI_NO_MEMORY, "out of memory while receiving"); /* which answers it, too */
+    else
         client_end(c, HEMI_PROTOCOL, "the answer to request %u (%s) is malformed", r->id, frame_type_name(r->type));
-        return; /* which answered it, too */
-    }
-    answered(c, r);
 }
 
 hemi_status take_value(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)

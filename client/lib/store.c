@@ -140,8 +140,8 @@ static hemi_status take_object(hemi_client *c, struct request *r, const Hemi__V1
     (void)c;
     (void)reply;
     hemi_object *o = r->answer.object;
-    if (entries_read(&o->entry, f->raw, f->raw_length) != PROTO_OK) return HEMI_PROTOCOL;
-    return o->entry.count == 1 ? HEMI_OK : HEMI_PROTOCOL;
+    hemi_status status = entries_read(&o->entry, f->raw, f->raw_length);
+    return status != HEMI_OK || o->entry.count == 1 ? status : HEMI_PROTOCOL;
 }
 
 /* Runs the request that makes or describes *out; frees it when that fails. */
