@@ -31,6 +31,7 @@ static enum hemi_status host_call(void *ctx, struct store *s, struct instance *c
     struct vm_stack stack = {malloc(32768), 32768};
     enum hemi_status status = rt_call(s, rig_export(h->in, h->callee).func, args, results, stack, err);
     free(stack.base);
+    if (h->collect) store_collect(s);
     return status;
 }
 
@@ -128,6 +129,32 @@ START_TEST(guests_and_hosts_call_each_other)
 }
 END_TEST
 
+/* The frames of a call are scanned, and its stack's limit holds, also while and after another call nests in it. */
+START_TEST(an_outer_call_keeps_its_references_and_its_stack)
+{
+    struct rig r;
+    rig_init_with(&r, (struct store_options){.gc_stress = 1});
+    struct host h = {.rig = &r, .callee = "inner", .collect = true};
+    struct rt_extern x = host_new(&h, i32_to_i32, 1, 1);
+    h.in = rig_instance(
+        &r,
+        "(import \"h\" \"f\" (func $h (param i32) (result i32))) (type $s (struct (field i32) (field (ref null $s))))"
+        "(func (export \"inner\") (param i32) (result i32)"
+        "  (struct.get $s 0 (struct.new $s (local.get 0) (struct.new $s (i32.const 1) (ref.null $s)))))"
+        "(func (export \"outer\") (param i32) (result i32) (local $r (ref null $s))"
+        "  (local.set $r (struct.new $s (i32.const 7) (struct.new $s (i32.const 8) (ref.null $s))))"
+        "  (i32.add (call $h (local.get 0)) (struct.get $s 0 (struct.get $s 1 (local.get $r)))))"
+        "(func $down (param i32) (result i32) (if (result i32) (local.get 0)"
+        "  (then (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1))))) (else (i32.const 0))))"
+        "(func (export \"deep\") (param i32) (result i32) (drop (call $h (i32.const 1))) (call $down (local.get 0)))",
+        &x);
+    ck_assert_uint_eq(rig_ok(&r, h.in, "outer", 100), 108);
+    ck_assert_uint_eq(rig_ok(&r, h.in, "deep", 1000), 1000);
+    rig_trap(&r, h.in, STACK_OVERFLOW, "deep", 100000);
+    rig_deinit(&r);
+}
+END_TEST
+
 START_TEST(what_a_host_function_returns_unwinds_the_guest)
 {
     struct rig r;
@@ -159,7 +186,7 @@ START_TEST(an_exception_passes_through_a_host_function)
 {
     struct rig r;
     rig_init_with(&r, (struct store_options){.gc_stress = 1});
-    struct host h = {.rig = &r, .callee = "throw"};
+    struct host h = {.rig = &r, .callee = "throw", .collect = true};
     struct rt_extern x = host_new(&h, i32_to_i32, 1, 1);
     h.in =
         rig_instance(&r,
@@ -306,6 +333,7 @@ int main(void)
     tcase_add_test(c, a_trap_in_a_helper_names_its_callers);
     tcase_add_test(c, runaway_recursion_exhausts_the_vm_stack_only);
     tcase_add_test(c, guests_and_hosts_call_each_other);
+    tcase_add_test(c, an_outer_call_keeps_its_references_and_its_stack);
     tcase_add_test(c, what_a_host_function_returns_unwinds_the_guest);
     tcase_add_test(c, an_exception_passes_through_a_host_function);
     tcase_add_test(c, an_endless_loop_is_interrupted);
