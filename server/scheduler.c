@@ -155,6 +155,7 @@ bool scheduler_turn(struct scheduler *s)
     if (!s->used.head) return s->fresh.head != NULL;
     if (!s->fresh.head || ++s->passed_over >= SCHEDULER_PATIENCE) {
         s->passed_over = 0;
+        if (s->before_used) s->before_used(s->ctx);
         run(s, pop(&s->used));
     }
     return scheduler_ready(s);

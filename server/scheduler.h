@@ -57,6 +57,8 @@ struct scheduler {
     uint32_t slice_ms;
     /* Called on the thread's own stack after each activation gave way; may start and wake others. NULL: not. */
     void (*between)(void *ctx);
+    /* Called before one that used up a slice gets another: what the new ones did need not wait for it. NULL: not. */
+    void (*before_used)(void *ctx);
     void *ctx;
 };
 

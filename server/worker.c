@@ -174,6 +174,7 @@ static uint32_t fibers_max(const struct tenant_limits *limits)
 }
 
 static void between(void *ctx) { requests_pump(ctx); }
+static void before_used(void *ctx) { flush_all(ctx); }
 
 static int init_loop(struct worker *w)
 {
@@ -200,6 +201,7 @@ int worker_init(struct worker *w, const struct worker_boot *boot)
     if (failed) return failed;
     scheduler_init(&w->sched, (uint32_t)boot->limits.slice, (size_t)boot->limits.stack, fibers_max(&boot->limits));
     w->sched.between = between;
+    w->sched.before_used = before_used;
     w->sched.ctx = w;
     struct engine_options opt = {.yield = scheduler_yield, .ctx = &w->sched, .poll = &w->sched.poll};
     return engine_new(&opt, &w->engine) == HEMI_OK ? 0 : WORKER_EXIT_MEMORY;
