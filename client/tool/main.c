@@ -51,7 +51,7 @@ static int print_help(const struct command *c)
         print_options(c);
         return EXIT_OK;
     }
-    puts("usage: hemi COMMAND [OPTIONS] ...\n\ncommands (hemi COMMAND --help says more):");
+    puts("usage: hemi [--socket PATH] [--token-file FILE] COMMAND [OPTIONS] ...\n\ncommands (hemi COMMAND --help says more):");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %-6s %-12s %s\n", commands[i].name, commands[i].operands, commands[i].help);
     puts("\nExit status of run: the program's own; 128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong\n"
@@ -65,15 +65,22 @@ static int print_version(void)
     return EXIT_OK;
 }
 
-/* Options of one command, then the rest. -1, or the exit status. */
+/* Does the option belong to the command, or (NULL) before it, being known to all? */
+static bool belongs(int option, const struct command *c)
+{
+    if (c) return strchr(rows[option].commands, c->letter) != NULL;
+    return strlen(rows[option].commands) == sizeof commands / sizeof *commands;
+}
+
+/* Options of one command, or those before it (NULL), then the rest. -1, or the exit status. */
 static int parse_options(const struct command *c, int argc, char **argv, struct tool_options *o)
 {
     struct option longs[TOOL_OPTION_COUNT + 1] = {0};
     int n = 0, index;
     for (int i = 0; i < TOOL_OPTION_COUNT; i++)
-        if (strchr(rows[i].commands, c->letter))
+        if (belongs(i, c))
             longs[n++] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, i};
-    optind = 1;
+    optind = 0; /* glibc: begin anew, with another list */
     while ((index = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
         if (index == '?') return EXIT_USAGE;
         o->values[index] = optarg ? optarg : "";
@@ -86,23 +93,26 @@ static int parse_options(const struct command *c, int argc, char **argv, struct 
     return -1;
 }
 
-static int run_command(const struct command *c, int argc, char **argv)
+/* The command that the rest begins with; its options; itself. */
+static int run_command(struct tool_options *o)
 {
-    struct tool_options o = {.envs = calloc((size_t)argc + 1, sizeof *o.envs)};
-    if (!o.envs) return EXIT_HEMI;
-    int status = parse_options(c, argc, argv, &o);
-    if (status < 0) status = c->run(&o);
-    free(o.envs);
-    return status;
+    const char *name = o->nrest > 0 ? o->rest[0] : "";
+    if (strcmp(name, "help") == 0) return print_help(NULL);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(name, commands[i].name) != 0) continue;
+        int status = parse_options(&commands[i], o->nrest, o->rest, o);
+        return status < 0 ? commands[i].run(o) : status;
+    }
+    fprintf(stderr, "hemi: %s%s\n", *name ? "no such command: " : "which command? Try: hemi --help", name);
+    return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--version") == 0) return print_version();
-    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) return print_help(NULL);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(name, commands[i].name) == 0) return run_command(&commands[i], argc - 1, argv + 1);
-    fprintf(stderr, "hemi: %s%s\n", *name ? "no such command: " : "which command? Try: hemi --help", name);
-    return EXIT_USAGE;
+    struct tool_options o = {.envs = calloc((size_t)argc + 1, sizeof *o.envs)};
+    if (!o.envs) return EXIT_HEMI;
+    int status = parse_options(NULL, argc, argv, &o);
+    if (status < 0) status = run_command(&o);
+    free(o.envs);
+    return status;
 }

@@ -14,9 +14,9 @@
 static bool armed;      /* the library is running, not the peer */
 static long countdown;  /* allocations until the one that fails */
 
+#if OWN_ALLOCATOR
 static bool fails(void) { return armed && --countdown == 0; }
 
-#if OWN_ALLOCATOR
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t count, size_t n);
 void *__libc_realloc(void *p, size_t n);
