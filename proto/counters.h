@@ -31,7 +31,7 @@ enum hemi_counter {
 #define X(name, text) COUNTER_##name,
     HEMI_COUNTERS(X)
 #undef X
-    COUNTERS
+        COUNTERS
 };
 
 #endif

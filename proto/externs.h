@@ -8,7 +8,8 @@
  *   6 u16 parameters P               global, any other reference
  *                                 16 u64 min, 24 u64 max (pages of a memory, elements of a table)
  *
- * School of checking: decoding never trusts (PROTO_RAW); an entry decoded borrows the bytes. Threads: pure functions. */
+ * School of checking: decoding never trusts (PROTO_RAW); an entry decoded borrows the bytes. Threads: pure functions.
+ */
 #ifndef HEMI_PROTO_EXTERNS_H
 #define HEMI_PROTO_EXTERNS_H
 
@@ -28,7 +29,10 @@ struct extern_entry {
     const uint8_t *types; /* nparams, then nresults, u32 each: read with extern_type() */
 };
 
-static inline uint32_t extern_type(const struct extern_entry *e, unsigned i) { return wire_get_u32(e->types + 4 * (size_t)i); }
+static inline uint32_t extern_type(const struct extern_entry *e, unsigned i)
+{
+    return wire_get_u32(e->types + 4 * (size_t)i);
+}
 static inline size_t extern_entry_size(const struct extern_entry *e)
 {
     return EXTERN_FIXED_BYTES + (size_t)e->module_length + e->name_length + 4 * ((size_t)e->nparams + e->nresults);

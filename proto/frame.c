@@ -10,7 +10,8 @@ const char *proto_error_text(enum proto_error e)
 {
     switch (e) {
 #define X(name, number, text)                                                                                          \
-    case PROTO_##name: return text;
+    case PROTO_##name:                                                                                                 \
+        return text;
         PROTO_ERRORS(X)
 #undef X
     }
@@ -50,10 +51,12 @@ const struct frame_info *frame_info(unsigned type)
     };
     switch (type) {
 #define X(NAME, number, ...)                                                                                           \
-    case number: return &rows[ROW_##NAME];
+    case number:                                                                                                       \
+        return &rows[ROW_##NAME];
         HEMI_FRAMES(X)
 #undef X
-    default: return NULL;
+    default:
+        return NULL;
     }
 }
 

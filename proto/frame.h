@@ -153,8 +153,8 @@ enum frame_next { FRAME_NONE, FRAME_READY, FRAME_FAILED };
  * between frames); it stays so. */
 enum frame_next frame_reader_next(struct frame_reader *r, struct frame *out);
 
-/* One recvmsg into the reader (never blocks, close-on-exec, MSG_CTRUNC checked). True: something came, or the end, or an
- * error (now in the reader): call frame_reader_next. False: nothing to read now. */
+/* One recvmsg into the reader (never blocks, close-on-exec, MSG_CTRUNC checked). True: something came, or the end, or
+ * an error (now in the reader): call frame_reader_next. False: nothing to read now. */
 bool frame_reader_recv(struct frame_reader *r, int socket);
 
 /* --- writing --- */
@@ -184,8 +184,8 @@ struct frame_out {
     size_t raw_length;
     int fd; /* with FRAME_FLAG_FD: given away, also on failure */
 };
-/* Queues a frame, which must keep its row's caps (asserted; in release PROTO_LENGTH sticks). Returns the frame's size in
- * bytes, or 0 when memory is out (nothing is queued then; PROTO_NO_MEMORY sticks in w->error). */
+/* Queues a frame, which must keep its row's caps (asserted; in release PROTO_LENGTH sticks). Returns the frame's size
+ * in bytes, or 0 when memory is out (nothing is queued then; PROTO_NO_MEMORY sticks in w->error). */
 size_t frame_writer_put(struct frame_writer *w, const struct frame_out *f);
 /* As frame_writer_put, but leaves the raw part to the caller: *raw points at f->raw_length bytes to be filled in before
  * any other call on `w`. f->raw is not looked at. */

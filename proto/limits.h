@@ -6,14 +6,14 @@
 #define PROTO_MINOR 0
 
 #define FRAME_HEADER_BYTES 24u
-#define FRAME_RAW_MAX (1u << 20)                                              /* raw part of any frame */
-#define FRAME_BODY_MAX 2048u                                                  /* body of any frame */
-#define FRAME_MAX (FRAME_HEADER_BYTES + FRAME_BODY_MAX + FRAME_RAW_MAX)       /* a whole frame */
-#define FRAME_FDS_MAX 4u                                                      /* descriptors received, not yet claimed */
+#define FRAME_RAW_MAX (1u << 20)                                        /* raw part of any frame */
+#define FRAME_BODY_MAX 2048u                                            /* body of any frame */
+#define FRAME_MAX (FRAME_HEADER_BYTES + FRAME_BODY_MAX + FRAME_RAW_MAX) /* a whole frame */
+#define FRAME_FDS_MAX 4u                                                /* descriptors received, not yet claimed */
 
-#define PROTO_TEXT_MAX 1024u      /* message and text fields, bytes */
-#define PROTO_NAME_MAX 65535u     /* import and export names, bytes */
-#define PROTO_ARENA_BYTES 16384u  /* enough for every lawful body unpacked; more is refused */
+#define PROTO_TEXT_MAX 1024u     /* message and text fields, bytes */
+#define PROTO_NAME_MAX 65535u    /* import and export names, bytes */
+#define PROTO_ARENA_BYTES 16384u /* enough for every lawful body unpacked; more is refused */
 
 #define HELLO_FIXED_BYTES 32u
 #define HELLO_TOKEN_MAX 256u
@@ -32,11 +32,11 @@
 #define WINDOW_NESTED_REQUESTS 64u
 #define WINDOW_NESTED_BYTES ((unsigned long long)FRAME_MAX)
 
-#define PROTO_NESTING_MAX 64u  /* host calls within host calls, counted along parents */
+#define PROTO_NESTING_MAX 64u /* host calls within host calls, counted along parents */
 
 /* Handles: 0 names nothing; the client chooses below HANDLE_WORKER, the worker (arguments of host calls) from it. */
 #define HANDLE_WORKER 0x80000000u
-#define DROP_IDS_MAX 65536u  /* sum of the counts of one DROP's ranges */
+#define DROP_IDS_MAX 65536u /* sum of the counts of one DROP's ranges */
 
 #define PROTO_PARAMS_MAX 1000u   /* parameters, and results, of a function */
 #define PROTO_IMPORTS_MAX 65536u /* handles in one INSTANCE_NEW */

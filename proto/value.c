@@ -16,9 +16,12 @@ void wire_put_reference(uint8_t out[WIRE_VALUE_BYTES], const struct wire_referen
 static bool payload_fits(const struct wire_reference *ref)
 {
     switch (ref->kind) {
-    case WIRE_I31: return ref->payload < (1u << 31);
-    case WIRE_EXTERN: return ref->class_ == WIRE_CLASS_EXTERN || ref->class_ == WIRE_CLASS_ANY;
-    default: return ref->payload == 0;
+    case WIRE_I31:
+        return ref->payload < (1u << 31);
+    case WIRE_EXTERN:
+        return ref->class_ == WIRE_CLASS_EXTERN || ref->class_ == WIRE_CLASS_ANY;
+    default:
+        return ref->payload == 0;
     }
 }
 
@@ -40,10 +43,13 @@ static bool abstract_class(uint32_t heap, enum wire_class *out)
 {
     switch (heap) {
 #define X(name, code, text, top, bottom)                                                                               \
-    case HT_##name: *out = (enum wire_class)TOP_##top; return true;
+    case HT_##name:                                                                                                    \
+        *out = (enum wire_class)TOP_##top;                                                                             \
+        return true;
         WASM_HEAPTYPES(X)
 #undef X
-    default: return false;
+    default:
+        return false;
     }
 }
 

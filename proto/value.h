@@ -5,8 +5,9 @@
  * Which of the two it is, the function's (global's, table's) type says.
  *
  * From the client: NULL; I31 with the value in the payload's low 31 bits; HANDLE naming a handle of that store; EXTERN
- * with handle 0 and the client's id for its object in the payload. From the worker: as above, and the handle field is the
- * new handle that the value got, if any (also for NULL and I31 when one was set aside); EXTERN has handle and id both.
+ * with handle 0 and the client's id for its object in the payload. From the worker: as above, and the handle field is
+ * the new handle that the value got, if any (also for NULL and I31 when one was set aside); EXTERN has handle and id
+ * both.
  *
  * A wire type is a valtype (proto/tables/types.h) with, for references, the class of its hierarchy in bits 5-6. A
  * concrete heap type's number means nothing outside the frame's own context (module-local index) but equality.

@@ -97,8 +97,8 @@ static hemi_status write_piece(hemi_object *memory, uint64_t offset, const void 
     body.memory = memory->node.handle;
     body.offset = offset;
     body.deadline_ms = c->deadline_ms;
-    struct sending s = {
-        .f = {.type = FRAME_MEMORY_WRITE, .body = &body.base, .raw = bytes, .raw_length = n}, .store = memory->store};
+    struct sending s = {.f = {.type = FRAME_MEMORY_WRITE, .body = &body.base, .raw = bytes, .raw_length = n},
+                        .store = memory->store};
     return request_run(c, &s, ticket);
 }
 

@@ -3,8 +3,7 @@
 
 #define HANDLES_AT_ONCE_MAX PROTO_PARAMS_MAX
 
-static hemi_status take_results(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply,
-                                const struct frame *f)
+static hemi_status take_results(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     (void)reply;
     const hemi_object *o = r->answer.object;
@@ -39,7 +38,8 @@ static hemi_status call(hemi_object *function, const struct values *args, hemi_v
     struct request *r;
     hemi_status status = request_new(c, &s, &r);
     if (status != HEMI_OK) return status;
-    if (ticket && function->entry.count) vals_promise(r, function->entry.at->results, function->entry.at->nresults, results);
+    if (ticket && function->entry.count)
+        vals_promise(r, function->entry.at->results, function->entry.at->nresults, results);
     return request_finish(c, r, ticket);
 }
 

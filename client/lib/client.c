@@ -35,11 +35,18 @@ void node_free(struct node *n)
         entries_deinit(&((hemi_module *)n)->imports);
         entries_deinit(&((hemi_module *)n)->exports);
         break;
-    case NODE_INSTANCE: entries_deinit(&((hemi_instance *)n)->exports); break;
-    case NODE_OBJECT: entries_deinit(&((hemi_object *)n)->entry); break;
-    case NODE_FUNC: entries_deinit(&((struct host_func *)n)->entry); break;
+    case NODE_INSTANCE:
+        entries_deinit(&((hemi_instance *)n)->exports);
+        break;
+    case NODE_OBJECT:
+        entries_deinit(&((hemi_object *)n)->entry);
+        break;
+    case NODE_FUNC:
+        entries_deinit(&((struct host_func *)n)->entry);
+        break;
     case NODE_STORE:
-    case NODE_WASI: break;
+    case NODE_WASI:
+        break;
     }
     free(n);
 }
@@ -130,8 +137,7 @@ static const size_t counter_offsets[] = {
 #undef X
 };
 
-static hemi_status take_counters(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply,
-                                 const struct frame *f)
+static hemi_status take_counters(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     (void)c;
     (void)reply;

@@ -83,8 +83,7 @@ static hemi_status open_path(hemi_client *c, const char *path, int64_t until)
 
 static hemi_status say_hello(hemi_client *c, const struct hemi_connect_options *o)
 {
-    if (o->token_length > HELLO_TOKEN_MAX)
-        return end_connect(c, HEMI_ARGUMENT, "the token", "longer than 256 bytes");
+    if (o->token_length > HELLO_TOKEN_MAX) return end_connect(c, HEMI_ARGUMENT, "the token", "longer than 256 bytes");
     struct hello hello = {.major = PROTO_MAJOR,
                           .minor = PROTO_MINOR,
                           .token_length = (uint16_t)o->token_length,
@@ -94,8 +93,7 @@ static hemi_status say_hello(hemi_client *c, const struct hemi_connect_options *
     uint8_t bytes[HELLO_MAX];
     size_t n = hello_write(&hello, bytes);
     explicit_bzero(hello.token, sizeof hello.token);
-    if (!frame_writer_bytes(&c->writer, bytes, n))
-        return end_connect(c, HEMI_NO_MEMORY, "connecting", "out of memory");
+    if (!frame_writer_bytes(&c->writer, bytes, n)) return end_connect(c, HEMI_NO_MEMORY, "connecting", "out of memory");
     send_queued(c);
     return HEMI_OK;
 }
@@ -103,7 +101,8 @@ static hemi_status say_hello(hemi_client *c, const struct hemi_connect_options *
 static hemi_status wait_for_welcome(hemi_client *c, int64_t until)
 {
     while (!c->welcomed && c->ended == HEMI_OK) {
-        if (now_ms() >= until) return end_connect(c, HEMI_DEADLINE, "connecting", "the daemon did not welcome us in time");
+        if (now_ms() >= until)
+            return end_connect(c, HEMI_DEADLINE, "connecting", "the daemon did not welcome us in time");
         step(c, NULL, until);
     }
     return usable(c, NULL);

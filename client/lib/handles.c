@@ -1,5 +1,5 @@
-/* Handle ids: which are in use (a bitmap in blocks, so that ids are not reused soon and use after drop is seen), scopes,
- * and drops, which travel in batches. */
+/* Handle ids: which are in use (a bitmap in blocks, so that ids are not reused soon and use after drop is seen),
+ * scopes, and drops, which travel in batches. */
 #include <assert.h>
 #include <stdlib.h>
 

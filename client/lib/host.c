@@ -96,8 +96,7 @@ static void answer_returned(hemi_client *c, struct hemi_caller *caller, hemi_sta
         answer_ok(c, call, results, type_of(call)->nresults);
     else if (status == HEMI_EXIT)
         answer(c, call, HEMI_EXIT, caller->exit_code, "", NULL, 0);
-    else if (status == HEMI_EXCEPTION &&
-             vals_check(c, call->func->store, &caller->exception, NULL, 1) == HEMI_OK)
+    else if (status == HEMI_EXCEPTION && vals_check(c, call->func->store, &caller->exception, NULL, 1) == HEMI_OK)
         answer(c, call, HEMI_EXCEPTION, 0, "", &caller->exception, 1);
     else
         answer_failed(c, call, caller->text[0] ? caller->text : hemi_status_text(status));

@@ -12,8 +12,8 @@
  *   .outermost Finalizers and `done` callbacks run with no host function on the stack, outside of frame processing.
  *   .once      A finalizer is taken out of its slot before it is called.
  *   .order     Drops are queued after every frame that used the handles dropped; ids are reused only after 2^31 others.
- *   .sent      An extern id's count is how often it was written into frames minus how often the worker accounted for it.
- *   .quiet     Stream callbacks may not call the client (client->quiet): they run in the middle of reading frames.
+ *   .sent      An extern id's count is how often it was written into frames minus how often the worker accounted for
+ * it. .quiet     Stream callbacks may not call the client (client->quiet): they run in the middle of reading frames.
  */
 #ifndef HEMI_CLIENT_INTERNAL_H
 #define HEMI_CLIENT_INTERNAL_H
@@ -58,12 +58,12 @@ struct hemi_scope {
     uint32_t *ids;
     size_t count, capacity;
 };
-uint32_t handles_new(hemi_client *c, uint32_t count);         /* consecutive ids; 0: no memory */
-bool handle_live(const hemi_client *c, uint32_t handle);      /* is it ours to use? */
-bool handle_adopt(hemi_client *c, uint32_t handle);           /* marks one that the worker chose; false: in use, no memory */
-void handle_drop(hemi_client *c, uint32_t handle);            /* 0 allowed */
+uint32_t handles_new(hemi_client *c, uint32_t count);    /* consecutive ids; 0: no memory */
+bool handle_live(const hemi_client *c, uint32_t handle); /* is it ours to use? */
+bool handle_adopt(hemi_client *c, uint32_t handle);      /* marks one that the worker chose; false: in use, no memory */
+void handle_drop(hemi_client *c, uint32_t handle);       /* 0 allowed */
 void handles_release(hemi_client *c, uint32_t first, uint32_t count); /* ids that the worker never bound */
-bool scope_add(hemi_client *c, uint32_t handle);              /* to the innermost scope, if any */
+bool scope_add(hemi_client *c, uint32_t handle);                      /* to the innermost scope, if any */
 void scope_init(struct hemi_scope *s, hemi_client *c);
 void scope_end(struct hemi_scope *s);
 void drops_flush(hemi_client *c); /* queues what is pending as DROP frames (.order) */
@@ -161,7 +161,8 @@ struct host_func {
     void (*env_free)(void *env);
     void *env;
 };
-void *node_new(hemi_client *c, enum node_kind kind, size_t size); /* with a fresh handle, but for NODE_FUNC; NULL: no memory */
+void *node_new(hemi_client *c, enum node_kind kind,
+               size_t size);    /* with a fresh handle, but for NODE_FUNC; NULL: no memory */
 void node_free(struct node *n); /* unlinks, drops the handle, frees its parts */
 void object_count_down(hemi_object *o);
 
@@ -217,7 +218,7 @@ hemi_status request_finish(hemi_client *c, struct request *r, hemi_ticket *ticke
 hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket);
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
 bool requests_expire(hemi_client *c); /* `done` for those that the client gives up; true: there are some */
-void requests_end(hemi_client *c); /* all unanswered ones fail as the connection did */
+void requests_end(hemi_client *c);    /* all unanswered ones fail as the connection did */
 void requests_deinit(hemi_client *c);
 /* ARGUMENT, CLOSED, BUSY or what ended the connection: may this client and store (may be NULL) be used now? */
 hemi_status usable(hemi_client *c, const hemi_store *s);
@@ -229,8 +230,8 @@ take_fn take_value; /* u64 *to, may be NULL */
 hemi_status vals_check(hemi_client *c, const hemi_store *s, const hemi_val *vals, const hemi_type *types, size_t n);
 /* Writes checked values, counting extern ids (.sent), into r too if not NULL. */
 hemi_status vals_write(hemi_client *c, struct request *r, const hemi_val *vals, size_t n, uint8_t *raw);
-/* Reads values; references are adopted into the innermost scope. r: whose set-aside handles they must have; NULL: the worker
- * chose them. */
+/* Reads values; references are adopted into the innermost scope. r: whose set-aside handles they must have; NULL: the
+ * worker chose them. */
 hemi_status vals_read(hemi_client *c, const hemi_store *s, struct request *r, const hemi_type *types, size_t n,
                       const uint8_t *raw, hemi_val *out);
 size_t vals_count_refs(const hemi_type *types, size_t n);
@@ -303,7 +304,7 @@ struct hemi_client {
     struct request *done_first, **done_last;
     struct idmap host_funcs; /* by host id */
     uint32_t last_host_func;
-    struct idmap host_calls; /* outstanding */
+    struct idmap host_calls;               /* outstanding */
     struct host_call *calls, **calls_last; /* received, not begun */
     struct hemi_caller *running;           /* innermost */
     struct idmap streams;

@@ -82,15 +82,23 @@ static enum proto_error deaths(hemi_client *c, const struct frame *f)
 static enum proto_error received(hemi_client *c, const struct frame *f)
 {
     switch ((enum frame_type)f->head.type) {
-    case FRAME_WELCOME: return welcome(c, (const Hemi__V1__Welcome *)f->body);
-    case FRAME_CLOSE: closed_by_peer(c, (const Hemi__V1__Close *)f->body); return PROTO_OK;
-    case FRAME_REPLY: return reply(c, f);
-    case FRAME_DEATH: return deaths(c, f);
-    case FRAME_HOST_CALL: return host_call_received(c, f);
+    case FRAME_WELCOME:
+        return welcome(c, (const Hemi__V1__Welcome *)f->body);
+    case FRAME_CLOSE:
+        closed_by_peer(c, (const Hemi__V1__Close *)f->body);
+        return PROTO_OK;
+    case FRAME_REPLY:
+        return reply(c, f);
+    case FRAME_DEATH:
+        return deaths(c, f);
+    case FRAME_HOST_CALL:
+        return host_call_received(c, f);
     case FRAME_STREAM_DATA:
     case FRAME_STREAM_CREDIT:
-    case FRAME_STREAM_EOF: return stream_received(c, f);
-    default: return PROTO_TYPE; /* the reader lets nothing else through */
+    case FRAME_STREAM_EOF:
+        return stream_received(c, f);
+    default:
+        return PROTO_TYPE; /* the reader lets nothing else through */
     }
 }
 

@@ -39,11 +39,9 @@ static hemi_status send_chunks(hemi_module *m, const uint8_t *bytes, size_t size
         body.module = m->node.handle;
         body.total = size;
         body.offset = *sent;
-        struct sending s = {.f = {.type = FRAME_MODULE_DATA,
-                                  .body = &body.base,
-                                  .raw = bytes + *sent,
-                                  .raw_length = FRAME_RAW_MAX},
-                            .plain = *sent > 0};
+        struct sending s = {
+            .f = {.type = FRAME_MODULE_DATA, .body = &body.base, .raw = bytes + *sent, .raw_length = FRAME_RAW_MAX},
+            .plain = *sent > 0};
         hemi_ticket ticket;
         hemi_status status = request_run(c, &s, &ticket);
         if (status != HEMI_OK) return status;

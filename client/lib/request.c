@@ -241,8 +241,7 @@ static hemi_status take(hemi_client *c, struct request *r, const Hemi__V1__Reply
     return f->raw_length == 0 || r->type == FRAME_PING ? HEMI_OK : HEMI_PROTOCOL;
 }
 
-static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply,
-                                const struct frame *f)
+static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     refused(c, r, reply);
     if (reply->status == HEMI_EXCEPTION) return take_exception(c, r, f);

@@ -15,7 +15,8 @@ const char *hemi_status_text(hemi_status status)
 {
     switch (status) {
 #define X(name, number, text, meaning)                                                                                 \
-    case HEMI_##name: return text;
+    case HEMI_##name:                                                                                                  \
+        return text;
         HEMI_STATUSES(X)
 #undef X
     }
@@ -26,10 +27,12 @@ const char *hemi_trap_text(unsigned trap)
 {
     switch (trap) {
 #define X(name, number, text)                                                                                          \
-    case number: return text;
+    case number:                                                                                                       \
+        return text;
         WASM_TRAPS(X)
 #undef X
-    default: return "unknown trap";
+    default:
+        return "unknown trap";
     }
 }
 

@@ -80,8 +80,7 @@ static hemi_status check_imports(hemi_client *c, const hemi_store *store, hemi_o
 {
     if (n > PROTO_IMPORTS_MAX) return fail(c, HEMI_ARGUMENT, "more than %u imports", PROTO_IMPORTS_MAX);
     for (size_t i = 0; i < n; i++)
-        if (imports[i] && imports[i]->store != store)
-            return fail(c, HEMI_HANDLE, "import %zu is of another store", i);
+        if (imports[i] && imports[i]->store != store) return fail(c, HEMI_HANDLE, "import %zu is of another store", i);
     return HEMI_OK;
 }
 

@@ -10,10 +10,13 @@ static size_t number_size(unsigned kind)
 {
     switch (kind) {
     case HEMI_I32:
-    case HEMI_F32: return 4;
+    case HEMI_F32:
+        return 4;
     case HEMI_I64:
-    case HEMI_F64: return 8;
-    default: return 16;
+    case HEMI_F64:
+        return 8;
+    default:
+        return 16;
     }
 }
 
@@ -22,10 +25,12 @@ static const char *heap_text(uint32_t heap)
 {
     switch (heap) {
 #define X(name, code, text, top, bottom)                                                                               \
-    case HT_##name: return text;
+    case HT_##name:                                                                                                    \
+        return text;
         WASM_HEAPTYPES(X)
 #undef X
-    default: return "?";
+    default:
+        return "?";
     }
 }
 
@@ -33,10 +38,12 @@ static const char *kind_text(unsigned kind)
 {
     switch (kind) {
 #define X(name, value, code, text, size)                                                                               \
-    case value: return text;
+    case value:                                                                                                        \
+        return text;
         WASM_VALKINDS(X)
 #undef X
-    default: return "?";
+    default:
+        return "?";
     }
 }
 
@@ -60,7 +67,8 @@ static hemi_status ref_check(hemi_client *c, const hemi_store *s, const hemi_ref
     if (r->handle != 0 && !handle_live(c, r->handle))
         return fail(c, HEMI_HANDLE, "value %zu: reference %u was dropped", i, r->handle);
     switch (r->kind) {
-    case HEMI_REF_NULL: break;
+    case HEMI_REF_NULL:
+        break;
     case HEMI_REF_HANDLE:
         if (r->handle == 0) return fail(c, HEMI_HANDLE, "value %zu: a reference without a handle", i);
         break;
@@ -72,7 +80,8 @@ static hemi_status ref_check(hemi_client *c, const hemi_store *s, const hemi_ref
         if (r->handle == 0 && !externs_live(c, s, r->id))
             return fail(c, HEMI_HANDLE, "value %zu: an externref that is finalized or of another store", i);
         break;
-    default: return fail(c, HEMI_ARGUMENT, "value %zu: unknown kind of reference %u", i, r->kind);
+    default:
+        return fail(c, HEMI_ARGUMENT, "value %zu: unknown kind of reference %u", i, r->kind);
     }
     if (r->class_ > HEMI_CLASS_EXN) return fail(c, HEMI_ARGUMENT, "value %zu: unknown class of reference", i);
     return HEMI_OK;

@@ -154,7 +154,7 @@ static enum proto_error end(hemi_client *c, struct hemi_wasi *w, int which)
 enum proto_error stream_received(hemi_client *c, const struct frame *f)
 {
     const Hemi__V1__StreamCredit *as_credit = (const Hemi__V1__StreamCredit *)f->body;
-    uint32_t stream = f->head.type == FRAME_STREAM_DATA    ? ((const Hemi__V1__StreamData *)f->body)->stream
+    uint32_t stream = f->head.type == FRAME_STREAM_DATA     ? ((const Hemi__V1__StreamData *)f->body)->stream
                       : f->head.type == FRAME_STREAM_CREDIT ? as_credit->stream
                                                             : ((const Hemi__V1__StreamEof *)f->body)->stream;
     struct hemi_wasi *w = idmap_get(&c->streams, stream);

@@ -9,7 +9,7 @@
 /* name, letter in TOOL_OPTIONS, operands, help */
 #define TOOL_COMMANDS(X)                                                                                               \
     X(run, 'r', "FILE [ARGS]", "run a WebAssembly program (.wasm, or .wat)")                                           \
-    X(info, 'i', "", "say what the daemon enforces: tenant, limits, jail, kernel features")                           \
+    X(info, 'i', "", "say what the daemon enforces: tenant, limits, jail, kernel features")                            \
     X(ping, 'p', "", "measure a round trip")                                                                           \
     X(stats, 's', "", "print the worker's counters")
 
@@ -51,7 +51,8 @@ static int print_help(const struct command *c)
         print_options(c);
         return EXIT_OK;
     }
-    puts("usage: hemi [--socket PATH] [--token-file FILE] COMMAND [OPTIONS] ...\n\ncommands (hemi COMMAND --help says more):");
+    puts("usage: hemi [--socket PATH] [--token-file FILE] COMMAND [OPTIONS] ...\n\ncommands (hemi COMMAND --help says "
+         "more):");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %-6s %-12s %s\n", commands[i].name, commands[i].operands, commands[i].help);
     puts("\nExit status of run: the program's own; 128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong\n"

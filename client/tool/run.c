@@ -193,8 +193,7 @@ static int call_with(struct program *p, hemi_object *function, const struct hemi
     if (!vals) return EXIT_HEMI;
     for (size_t i = 0; i < type->nparams && status == EXIT_OK; i++)
         if (!parse_value(p->args[i], type->params[i], &vals[i])) status = EXIT_USAGE;
-    if (status == EXIT_OK &&
-        hemi_call(function, vals, type->nparams, results, type->nresults, NULL) != HEMI_OK)
+    if (status == EXIT_OK && hemi_call(function, vals, type->nparams, results, type->nresults, NULL) != HEMI_OK)
         status = told(p, p->invoke);
     for (size_t i = 0; i < type->nresults && status == EXIT_OK; i++) print_value(&results[i]);
     free(vals);

@@ -16,19 +16,22 @@
 #define PRIVATE_FD 3
 #define DAEMON_EXIT_MS 3000
 
+/* The daemon's message usually says where itself: only what is missing is added. */
 int tell_failure(hemi_client *client, const char *where)
 {
     hemi_status status = hemi_client_status(client);
-    const char *text = hemi_client_error(client);
+    const char *kind = hemi_status_text(status), *text = hemi_client_error(client);
+    const char *trap = status == HEMI_TRAP ? hemi_trap_text(hemi_client_trap(client)) : "";
     uint64_t offset;
     uint32_t function;
-    fprintf(stderr, "hemi: %s: %s", where, hemi_status_text(status));
-    if (status == HEMI_TRAP) fprintf(stderr, ": %s", hemi_trap_text(hemi_client_trap(client)));
-    if (*text && strcmp(text, hemi_status_text(status)) != 0 &&
-        !(status == HEMI_TRAP && strcmp(text, hemi_trap_text(hemi_client_trap(client))) == 0))
-        fprintf(stderr, ": %s", text);
-    if (hemi_client_function(client, &function)) fprintf(stderr, ", in function %u", function);
-    if (hemi_client_offset(client, &offset)) fprintf(stderr, ", at byte 0x%llx", (unsigned long long)offset);
+    fprintf(stderr, "hemi: %s", where);
+    if (strncmp(text, kind, strlen(kind)) != 0) fprintf(stderr, ": %s", kind);
+    if (*trap && strncmp(text, trap, strlen(trap)) != 0) fprintf(stderr, ": %s", trap);
+    if (*text) fprintf(stderr, ": %s", text);
+    if (hemi_client_function(client, &function) && !strstr(text, "function"))
+        fprintf(stderr, ", in function %u", function);
+    if (hemi_client_offset(client, &offset) && !strstr(text, "offset"))
+        fprintf(stderr, ", at byte 0x%llx", (unsigned long long)offset);
     fputc('\n', stderr);
     return status == HEMI_TRAP ? EXIT_TRAP + (int)hemi_client_trap(client) : EXIT_HEMI;
 }

@@ -1,5 +1,5 @@
-/* client/tool/tool.h -- what the files of the `hemi` command share. It is a program: it prints, and its functions return
- * exit statuses. Command lines and files are a stranger's: errors are told on stderr, as "hemi: where: what". */
+/* client/tool/tool.h -- what the files of the `hemi` command share. It is a program: it prints, and its functions
+ * return exit statuses. Command lines and files are a stranger's: errors are told on stderr, as "hemi: where: what". */
 #ifndef HEMI_CLIENT_TOOL_H
 #define HEMI_CLIENT_TOOL_H
 
@@ -34,7 +34,7 @@ enum tool_option {
 #define X(name, text, argument, commands, help) OPTION_##name,
     TOOL_OPTIONS(X)
 #undef X
-    TOOL_OPTION_COUNT
+        TOOL_OPTION_COUNT
 };
 
 struct tool_options {

@@ -64,12 +64,16 @@ bool parse_value(const char *text, hemi_type type, hemi_val *out)
         *out = hemi_i64((int64_t)integer);
         break;
     case HEMI_F32:
-    case HEMI_F64: ok = parse_float(text, type, out); break;
+    case HEMI_F64:
+        ok = parse_float(text, type, out);
+        break;
     case HEMI_V128:
         *out = hemi_v128((const uint8_t[16]){0});
         ok = parse_v128(text, out->of.v128);
         break;
-    case HEMI_REF: ok = parse_reference(text, type, out); break;
+    case HEMI_REF:
+        ok = parse_reference(text, type, out);
+        break;
     }
     hemi_type_text(type, name, sizeof name);
     if (!ok) fprintf(stderr, "hemi: '%s' is not a value of type %s\n", text, name);
@@ -80,25 +84,52 @@ static void print_reference(const hemi_ref *ref)
 {
     static const char *const classes[] = {"any", "func", "extern", "exn"};
     switch (ref->kind) {
-    case HEMI_REF_NULL: puts("null"); break;
-    case HEMI_REF_I31: printf("%" PRId32 "\n", ref->i31); break;
-    default: printf("(%sref %u)\n", classes[ref->class_ & 3], ref->handle); break;
+    case HEMI_REF_NULL:
+        puts("null");
+        break;
+    case HEMI_REF_I31:
+        printf("%" PRId32 "\n", ref->i31);
+        break;
+    default:
+        printf("(%sref %u)\n", classes[ref->class_ & 3], ref->handle);
+        break;
     }
+}
+
+/* The fewest digits that read back as the same number. */
+static void print_float(double value, bool narrow)
+{
+    char text[40];
+    for (int digits = narrow ? 6 : 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (narrow ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value) break;
+    }
+    puts(text);
 }
 
 void print_value(const hemi_val *val)
 {
     switch ((hemi_kind)val->kind) {
-    case HEMI_I32: printf("%" PRId32 "\n", val->of.i32); break;
-    case HEMI_I64: printf("%" PRId64 "\n", val->of.i64); break;
-    case HEMI_F32: printf("%.9g\n", (double)val->of.f32); break;
-    case HEMI_F64: printf("%.17g\n", val->of.f64); break;
+    case HEMI_I32:
+        printf("%" PRId32 "\n", val->of.i32);
+        break;
+    case HEMI_I64:
+        printf("%" PRId64 "\n", val->of.i64);
+        break;
+    case HEMI_F32:
+        print_float((double)val->of.f32, true);
+        break;
+    case HEMI_F64:
+        print_float(val->of.f64, false);
+        break;
     case HEMI_V128:
         printf("0x");
         for (int i = 15; i >= 0; i--) printf("%02x", val->of.v128[i]);
         putchar('\n');
         break;
-    case HEMI_REF: print_reference(&val->of.ref); break;
+    case HEMI_REF:
+        print_reference(&val->of.ref);
+        break;
     }
 }
 

@@ -11,8 +11,8 @@
 #define OWN_ALLOCATOR 1
 #endif
 
-static bool armed;      /* the library is running, not the peer */
-static long countdown;  /* allocations until the one that fails */
+static bool armed;     /* the library is running, not the peer */
+static long countdown; /* allocations until the one that fails */
 
 #if OWN_ALLOCATOR
 static bool fails(void) { return armed && --countdown == 0; }
@@ -119,7 +119,8 @@ START_TEST(every_allocation_may_fail)
         countdown = ++n;
         status = scenario(&p);
         reached = countdown <= 0;
-        if (status != HEMI_OK) ck_assert_msg(status == HEMI_NO_MEMORY, "%ld: %s", n, p.client ? hemi_client_error(p.client) : "?");
+        if (status != HEMI_OK)
+            ck_assert_msg(status == HEMI_NO_MEMORY, "%ld: %s", n, p.client ? hemi_client_error(p.client) : "?");
         if (p.client) ck_assert_int_eq(hemi_client_ended(p.client) == HEMI_PROTOCOL, 0);
         armed = true;
         hemi_client_free(p.client);

@@ -5,8 +5,7 @@ static const hemi_type i32 = HEMI_TYPE_I32, anyref = HEMI_TYPE_ANYREF, externref
 
 static void ref_wire(uint8_t *raw, unsigned kind, unsigned class_, uint32_t handle, uint64_t payload)
 {
-    struct wire_reference w = {
-        .kind = (uint8_t)kind, .class_ = (uint8_t)class_, .handle = handle, .payload = payload};
+    struct wire_reference w = {.kind = (uint8_t)kind, .class_ = (uint8_t)class_, .handle = handle, .payload = payload};
     wire_put_reference(raw, &w);
 }
 
@@ -342,7 +341,7 @@ END_TEST
 struct host_test {
     struct peer *p;
     int calls, depth, limit;
-    uint32_t root;           /* the request in which the next level is called */
+    uint32_t root; /* the request in which the next level is called */
     hemi_ticket tickets[3];
     hemi_status deepest;
     hemi_deferred *deferred;
@@ -354,7 +353,8 @@ static hemi_object *host_func(struct peer *p, hemi_host_function function, const
                               const hemi_type *result, void *env)
 {
     hemi_object *object;
-    struct hemi_func_options o = {.params = param, .results = result, .nparams = param != NULL, .nresults = result != NULL};
+    struct hemi_func_options o = {
+        .params = param, .results = result, .nparams = param != NULL, .nresults = result != NULL};
     if (!p->store) peer_store(p);
     peer_ok(p);
     ck_assert_int_eq(hemi_func_new(p->store, &o, function, env, &object, NULL), HEMI_OK);

@@ -68,7 +68,7 @@ static void frames(FILE *out)
           "|---|---|---|---|---|---|---|---|---|---|---|\n",
           out);
 #define X(NAME, number, from, Body, snake, bodymax, rawmax, nfds, window, when, how, text)                             \
-    fprintf(out, "| %d | " #NAME " | " #from " | " #Body " | %u | %u | %d | %s | " #when " | " #how " | %s |\n",        \
+    fprintf(out, "| %d | " #NAME " | " #from " | " #Body " | %u | %u | %d | %s | " #when " | " #how " | %s |\n",       \
             number, (unsigned)(bodymax), (unsigned)(rawmax), nfds, (window) ? "yes" : "no", text);
     HEMI_FRAMES(X)
 #undef X
@@ -86,7 +86,8 @@ static void bodies(FILE *out)
 static const struct {
     const char *name;
     void (*write)(FILE *out);
-} tables[] = {{"errors", errors}, {"frames", frames}, {"bodies", bodies}, {"counters", counters}, {"statuses", statuses}, {"traps", traps}};
+} tables[] = {{"errors", errors},     {"frames", frames},     {"bodies", bodies},
+              {"counters", counters}, {"statuses", statuses}, {"traps", traps}};
 
 /* The document with each table between its markers replaced. */
 static char *regenerate(const char *text)

@@ -123,8 +123,7 @@ START_TEST(largest_frame)
     frame_reader_init(&r, FRAME_C2W, FRAME_OPEN);
     Hemi__V1__MemoryWrite body = HEMI__V1__MEMORY_WRITE__INIT;
     body.memory = 1;
-    struct frame_out out = {
-        .type = FRAME_MEMORY_WRITE, .request = 1, .body = &body.base, .raw_length = FRAME_RAW_MAX};
+    struct frame_out out = {.type = FRAME_MEMORY_WRITE, .request = 1, .body = &body.base, .raw_length = FRAME_RAW_MAX};
     ck_assert_uint_ne(frame_writer_reserve(&w, &out, &raw), 0);
     memset(raw, 0x5A, FRAME_RAW_MAX);
     feed(&r, w.buffer, frame_writer_pending(&w));
@@ -144,11 +143,21 @@ START_TEST(errors_of_form)
         uint8_t value;
         enum proto_error error;
     } cases[] = {
-        {4, 99, PROTO_TYPE},         {4, FRAME_REPLY, PROTO_SENDER}, {6, FRAME_FLAG_FD, PROTO_FLAGS},
-        {6, 4, PROTO_FLAGS},         {7, 1, PROTO_FLAGS},            {8, 0, PROTO_REQUEST_ID},
-        {16, 6, PROTO_LENGTH},       {16, 1, PROTO_BODY_CAP},        {20, 1, PROTO_RESERVED},
-        {23, 0x80, PROTO_RESERVED},  {2, 0x20, PROTO_RAW_CAP},       {3, 0xFF, PROTO_RAW_CAP},
-        {0, 6, PROTO_TRUNCATED},     {0, 4, PROTO_TRUNCATED},        {4, FRAME_CANCEL, PROTO_RAW_CAP},
+        {4, 99, PROTO_TYPE},
+        {4, FRAME_REPLY, PROTO_SENDER},
+        {6, FRAME_FLAG_FD, PROTO_FLAGS},
+        {6, 4, PROTO_FLAGS},
+        {7, 1, PROTO_FLAGS},
+        {8, 0, PROTO_REQUEST_ID},
+        {16, 6, PROTO_LENGTH},
+        {16, 1, PROTO_BODY_CAP},
+        {20, 1, PROTO_RESERVED},
+        {23, 0x80, PROTO_RESERVED},
+        {2, 0x20, PROTO_RAW_CAP},
+        {3, 0xFF, PROTO_RAW_CAP},
+        {0, 6, PROTO_TRUNCATED},
+        {0, 4, PROTO_TRUNCATED},
+        {4, FRAME_CANCEL, PROTO_RAW_CAP},
         {4, FRAME_STORE_GC, PROTO_RAW_CAP},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -252,11 +261,20 @@ static size_t longest_body(const ProtobufCMessageDescriptor *d)
                       d->name);
         switch (f->type) {
         case PROTOBUF_C_TYPE_UINT32:
-        case PROTOBUF_C_TYPE_SINT32: n += 1 + 5; break;
-        case PROTOBUF_C_TYPE_UINT64: n += 1 + 10; break;
-        case PROTOBUF_C_TYPE_BOOL: n += 1 + 1; break;
-        case PROTOBUF_C_TYPE_BYTES: n += 1 + 2 + PROTO_TEXT_MAX; break;
-        default: ck_abort_msg("%s.%s: a type that no body has", d->name, f->name);
+        case PROTOBUF_C_TYPE_SINT32:
+            n += 1 + 5;
+            break;
+        case PROTOBUF_C_TYPE_UINT64:
+            n += 1 + 10;
+            break;
+        case PROTOBUF_C_TYPE_BOOL:
+            n += 1 + 1;
+            break;
+        case PROTOBUF_C_TYPE_BYTES:
+            n += 1 + 2 + PROTO_TEXT_MAX;
+            break;
+        default:
+            ck_abort_msg("%s.%s: a type that no body has", d->name, f->name);
         }
         ck_assert_msg(f->id <= 15, "%s.%s: two bytes of tag", d->name, f->name);
     }
@@ -302,9 +320,15 @@ static size_t sample(uint8_t *out, const struct frame_info *row)
 static void mutate(uint8_t *bytes, size_t *n, size_t room)
 {
     switch (next_random() % 4) {
-    case 0: bytes[next_random() % *n] ^= (uint8_t)(1u << next_random() % 8); break;
-    case 1: bytes[next_random() % *n] = (uint8_t)next_random(); break;
-    case 2: *n = next_random() % (*n + 1); break;
+    case 0:
+        bytes[next_random() % *n] ^= (uint8_t)(1u << next_random() % 8);
+        break;
+    case 1:
+        bytes[next_random() % *n] = (uint8_t)next_random();
+        break;
+    case 2:
+        *n = next_random() % (*n + 1);
+        break;
     default:
         if (*n < room) bytes[(*n)++] = (uint8_t)next_random();
     }
@@ -468,8 +492,8 @@ START_TEST(hello_refused)
         unsigned at;
         uint8_t value;
         enum proto_error error;
-    } cases[] = {{0, 'h', PROTO_HELLO},   {4, 33, PROTO_HELLO},     {6, 2, PROTO_VERSION},  {10, 1, PROTO_HELLO},
-                 {11, 2, PROTO_HELLO},    {20, 1, PROTO_RESERVED},  {31, 1, PROTO_RESERVED}};
+    } cases[] = {{0, 'h', PROTO_HELLO}, {4, 33, PROTO_HELLO},    {6, 2, PROTO_VERSION},  {10, 1, PROTO_HELLO},
+                 {11, 2, PROTO_HELLO},  {20, 1, PROTO_RESERVED}, {31, 1, PROTO_RESERVED}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct hello h = {.major = PROTO_MAJOR}, out;
         uint8_t bytes[HELLO_MAX];
@@ -535,10 +559,20 @@ END_TEST
 
 START_TEST(wire_types)
 {
-    static const uint32_t good[] = {VT_I32, VT_V128, VT_REF(1, 7u) | 0x20u, VT_REF(0, HT_ANY),
-                                    VT_REF(1, HT_FUNC) | 0x20u, VT_REF(1, HT_NOEXTERN) | 0x40u};
-    static const uint32_t bad[] = {VT_BOT,        VT_I8,  VT_I32 | 16u,   VT_I32 | 0x100u, VT_REF(1, HT_FUNC),
-                                   VT_REF(1, 7u) | 0x80u, 9u, VT_REF(1, 0xFFFF01u)};
+    static const uint32_t good[] = {VT_I32,
+                                    VT_V128,
+                                    VT_REF(1, 7u) | 0x20u,
+                                    VT_REF(0, HT_ANY),
+                                    VT_REF(1, HT_FUNC) | 0x20u,
+                                    VT_REF(1, HT_NOEXTERN) | 0x40u};
+    static const uint32_t bad[] = {VT_BOT,
+                                   VT_I8,
+                                   VT_I32 | 16u,
+                                   VT_I32 | 0x100u,
+                                   VT_REF(1, HT_FUNC),
+                                   VT_REF(1, 7u) | 0x80u,
+                                   9u,
+                                   VT_REF(1, 0xFFFF01u)};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         ck_assert_msg(wire_type_check(good[i]) == PROTO_OK, "good %zu", i);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
