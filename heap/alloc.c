@@ -100,16 +100,20 @@ static enum heap_status alloc_large(struct heap *h, uint32_t desc, uint32_t size
     return HEAP_OK;
 }
 
+static void stress(struct heap *h)
+{
+    if (h->stress_dense != 0 && --h->stress_dense == 0) h->stress_every = HEAP_STRESS_SPARSE;
+    h->stress_left = h->stress_every;
+    heap_collect_cycle(h, false);
+}
+
 enum heap_status heap_alloc(struct heap *h, uint32_t desc, uint32_t size, heap_ref *out)
 {
     HEAP_DEBUG_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
     HEAP_DEBUG_ASSERT(size >= sizeof(struct heap_head) && size % 4 == 0);
     HEAP_DEBUG_ASSERT(h->descs.at[desc].kind != HEAP_FREE);
     *out = heap_null();
-    if (h->stress_every != 0 && --h->stress_left == 0) {
-        h->stress_left = h->stress_every;
-        heap_collect_cycle(h, false);
-    }
+    if (h->stress_every != 0 && --h->stress_left == 0) stress(h);
     return size > HEAP_MEDIUM_MAX ? alloc_large(h, desc, size, out) : alloc_bumped(h, desc, size, out);
 }
 

@@ -43,7 +43,9 @@ static void set_options(struct heap *h, const struct heap_options *opt)
 {
     h->limit = limit_chunks(opt->limit_bytes);
     h->growth_percent = opt->growth_percent == 0 ? 200 : opt->growth_percent;
-    h->stress_every = opt->stress_every == 0 && HEAP_STRESS ? 1 : opt->stress_every;
+    bool by_default = opt->stress_every == 0 && HEAP_STRESS;
+    h->stress_every = by_default ? 1 : opt->stress_every;
+    h->stress_dense = by_default ? HEAP_STRESS_DENSE : 0;
     h->stress_left = h->stress_every;
     h->young = HEAP_YOUNG_MIN;
     h->extern_desc = opt->extern_desc;

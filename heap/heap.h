@@ -172,13 +172,16 @@ struct heap_embedder {
     bool (*more_roots)(void *ctx, struct heap_visitor *v);
 };
 
+enum { HEAP_STRESS_DENSE = 20000, HEAP_STRESS_SPARSE = 1009 };
+
 /* Zero means the default in every field. */
 struct heap_options {
     uint64_t limit_bytes;    /* most memory the heap may commit, copy reserve included, in whole chunks (16 KiB; in
                               * the stress build 4 KiB); default 1 GiB, at most 4 GiB - 64 KiB */
     uint32_t growth_percent; /* F: next collection after live x F/100 more bytes; default 200 */
-    uint32_t stress_every;   /* collect at every Nth allocation (heap_bump declines then); 0 = never, but 1 in the
-                              * stress build, where UINT32_MAX is as good as never */
+    uint32_t stress_every;   /* collect at every Nth allocation (heap_bump declines then); 0 = never, but in the stress
+                              * build at every one of the first HEAP_STRESS_DENSE, then at every HEAP_STRESS_SPARSE-th, so
+                              * that whole programs end; UINT32_MAX is as good as never */
     uint32_t extern_desc;    /* index of the HEAP_EXTERN descriptor */
 };
 

@@ -123,6 +123,7 @@ struct heap {
     uint32_t young_used;  /* chunks taken since the last one */
     uint64_t last_copied; /* bytes the last collection copied */
     uint32_t stress_every, stress_left;
+    uint32_t stress_dense; /* collections left until the default stress gets sparse; 0: it stays as it is */
 
     /* Yielding */
     uint32_t work;    /* bytes worked on since the last poll */
