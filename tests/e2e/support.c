@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -104,7 +105,7 @@ static void spawn(struct daemon *d, const char *const *argv)
     int log = open(d->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     d->pid = fork();
     if (d->pid == 0) {
-        setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no daemon */
         dup2(log, 2);
         dup2(log, 1);
         execv(argv[0], (char *const *)(uintptr_t)argv);
