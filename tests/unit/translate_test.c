@@ -221,7 +221,7 @@ static uint64_t memory(struct gen *g, uint32_t depth)
 
 static uint64_t gen32(struct gen *g, uint32_t depth)
 {
-    if (depth == 0) return leaf(g, false);
+    if (depth == 0 || rnd(g, 6) == 0) return leaf(g, false);
     switch (rnd(g, 12)) {
     case 0: return tee(g, false, depth);
     case 1: return select_of(g, false, depth);
@@ -243,7 +243,7 @@ static uint64_t gen32(struct gen *g, uint32_t depth)
 
 static uint64_t gen64(struct gen *g, uint32_t depth)
 {
-    if (depth == 0) return leaf(g, true);
+    if (depth == 0 || rnd(g, 6) == 0) return leaf(g, true);
     switch (rnd(g, 12)) {
     case 0: return tee(g, true, depth);
     case 1: return select_of(g, true, depth);
@@ -279,7 +279,7 @@ static uint64_t gen_module(struct gen *g, const union val args[4])
            " (func (export \"f\") (param i32 i32 i64 i64) (result i64)"
            "  (call $body (local.get 0) (local.get 1) (i32.const 0) (local.get 2) (local.get 3) (i64.const 0)))"
            " (func $body (param i32 i32 i32 i64 i64 i64) (result i64) ");
-    uint64_t v = gen64(g, 6);
+    uint64_t v = gen64(g, 7);
     say(g, "))");
     return v;
 }
