@@ -64,6 +64,14 @@ ALWAYS double f64_of(uint64_t bits) { return ldf64(&bits); }
 ALWAYS uint32_t f32_bits(float v) { return ld32(&v); }
 ALWAYS uint64_t f64_bits(double v) { return ld64(&v); }
 
+/* Four slots. Volatile, like all loops over slots here, so that no call of memset comes of it. */
+typedef uint64_t two_slots __attribute__((vector_size(16), aligned(8)));
+ALWAYS void zero4(char *slots)
+{
+    volatile two_slots *at = (volatile two_slots *)(void *)slots;
+    at[0] = at[1] = (two_slots){0};
+}
+
 /* A value and the 64 bits that a slot or r0 holds. 32-bit values are zero-extended: a narrower store followed by a
  * 64-bit load of the slot would stall store forwarding. */
 #define BITS_i(v) ((uint64_t)(uint32_t)(v))

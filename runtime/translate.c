@@ -58,18 +58,20 @@ static void reset(struct translator *t)
 
 enum { ENTRY_FRAME = 6 }; /* where an entry's frame size goes */
 
-/* Zeroes what is not a parameter, checks the stack, polls. */
+/* Zeroes what is not a parameter (and a few temporaries, where that is faster), checks the stack, polls. */
 static void emit_entry(struct translator *t)
 {
-    uint32_t zeroed = t->nlocals - t->nparams, delta = t->nlocals + 1;
-    uint32_t site = add_site(t, delta, 0);
-    uint32_t pos = emit(t, zeroed == 0 ? VM_ENTER_0 : zeroed == 1 ? VM_ENTER_1 : VM_ENTER_N);
+    uint32_t zeroed = t->nlocals - t->nparams, delta = t->nlocals + 1, eights = (zeroed + 7) / 8;
+    uint32_t op = zeroed == 0 ? VM_ENTER_0 : zeroed == 1 ? VM_ENTER_1 : zeroed <= 4 ? VM_ENTER_4 : VM_ENTER_8;
+    if (zeroed > 8) op = VM_ENTER_N;
+    uint32_t site = add_site(t, delta, 0), pos = emit(t, op);
     emit_line(t, pos);
     if (zeroed > 0) set_dest(t, pos, t->nparams);
     emit_u16(t, 0);
     emit_u16(t, delta);
     emit_u32(t, site);
-    if (zeroed > 1) emit_u16(t, zeroed);
+    if (zeroed > 8) emit_u16(t, eights);
+    use_slots(t, t->nparams + 8 * eights);
     bind_label(t);
 }
 

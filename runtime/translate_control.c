@@ -8,6 +8,13 @@ static uint32_t label_arity(const struct ctrl *c) { return c->is_loop ? c->npara
 
 /* ---- Blocks */
 
+static void cut_last(struct translator *t)
+{
+    t->code.len = t->last.pos;
+    t->last = t->prev;
+    t->prev.pos = NO_POS;
+}
+
 static uint8_t class_at(const struct translator *t, uint32_t i) { return t->classes.at[i]; }
 
 static uint32_t add_classes(struct translator *t, const valtype *types, uint32_t n)
@@ -99,9 +106,22 @@ static void fall_off(struct translator *t, const struct ctrl *c)
     if (c->fixups == NO_FIXUP || c->nresults > 0) branch_to(t, 0, c->nresults);
 }
 
+/* A branch to what follows it is taken back. */
+static void drop_last_jump(struct translator *t, struct ctrl *c)
+{
+    if (c->fixups == NO_FIXUP || t->last.pos == NO_POS || t->last.op != VM_BR_ALWAYS || t->status != HEMI_OK) return;
+    const struct fixup *f = BUF_AT(t->fixups, struct fixup, c->fixups);
+    if (f->insn != t->last.pos || f->field + 4 != t->code.len) return;
+    uint32_t next = f->next;
+    if (c->fixups == BUF_COUNT(t->fixups, struct fixup) - 1) t->fixups.len -= (uint32_t)sizeof *f;
+    c->fixups = next;
+    cut_last(t);
+}
+
 void tr_end(struct translator *t, const struct insn *i)
 {
     struct ctrl *c = label_ctrl(t, 0);
+    if (!i->reachable) drop_last_jump(t, c);
     if (t->nctrls == 1 && i->reachable) fall_off(t, c);
     if (t->nctrls > 1 && i->reachable) flush_top(t, c->nresults);
     resolve(t, c->fixups, t->code.len);
@@ -121,13 +141,6 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
 }
 
 /* ---- Conditions */
-
-static void cut_last(struct translator *t)
-{
-    t->code.len = t->last.pos;
-    t->last = t->prev;
-    t->prev.pos = NO_POS;
-}
 
 /* Takes the comparison or test that has just been emitted back. */
 static struct cond take_last(struct translator *t)

@@ -111,17 +111,45 @@ void emit_line(struct translator *t, uint32_t pos)
     if (line) *line = (struct line){pos, t->in ? t->in->offset : 0};
 }
 
+void extend_last(struct translator *t, uint32_t op)
+{
+    t->last.op = (uint16_t)op;
+    patch_u32(t, t->last.pos, handler_offset(op));
+}
+
 /* ---- Moves */
 
-void mov(struct translator *t, struct value *v, uint32_t slot)
+/* The number of moves that the instruction just emitted consists of, 0 if it is none or full. */
+static uint32_t moves_before(const struct translator *t)
 {
-    bool is_const = v->loc == LOC_CONST, is_wide = v->bits > UINT32_MAX;
-    uint32_t op = v->loc == LOC_REG ? VM_MOV_R : !is_const ? VM_MOV_S : is_wide ? VM_MOV_C64 : VM_MOV_C32;
-    uint32_t pos = emit(t, op);
+    if (t->last.pos == NO_POS || t->last.op < VM_MOV_S || t->last.op > VM_MOV_S3) return 0;
+    return t->last.op - VM_MOV_S + 1u;
+}
+
+/* One more move at the end of the last instruction. The slots are touched after it, so that its own destination is not
+ * patched past this move. */
+static void add_move(struct translator *t, uint32_t from, uint32_t to)
+{
+    extend_last(t, t->last.op + 1u);
+    emit_u16(t, to);
+    emit_u16(t, from);
+    touch(t, to, t->last.pos + 1);
+    touch(t, from, t->last.pos + 1);
+}
+
+uint32_t mov(struct translator *t, const struct value *v, uint32_t slot)
+{
+    bool is_const = v->loc == LOC_CONST, is_wide = v->bits > UINT32_MAX, from_slot = v->loc == LOC_LOCAL || v->loc == LOC_SLOT;
+    if (from_slot && moves_before(t) > 0) {
+        add_move(t, v->at, slot);
+        return NO_POS;
+    }
+    uint32_t pos = emit(t, v->loc == LOC_REG ? VM_MOV_R : !is_const ? VM_MOV_S : is_wide ? VM_MOV_C64 : VM_MOV_C32);
     set_dest(t, pos, slot);
-    if (v->loc == LOC_LOCAL || v->loc == LOC_SLOT) emit_slot(t, v->at);
+    if (from_slot) emit_slot(t, v->at);
     if (is_const && is_wide) emit_u64(t, v->bits);
     if (is_const && !is_wide) emit_u32(t, (uint32_t)v->bits);
+    return pos;
 }
 
 static bool patchable(const struct translator *t, const struct value *v)
@@ -145,9 +173,7 @@ bool repatch(struct translator *t, struct value *v, uint32_t slot)
 void put_in(struct translator *t, struct value *v, uint32_t slot)
 {
     if (v->loc == LOC_SLOT && v->at == slot) return;
-    bool patched = repatch(t, v, slot);
-    if (!patched) mov(t, v, slot);
-    if (!patched) v->pos = t->last.pos;
+    if (!repatch(t, v, slot)) v->pos = mov(t, v, slot);
     v->loc = LOC_SLOT;
     v->at = (uint16_t)slot;
 }
@@ -166,7 +192,7 @@ uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t
     struct fixup *f = buf_add(t, &t->fixups, sizeof *f);
     if (!f) return list;
     *f = (struct fixup){field, insn, list, NO_POS, t->last.op};
-    bool moved = t->last.op == VM_BR_ALWAYS && t->prev.pos != NO_POS && t->prev.op >= VM_MOV_S && t->prev.op <= VM_MOV_C64;
+    bool moved = t->last.op == VM_BR_ALWAYS && t->prev.pos != NO_POS && (t->prev.op == VM_MOV_S || (t->prev.op >= VM_MOV_R && t->prev.op <= VM_MOV_C64));
     if (moved) f->move = t->prev.pos, f->op = t->prev.op;
     return index;
 }

@@ -97,7 +97,11 @@ static uint32_t emit_new(struct translator *t, uint32_t op, uint32_t type)
 
 static void emit_init(struct translator *t, const struct value *v, const struct field *f, uint32_t offset)
 {
-    emit(t, VM_INIT_1_S + 2 * log2_size(f) + (v->loc == LOC_CONST ? 1 : 0));
+    bool is_const = v->loc == LOC_CONST, after_s = t->last.op == VM_INIT_4_S, after_c = t->last.op == VM_INIT_4_C;
+    if (f->size == 4 && (after_s || after_c))
+        extend_last(t, VM_INIT_4_SS + (after_c ? 2 : 0) + (is_const ? 1 : 0));
+    else
+        emit(t, VM_INIT_1_S + 2 * log2_size(f) + (is_const ? 1 : 0));
     emit_operand(t, v, f->size == 8 ? 'D' : 'i');
     emit_u32(t, offset);
 }

@@ -104,6 +104,8 @@ void *buf_add(struct translator *t, struct buf *b, uint32_t size); /* zeroed; NU
 
 /* Starts an instruction, and returns where it is. `op` is the R form if it has two. */
 uint32_t emit(struct translator *t, uint32_t op);
+/* The last instruction becomes `op`, which begins with the same fields; what follows is emitted next. */
+void extend_last(struct translator *t, uint32_t op);
 void emit_u16(struct translator *t, uint32_t v);
 void emit_u32(struct translator *t, uint32_t v);
 void emit_u64(struct translator *t, uint64_t v);
@@ -115,7 +117,8 @@ void use_slots(struct translator *t, uint32_t end); /* the frame has at least `e
 /* A new site for the current instruction: all but the topmost `except` operands are live. Returns its id. */
 uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except);
 
-void mov(struct translator *t, struct value *v, uint32_t slot); /* emits a move of the value; v is unchanged */
+/* Emits a move of the value, which stays as it is. Returns the instruction if its destination may be patched, or NO_POS. */
+uint32_t mov(struct translator *t, const struct value *v, uint32_t slot);
 void bind_label(struct translator *t);     /* control may join here */
 uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t insn);
 void resolve(struct translator *t, uint32_t list, uint32_t target);
