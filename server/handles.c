@@ -4,9 +4,9 @@
 
 #include "proto/limits.h"
 #include "proto/value.h"
+#include "server/requests_upload.h"
 #include "server/server.h"
 #include "server/stores.h"
-#include "server/requests_upload.h"
 #include "server/wasi.h"
 
 /* ---- outcomes ---- */
@@ -81,10 +81,17 @@ void object_clear(struct object *o)
     if (!o->bound) return;
     o->bound = false;
     switch (o->kind) {
-    case OBJECT_MODULE: module_unref(o->u.module); break;
-    case OBJECT_REF: root_deinit(&o->u.root); break;
-    case OBJECT_WASI: wasi_unref(o->u.wasi); break;
-    default: break; /* borrowed from the store */
+    case OBJECT_MODULE:
+        module_unref(o->u.module);
+        break;
+    case OBJECT_REF:
+        root_deinit(&o->u.root);
+        break;
+    case OBJECT_WASI:
+        wasi_unref(o->u.wasi);
+        break;
+    default:
+        break; /* borrowed from the store */
     }
 }
 
@@ -116,11 +123,20 @@ void object_bind_extern(struct object *o, const struct rt_extern *x)
     SERVER_ASSERT(!o->bound);
     o->bound = true;
     switch (x->kind) {
-    case EXTERN_TABLE: o->kind = OBJECT_TABLE, o->u.table = x->table; break;
-    case EXTERN_MEMORY: o->kind = OBJECT_MEMORY, o->u.memory = x->memory; break;
-    case EXTERN_GLOBAL: o->kind = OBJECT_GLOBAL, o->u.global = x->global; break;
-    case EXTERN_TAG: o->kind = OBJECT_TAG, o->u.tag = x->tag; break;
-    default: SERVER_ASSERT(false);
+    case EXTERN_TABLE:
+        o->kind = OBJECT_TABLE, o->u.table = x->table;
+        break;
+    case EXTERN_MEMORY:
+        o->kind = OBJECT_MEMORY, o->u.memory = x->memory;
+        break;
+    case EXTERN_GLOBAL:
+        o->kind = OBJECT_GLOBAL, o->u.global = x->global;
+        break;
+    case EXTERN_TAG:
+        o->kind = OBJECT_TAG, o->u.tag = x->tag;
+        break;
+    default:
+        SERVER_ASSERT(false);
     }
 }
 

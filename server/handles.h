@@ -2,10 +2,10 @@
  *
  * School of checking: ids come from a PEER (status returns); objects are our own (asserted).
  *
- * An OBJECT is what a handle names: a module, a store, an instance, a reference... It is counted: the handle table holds
- * one reference, and every request that names it takes another when its frame is read (.pinned). A handle is bound to
- * its object at that moment, before the request that makes it has run: until then the object is PROMISED, by an OUTCOME
- * that it shares with that request. A promised object whose outcome failed is poisoned.
+ * An OBJECT is what a handle names: a module, a store, an instance, a reference... It is counted: the handle table
+ * holds one reference, and every request that names it takes another when its frame is read (.pinned). A handle is
+ * bound to its object at that moment, before the request that makes it has run: until then the object is PROMISED, by
+ * an OUTCOME that it shares with that request. A promised object whose outcome failed is poisoned.
  *
  * Invariants:
  *   .pinned    Nothing that a request names goes away before the request is answered, DROP or not.
@@ -81,8 +81,8 @@ struct object {
     uint8_t kind;   /* enum object_kind */
     uint8_t class_; /* REF: enum wire_class */
     bool bound;
-    struct outcome *outcome; /* who promised it; NULL: made at once */
-    struct wstore *store;    /* counted; NULL: of no store */
+    struct outcome *outcome;    /* who promised it; NULL: made at once */
+    struct wstore *store;       /* counted; NULL: of no store */
     struct object *prev, *next; /* .of-store */
     union {
         struct module *module; /* counted */
@@ -97,7 +97,8 @@ struct object {
     struct upload *upload; /* MODULE: the bytes so far; owned */
 };
 
-/* A promised object with one reference; NULL: no memory. Takes references on the store and the outcome (may be NULL). */
+/* A promised object with one reference; NULL: no memory. Takes references on the store and the outcome (may be NULL).
+ */
 struct object *object_new(enum object_kind kind, struct wstore *store, struct outcome *outcome);
 struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is allowed */
@@ -114,7 +115,12 @@ struct handle_table {
     uint32_t max;
     uint32_t next; /* of the ids that the worker chooses */
 };
-enum handle_result { HANDLE_OK, HANDLE_TAKEN /* zero, in use, or not the client's to choose */, HANDLE_LIMIT, HANDLE_NO_MEMORY };
+enum handle_result {
+    HANDLE_OK,
+    HANDLE_TAKEN /* zero, in use, or not the client's to choose */,
+    HANDLE_LIMIT,
+    HANDLE_NO_MEMORY
+};
 
 /* Binds a client's id to `o`; the table takes its own reference. */
 enum handle_result handles_bind(struct handle_table *t, uint32_t id, struct object *o);

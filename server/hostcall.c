@@ -134,8 +134,12 @@ static enum hemi_status send_call(const struct host_func_ctx *f, struct host_cal
         body.host = f->host;
         body.request = h->request->id;
         body.store = f->store->handle;
-        struct frame_out out = {.type = FRAME_HOST_CALL, .request = h->id, .body = &body.base, .raw = raw,
-                                .raw_length = f->nparams * (size_t)WIRE_VALUE_BYTES, .fd = -1};
+        struct frame_out out = {.type = FRAME_HOST_CALL,
+                                .request = h->id,
+                                .body = &body.base,
+                                .raw = raw,
+                                .raw_length = f->nparams * (size_t)WIRE_VALUE_BYTES,
+                                .fd = -1};
         if (!write_args(f, args, raw, handles)) {
             status = HEMI_LIMIT;
             for (uint32_t i = 0; i < f->nparams; i++)
@@ -187,9 +191,13 @@ static enum hemi_status take_reply(const struct host_func_ctx *f, struct host_ca
                                    struct rt_error *err)
 {
     switch (h->status) {
-    case HEMI_OK: return read_results(f, h, results, err);
-    case HEMI_EXCEPTION: return throw_exception(f, h, err);
-    case HEMI_EXIT: err->exit_code = h->exit_code; return HEMI_EXIT;
+    case HEMI_OK:
+        return read_results(f, h, results, err);
+    case HEMI_EXCEPTION:
+        return throw_exception(f, h, err);
+    case HEMI_EXIT:
+        err->exit_code = h->exit_code;
+        return HEMI_EXIT;
     default:
         rt_fail(err, HEMI_TRAP, "%s", h->message[0] ? h->message : "host function failed");
         err->trap = TRAP_HOST_TRAP;
@@ -211,8 +219,8 @@ static enum hemi_status make_call(const struct host_func_ctx *f, struct host_cal
     c->host_calls++;
     atomic_fetch_add_explicit(&c->worker->boot->page->host_calls_total, 1, memory_order_relaxed);
     status = wait_for_reply(h);
-    if (status != HEMI_OK) return rt_fail(err, status, "stopped while waiting for host function %llu",
-                                          (unsigned long long)f->host);
+    if (status != HEMI_OK)
+        return rt_fail(err, status, "stopped while waiting for host function %llu", (unsigned long long)f->host);
     return take_reply(f, h, results, err);
 }
 

@@ -4,8 +4,9 @@
  *
  * Life of a call: the guest's fiber makes it, sends HOST_CALL, and waits. Requests that name it as parent are its
  * children; those on its own store run in its lane, on fibers of their own, while the caller waits. It ends when the
- * client's HOST_REPLY has come and all children are answered; or, when the caller is to stop, once the children on its own
- * store have been stopped (they are deeper in the same store). It is then ABANDONED: the client still owes the reply.
+ * client's HOST_REPLY has come and all children are answered; or, when the caller is to stop, once the children on its
+ * own store have been stopped (they are deeper in the same store). It is then ABANDONED: the client still owes the
+ * reply.
  *
  * Invariants:
  *   .nest  The caller's fiber goes on only when no request is in the call's lane. */

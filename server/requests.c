@@ -35,8 +35,10 @@ uint8_t *request_raw(struct request *r, size_t n)
     SERVER_ASSERT(!r->reply.raw);
     r->reply.raw_owned = n > sizeof r->reply.few;
     r->reply.raw = r->reply.raw_owned ? malloc(n) : r->reply.few;
-    if (!r->reply.raw) request_fail(r, HEMI_NO_MEMORY, "no memory for a reply of %zu bytes", n);
-    else r->reply.raw_length = n;
+    if (!r->reply.raw)
+        request_fail(r, HEMI_NO_MEMORY, "no memory for a reply of %zu bytes", n);
+    else
+        r->reply.raw_length = n;
     return r->reply.raw;
 }
 
@@ -132,8 +134,12 @@ static void send_reply(struct request *r, enum hemi_status status)
         size_t len = strlen(reply->error.message);
         body.message = (ProtobufCBinaryData){len, len ? (uint8_t *)(uintptr_t)reply->error.message : NULL};
     }
-    struct frame_out out = {.type = FRAME_REPLY, .request = r->id, .body = &body.base,
-                            .raw = raw ? reply->raw : NULL, .raw_length = raw ? reply->raw_length : 0, .fd = -1};
+    struct frame_out out = {.type = FRAME_REPLY,
+                            .request = r->id,
+                            .body = &body.base,
+                            .raw = raw ? reply->raw : NULL,
+                            .raw_length = raw ? reply->raw_length : 0,
+                            .fd = -1};
     connection_send(r->conn, &out);
 }
 
@@ -315,8 +321,7 @@ static enum hemi_status check_kinds(struct request *r)
         const struct object *o = r->uses[i];
         enum object_kind wanted = (enum object_kind)r->row->uses[i].kind;
         if (!o || (o->kind == OBJECT_STORE && wanted == OBJECT_STORE)) continue;
-        if (!o->bound)
-            return request_fail(r, HEMI_HANDLE, "the %s it names is not there", object_kind_text(wanted));
+        if (!o->bound) return request_fail(r, HEMI_HANDLE, "the %s it names is not there", object_kind_text(wanted));
         if (wanted != OBJECT_ANY && o->kind != wanted)
             return request_fail(r, HEMI_HANDLE, "a %s is needed, the handle is of a %s", object_kind_text(wanted),
                                 object_kind_text((enum object_kind)o->kind));
@@ -328,7 +333,8 @@ static void run_on_fiber(struct activation *a)
 {
     struct request *r = request_of(a);
     r->result = a->stop != HEMI_OK ? a->stop : r->row->run(r);
-    if (connection_output_full(r->conn)) connection_wait_output(r->conn); /* .output-cap; what stops it has come too late */
+    if (connection_output_full(r->conn))
+        connection_wait_output(r->conn); /* .output-cap; what stops it has come too late */
 }
 
 static void fiber_done(struct activation *a)
@@ -364,8 +370,10 @@ static void lane_run(struct lane *l)
         bool own = l == &r->own_lane;
         enum readiness is = readiness(r);
         if (is == WAITS) return;
-        if (is == FAILED) request_finish(r, HEMI_DEPENDENCY_FAILED);
-        else start(r, l);
+        if (is == FAILED)
+            request_finish(r, HEMI_DEPENDENCY_FAILED);
+        else
+            start(r, l);
         if (own) return; /* the lane may be gone with it */
     }
 }
@@ -394,13 +402,16 @@ enum proto_error request_promise(struct request *r, uint32_t id, enum object_kin
     if (!o) return PROTO_NO_MEMORY;
     *out = o;
     switch (handles_bind(&r->conn->handles, id, o)) {
-    case HANDLE_OK: return PROTO_OK;
-    case HANDLE_TAKEN: return PROTO_HANDLE;
-    case HANDLE_NO_MEMORY: return PROTO_NO_MEMORY;
-    default: break;
+    case HANDLE_OK:
+        return PROTO_OK;
+    case HANDLE_TAKEN:
+        return PROTO_HANDLE;
+    case HANDLE_NO_MEMORY:
+        return PROTO_NO_MEMORY;
+    default:
+        break;
     }
-    if (r->reply.error.status == HEMI_OK)
-        request_fail(r, HEMI_LIMIT, "handles: %u in use", r->conn->handles.map.used);
+    if (r->reply.error.status == HEMI_OK) request_fail(r, HEMI_LIMIT, "handles: %u in use", r->conn->handles.map.used);
     return PROTO_OK;
 }
 

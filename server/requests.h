@@ -18,8 +18,8 @@
 #include "runtime/runtime.h"
 #include "server/handles.h"
 #include "server/scheduler.h"
-#include "server/stores.h"
 #include "server/scheduler_timeouts.h"
+#include "server/stores.h"
 
 struct host_call;
 
@@ -45,33 +45,33 @@ struct request {
     uint32_t bytes; /* of its frame, for the window */
     uint32_t depth; /* host calls it is inside of */
     bool started, answered, nested;
-    enum hemi_status result; /* of run() on a fiber */
-    struct host_call *parent;         /* counted; NULL: none */
+    enum hemi_status result;                     /* of run() on a fiber */
+    struct host_call *parent;                    /* counted; NULL: none */
     struct request *sibling_prev, *sibling_next; /* of the same parent */
-    struct wstore *store;             /* counted; NULL: touches none */
+    struct wstore *store;                        /* counted; NULL: touches none */
     struct lane *lane, own_lane;
     struct request *lane_prev, *lane_next;
-    struct activation act;            /* when the row runs on a fiber */
-    struct host_call *calling;        /* its outstanding host call, if any */
+    struct activation act;     /* when the row runs on a fiber */
+    struct host_call *calling; /* its outstanding host call, if any */
     struct timeout deadline;
     struct outcome *outcome;
-    struct outcome *previous;         /* IF_PREVIOUS_OK: of the request before it */
-    struct outcome *waiting_for;      /* on that one's list of waiters */
+    struct outcome *previous;    /* IF_PREVIOUS_OK: of the request before it */
+    struct outcome *waiting_for; /* on that one's list of waiters */
     struct request *wait_prev, *wait_next;
-    struct object *uses[3];           /* handles in the body, in the row's order; NULL: 0 was given */
-    struct object *makes;             /* promised; NULL: none */
+    struct object *uses[3]; /* handles in the body, in the row's order; NULL: 0 was given */
+    struct object *makes;   /* promised; NULL: none */
     uint32_t makes_id;
-    struct object **pins;             /* one per value or import in the raw part; NULL entries: none */
+    struct object **pins; /* one per value or import in the raw part; NULL entries: none */
     uint32_t npins;
-    struct object **results;          /* promised for references among results */
+    struct object **results; /* promised for references among results */
     uint32_t nresults, results_id;
-    struct wasi *wasi;                /* WASI_NEW: made when read, since frames for its streams may follow */
+    struct wasi *wasi; /* WASI_NEW: made when read, since frames for its streams may follow */
     struct reply reply;
-    struct request *visit_next;       /* requests_wait.c */
+    struct request *visit_next; /* requests_wait.c */
     uint32_t visited;
     bool ancestor;
-    const ProtobufCMessage *body;     /* flat; allocated with the request */
-    uint8_t *raw;                     /* a copy; may be written to */
+    const ProtobufCMessage *body; /* flat; allocated with the request */
+    uint8_t *raw;                 /* a copy; may be written to */
     size_t raw_length;
     int fd; /* -1: none */
 };
@@ -89,13 +89,13 @@ struct request_row {
     struct request_use uses[3];
     struct request_use makes;
     enum values_in { RAW_OTHER, RAW_VALUES, RAW_HANDLES } raw;
-    bool fiber;    /* may be long or collect: runs as an activation */
+    bool fiber;     /* may be long or collect: runs as an activation */
     bool interrupt; /* INTERRUPT ends it */
     /* What the columns above cannot say; at reading. NULL: nothing. */
     enum proto_error (*read)(struct request *r);
     /* Does it. Fills r->reply but for the status. */
     enum hemi_status (*run)(struct request *r);
-    bool late; /* run only begins it, unless it fails; something else finishes it */
+    bool late;       /* run only begins it, unless it fails; something else finishes it */
     bool ends_store; /* does not count among those that use the store it names */
 };
 const struct request_row *request_row(unsigned type);

@@ -120,8 +120,7 @@ static enum hemi_status call_with(struct request *r, uint32_t func, const struct
     memset(few, 0, sizeof few);
     r->store->calls++;
     atomic_fetch_add_explicit(&r->conn->worker->boot->page->calls_total, 1, memory_order_relaxed);
-    enum hemi_status status =
-        rt_call(r->store->store, func, args->vals, results, request_stack(r), &r->reply.error);
+    enum hemi_status status = rt_call(r->store->store, func, args->vals, results, request_stack(r), &r->reply.error);
     if (status == HEMI_OK) status = reply_results(r, t, results);
     if (status == HEMI_EXCEPTION) reply_exception(r);
     if (results != few) free(results);
@@ -136,8 +135,7 @@ enum hemi_status run_call(struct request *r)
     const struct rtype *t = func_type(r->store->store, root->bits, NULL);
     enum hemi_status status = check_call(r, t);
     struct values args = {0};
-    if (status == HEMI_OK)
-        status = values_read(r->store, t->vals, t->nparams, r->raw, r->pins, &args, &r->reply.error);
+    if (status == HEMI_OK) status = values_read(r->store, t->vals, t->nparams, r->raw, r->pins, &args, &r->reply.error);
     if (status == HEMI_OK) status = call_with(r, root->bits, t, &args);
     values_deinit(&args);
     return status;

@@ -1,6 +1,6 @@
 /* server/requests_entries.c -- describing imports, exports and objects with their types. */
-#include "proto/hemi.pb-c.h"
 #include "proto/externs.h"
+#include "proto/hemi.pb-c.h"
 #include "runtime/types.h"
 #include "runtime/vm.h"
 #include "server/requests_rows.h"
@@ -28,17 +28,23 @@ void entry_of_extern(struct wstore *s, const struct rt_extern *x, struct entry *
     struct limits limits;
     *out = (struct entry){.kind = x->kind};
     switch (x->kind) {
-    case EXTERN_FUNC: func_entry(out, func_type(s->store, x->func, NULL)); break;
+    case EXTERN_FUNC:
+        func_entry(out, func_type(s->store, x->func, NULL));
+        break;
     case EXTERN_TABLE:
         out->type = table_type(x->table, &limits);
         limits_entry(out, &limits);
         break;
-    case EXTERN_MEMORY: limits_entry(out, &x->memory->type); break;
+    case EXTERN_MEMORY:
+        limits_entry(out, &x->memory->type);
+        break;
     case EXTERN_GLOBAL:
         out->type = global_type(x->global, &mut);
         if (mut) out->flags |= EXTERN_MUTABLE;
         break;
-    default: func_entry(out, types_get(wstore_engine(s), x->tag->type)); break;
+    default:
+        func_entry(out, types_get(wstore_engine(s), x->tag->type));
+        break;
     }
 }
 
@@ -52,17 +58,23 @@ static void declared(const struct module *m, uint8_t kind, uint32_t index, struc
 {
     *out = (struct entry){.kind = kind};
     switch (kind) {
-    case EXTERN_FUNC: func_entry(out, types_get(m->engine, m->funcs[index].type)); break;
+    case EXTERN_FUNC:
+        func_entry(out, types_get(m->engine, m->funcs[index].type));
+        break;
     case EXTERN_TABLE:
         out->type = m->tables[index].type;
         limits_entry(out, &m->tables[index].limits);
         break;
-    case EXTERN_MEMORY: limits_entry(out, &m->memories[index].limits); break;
+    case EXTERN_MEMORY:
+        limits_entry(out, &m->memories[index].limits);
+        break;
     case EXTERN_GLOBAL:
         out->type = m->globals[index].type;
         if (m->globals[index].mut) out->flags |= EXTERN_MUTABLE;
         break;
-    default: func_entry(out, types_get(m->engine, m->tags[index])); break;
+    default:
+        func_entry(out, types_get(m->engine, m->tags[index]));
+        break;
     }
 }
 
@@ -84,10 +96,14 @@ static uint32_t wire_type_of(const struct engine *e, valtype t)
 {
     if (!vt_is_ref(t)) return t;
     switch (heaptype_top(e, vt_heap(t))) {
-    case HT_FUNC: return wire_type(t, WIRE_CLASS_FUNC);
-    case HT_EXTERN: return wire_type(t, WIRE_CLASS_EXTERN);
-    case HT_EXN: return wire_type(t, WIRE_CLASS_EXN);
-    default: return wire_type(t, WIRE_CLASS_ANY);
+    case HT_FUNC:
+        return wire_type(t, WIRE_CLASS_FUNC);
+    case HT_EXTERN:
+        return wire_type(t, WIRE_CLASS_EXTERN);
+    case HT_EXN:
+        return wire_type(t, WIRE_CLASS_EXN);
+    default:
+        return wire_type(t, WIRE_CLASS_ANY);
     }
 }
 
@@ -207,11 +223,21 @@ enum hemi_status run_ref_type(struct request *r)
     struct rt_extern x = {0};
     struct entry entry;
     switch (o->kind) {
-    case OBJECT_REF: ref_entry(o, &entry); return entries_reply(r, 0, 1, one_entry, &entry);
-    case OBJECT_TABLE: x = (struct rt_extern){.kind = EXTERN_TABLE, .table = o->u.table}; break;
-    case OBJECT_MEMORY: x = (struct rt_extern){.kind = EXTERN_MEMORY, .memory = o->u.memory}; break;
-    case OBJECT_GLOBAL: x = (struct rt_extern){.kind = EXTERN_GLOBAL, .global = o->u.global}; break;
-    case OBJECT_TAG: x = (struct rt_extern){.kind = EXTERN_TAG, .tag = o->u.tag}; break;
+    case OBJECT_REF:
+        ref_entry(o, &entry);
+        return entries_reply(r, 0, 1, one_entry, &entry);
+    case OBJECT_TABLE:
+        x = (struct rt_extern){.kind = EXTERN_TABLE, .table = o->u.table};
+        break;
+    case OBJECT_MEMORY:
+        x = (struct rt_extern){.kind = EXTERN_MEMORY, .memory = o->u.memory};
+        break;
+    case OBJECT_GLOBAL:
+        x = (struct rt_extern){.kind = EXTERN_GLOBAL, .global = o->u.global};
+        break;
+    case OBJECT_TAG:
+        x = (struct rt_extern){.kind = EXTERN_TAG, .tag = o->u.tag};
+        break;
     default:
         return request_fail(r, HEMI_HANDLE, "a %s has no type", object_kind_text((enum object_kind)o->kind));
     }

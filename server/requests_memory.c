@@ -10,8 +10,8 @@ enum { PAGE_SHIFT = 16 };
 
 static struct limits limits_of(uint64_t min, uint64_t max_plus_1, bool is64)
 {
-    return (struct limits){.min = min, .max = max_plus_1 ? max_plus_1 - 1 : UINT64_MAX, .has_max = max_plus_1 != 0,
-                           .is64 = is64};
+    return (struct limits){
+        .min = min, .max = max_plus_1 ? max_plus_1 - 1 : UINT64_MAX, .has_max = max_plus_1 != 0, .is64 = is64};
 }
 
 /* ---- memories ---- */
@@ -100,8 +100,10 @@ enum hemi_status run_global_new(struct request *r)
     if (status == HEMI_OK) status = one_value(r, type, &v);
     if (status == HEMI_OK) {
         status = global_new(r->store->store, type, mut, v.vals[0], &r->makes->u.global);
-        if (status == HEMI_OK) r->makes->bound = true;
-        else request_fail(r, status, "the value is not of the global's type, or there is no memory for it");
+        if (status == HEMI_OK)
+            r->makes->bound = true;
+        else
+            request_fail(r, status, "the value is not of the global's type, or there is no memory for it");
     }
     values_deinit(&v);
     return status;
@@ -151,8 +153,10 @@ enum hemi_status run_table_new(struct request *r)
     if (status == HEMI_OK) status = one_value(r, type, &v);
     if (status == HEMI_OK) {
         status = table_new(r->store->store, type, &l, v.vals[0], &r->makes->u.table);
-        if (status == HEMI_OK) r->makes->bound = true;
-        else request_fail(r, status, "a table of %llu elements, or with such a value", (unsigned long long)b->min);
+        if (status == HEMI_OK)
+            r->makes->bound = true;
+        else
+            request_fail(r, status, "a table of %llu elements, or with such a value", (unsigned long long)b->min);
     }
     values_deinit(&v);
     return status;

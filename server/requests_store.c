@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/hemi.pb-c.h"
 #include "proto/counters.h"
+#include "proto/hemi.pb-c.h"
 #include "proto/value.h"
 #include "server/requests_rows.h"
 #include "server/requests_upload.h"
@@ -223,7 +223,8 @@ enum hemi_status run_store_stats(struct request *r)
 {
     const struct connection *c = r->conn;
     uint64_t n[COUNTERS] = {0};
-    if (r->store) add_store(n, r->store);
+    if (r->store)
+        add_store(n, r->store);
     else
         for (const struct wstore *s = c->stores; s; s = s->next) add_store(n, s);
     n[COUNTER_handles] = c->handles.map.used;
@@ -242,12 +243,23 @@ enum hemi_status run_store_stats(struct request *r)
 static bool import_of_object(const struct object *o, struct rt_extern *x)
 {
     switch (o->kind) {
-    case OBJECT_REF: *x = (struct rt_extern){.kind = EXTERN_FUNC, .func = o->u.root.bits}; break;
-    case OBJECT_TABLE: *x = (struct rt_extern){.kind = EXTERN_TABLE, .table = o->u.table}; break;
-    case OBJECT_MEMORY: *x = (struct rt_extern){.kind = EXTERN_MEMORY, .memory = o->u.memory}; break;
-    case OBJECT_GLOBAL: *x = (struct rt_extern){.kind = EXTERN_GLOBAL, .global = o->u.global}; break;
-    case OBJECT_TAG: *x = (struct rt_extern){.kind = EXTERN_TAG, .tag = o->u.tag}; break;
-    default: return false;
+    case OBJECT_REF:
+        *x = (struct rt_extern){.kind = EXTERN_FUNC, .func = o->u.root.bits};
+        break;
+    case OBJECT_TABLE:
+        *x = (struct rt_extern){.kind = EXTERN_TABLE, .table = o->u.table};
+        break;
+    case OBJECT_MEMORY:
+        *x = (struct rt_extern){.kind = EXTERN_MEMORY, .memory = o->u.memory};
+        break;
+    case OBJECT_GLOBAL:
+        *x = (struct rt_extern){.kind = EXTERN_GLOBAL, .global = o->u.global};
+        break;
+    case OBJECT_TAG:
+        *x = (struct rt_extern){.kind = EXTERN_TAG, .tag = o->u.tag};
+        break;
+    default:
+        return false;
     }
     return o->bound && (o->kind != OBJECT_REF || (o->u.root.slot == HEAP_SLOT_FUNC && o->u.root.bits != 0));
 }
@@ -284,8 +296,7 @@ enum hemi_status run_instance_new(struct request *r)
     enum hemi_status status = HEMI_OK;
     for (uint32_t i = 0; i < m->nimports && status == HEMI_OK; i++) status = resolve_import(r, m, i, &imports[i]);
     struct instance *in;
-    if (status == HEMI_OK)
-        status = instance_new(r->store->store, m, imports, request_stack(r), &in, &r->reply.error);
+    if (status == HEMI_OK) status = instance_new(r->store->store, m, imports, request_stack(r), &in, &r->reply.error);
     free(imports);
     if (status != HEMI_OK) return status;
     r->makes->u.instance = in;

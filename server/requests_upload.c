@@ -54,8 +54,10 @@ struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t to
 
 void upload_free_bytes(struct upload *u)
 {
-    if (u->mapped) munmap(u->bytes, u->total);
-    else free(u->bytes);
+    if (u->mapped)
+        munmap(u->bytes, u->total);
+    else
+        free(u->bytes);
     u->bytes = NULL;
     u->mapped = false;
 }

@@ -64,10 +64,14 @@ void values_release(struct wstore *s, const uint8_t *raw, uint32_t n, struct obj
 uint8_t value_class(const struct wstore *s, valtype type)
 {
     switch (heaptype_top(s->conn->worker->engine, vt_heap(type))) {
-    case HT_FUNC: return WIRE_CLASS_FUNC;
-    case HT_EXTERN: return WIRE_CLASS_EXTERN;
-    case HT_EXN: return WIRE_CLASS_EXN;
-    default: return WIRE_CLASS_ANY;
+    case HT_FUNC:
+        return WIRE_CLASS_FUNC;
+    case HT_EXTERN:
+        return WIRE_CLASS_EXTERN;
+    case HT_EXN:
+        return WIRE_CLASS_EXN;
+    default:
+        return WIRE_CLASS_ANY;
     }
 }
 
@@ -134,15 +138,18 @@ static enum hemi_status read_reference(struct wstore *s, uint32_t i, valtype typ
     uint8_t class_ = value_class(s, type);
     if (ref.class_ != class_) return rt_fail(err, HEMI_ARGUMENT, "value %u is a reference of another class", i);
     switch (ref.kind) {
-    case WIRE_HANDLE: return read_handle(s, i, &ref, pin, out, err);
+    case WIRE_HANDLE:
+        return read_handle(s, i, &ref, pin, out, err);
     case WIRE_EXTERN:
-        if (class_slot(class_) == HEAP_SLOT_REF) return read_extern(s, ref.payload, out, err);
-        return rt_fail(err, HEMI_ARGUMENT, "value %u: an extern is not a function", i);
+        return read_extern(s, ref.payload, out, err); /* of class any or extern, else it does not parse */
     case WIRE_I31:
-        if (class_slot(class_) != HEAP_SLOT_REF) return rt_fail(err, HEMI_ARGUMENT, "value %u: not a function", i);
+        if (class_ != WIRE_CLASS_ANY && class_ != WIRE_CLASS_EXTERN)
+            return rt_fail(err, HEMI_ARGUMENT, "value %u: an i31 is neither a function nor an exception", i);
         root_init(s->store, out, HEAP_SLOT_REF, heap_i31((uint32_t)ref.payload).bits);
         return HEMI_OK;
-    default: root_init(s->store, out, class_slot(class_), 0); return HEMI_OK;
+    default:
+        root_init(s->store, out, class_slot(class_), 0);
+        return HEMI_OK;
     }
 }
 
@@ -176,9 +183,9 @@ enum hemi_status values_read(struct wstore *s, const valtype *types, uint32_t n,
 {
     if (!values_alloc(out, n)) return rt_fail(err, HEMI_NO_MEMORY, "no memory for %u values", n);
     for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
-        enum hemi_status status =
-            vt_is_ref(types[i]) ? read_reference(s, i, types[i], raw, pins ? pins[i] : NULL, &out->roots[i], err)
-                                : read_number(i, types[i], raw, s, &out->vals[i], err);
+        enum hemi_status status = vt_is_ref(types[i])
+                                      ? read_reference(s, i, types[i], raw, pins ? pins[i] : NULL, &out->roots[i], err)
+                                      : read_number(i, types[i], raw, s, &out->vals[i], err);
         if (status != HEMI_OK) return status;
     }
     values_refresh(out); /* making an extern may have moved the others */

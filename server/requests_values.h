@@ -4,8 +4,8 @@
  *
  * Whether 16 bytes are a number or a reference only the type says, and the type may not be known yet when a frame is
  * read. So reading guesses: what looks like a handle that is bound is pinned (a number that looks so pins in vain), and
- * what looks like an extern is counted as received (a number cannot look like one, but for a v128, which is taken back when
- * the type is known; an extern with id 0 is refused, since the i64 515 does look like one). */
+ * what looks like an extern is counted as received (a number cannot look like one, but for a v128, which is taken back
+ * when the type is known; an extern with id 0 is refused, since the i64 515 does look like one). */
 #ifndef HEMI_SERVER_REQUESTS_VALUES_H
 #define HEMI_SERVER_REQUESTS_VALUES_H
 

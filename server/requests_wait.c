@@ -6,8 +6,8 @@
  * (nothing older waits for a request without one), so only those are checked. */
 #include "server/hostcall.h"
 #include "server/requests.h"
-#include "server/worker_state.h"
 #include "server/session.h"
+#include "server/worker_state.h"
 
 struct search {
     struct request *todo; /* seen, not looked at; through visit_next */

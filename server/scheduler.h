@@ -6,8 +6,9 @@
  * collection. The event loop calls scheduler_turn between looking for input; a turn lasts about one or two slices.
  *
  * Policy: activations that became ready newly (started, or woken from waiting) go before those that used up a slice,
- * which go round-robin; and a turn ends after each used-up slice, so that input waits one slice at most. A steady stream
- * of new work can delay the long-running ones but not starve them: at least every SCHEDULER_PATIENCE-th turn runs one.
+ * which go round-robin; and a turn ends after each used-up slice, so that input waits one slice at most. A steady
+ * stream of new work can delay the long-running ones but not starve them: at least every SCHEDULER_PATIENCE-th turn
+ * runs one.
  *
  * Slices: an interval timer (SIGALRM) counts ticks while anything runs and raises `poll`, which the engine looks at;
  * the handler does nothing else. It stops itself when nothing has run for some ticks, so that short calls cost no
@@ -47,12 +48,12 @@ struct activation_queue {
 };
 
 struct scheduler {
-    volatile uint32_t poll; /* the engine's flag */
+    volatile uint32_t poll;                                  /* the engine's flag */
     volatile uint32_t ticks, slice_began, idle_ticks, armed; /* shared with the signal handler */
     struct activation *volatile running;
     struct activation_queue fresh, used;
     struct fiber_pool fibers;
-    uint32_t live; /* started and not done */
+    uint32_t live;        /* started and not done */
     uint32_t passed_over; /* turns since a used-up activation ran */
     uint32_t slice_ms;
     /* Called on the thread's own stack after each activation gave way; may start and wake others. NULL: not. */

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/hemi.pb-c.h"
 #include "proto/hello.h"
+#include "proto/hemi.pb-c.h"
 #include "proto/value.h"
 #include "server/hostcall.h"
 #include "server/server.h"
@@ -148,21 +148,31 @@ static enum proto_error drop_ranges(struct connection *c, const struct frame *f)
 static enum proto_error handle(struct connection *c, const struct frame *f)
 {
     switch (f->head.type) {
-    case FRAME_CANCEL: requests_cancel(c, ((const Hemi__V1__Cancel *)f->body)->request); return PROTO_OK;
-    case FRAME_INTERRUPT: requests_interrupt(c); return PROTO_OK;
-    case FRAME_DROP: return drop_ranges(c, f);
-    case FRAME_HOST_REPLY: return hostcall_reply(c, f);
+    case FRAME_CANCEL:
+        requests_cancel(c, ((const Hemi__V1__Cancel *)f->body)->request);
+        return PROTO_OK;
+    case FRAME_INTERRUPT:
+        requests_interrupt(c);
+        return PROTO_OK;
+    case FRAME_DROP:
+        return drop_ranges(c, f);
+    case FRAME_HOST_REPLY:
+        return hostcall_reply(c, f);
     case FRAME_STREAM_DATA:
     case FRAME_STREAM_CREDIT:
-    case FRAME_STREAM_EOF: return stream_frame(c, f);
-    default: return request_read(c, f);
+    case FRAME_STREAM_EOF:
+        return stream_frame(c, f);
+    default:
+        return request_read(c, f);
     }
 }
 
 static void read_error(struct connection *c, enum proto_error e)
 {
-    if (e == PROTO_END || e == PROTO_IO) connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
-    else connection_end(c, HEMI_PROTOCOL, e, NULL);
+    if (e == PROTO_END || e == PROTO_IO)
+        connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
+    else
+        connection_end(c, HEMI_PROTOCOL, e, NULL);
 }
 
 static void take_frames(struct connection *c)
@@ -170,9 +180,13 @@ static void take_frames(struct connection *c)
     struct frame f;
     while (!c->ending) {
         switch (frame_reader_next(&c->in, &f)) {
-        case FRAME_NONE: return;
-        case FRAME_FAILED: read_error(c, c->in.error); return;
-        default: break;
+        case FRAME_NONE:
+            return;
+        case FRAME_FAILED:
+            read_error(c, c->in.error);
+            return;
+        default:
+            break;
         }
         c->frames_in++;
         enum proto_error e = handle(c, &f);
@@ -210,8 +224,10 @@ static void set_events(struct connection *c)
     if (frame_writer_pending(&c->out) > 0 && c->out.error == PROTO_OK) events |= UV_WRITABLE;
     if (!c->polling || events == c->events) return;
     c->events = events;
-    if (events) uv_poll_start(&c->poll, events, on_poll);
-    else uv_poll_stop(&c->poll);
+    if (events)
+        uv_poll_start(&c->poll, events, on_poll);
+    else
+        uv_poll_stop(&c->poll);
 }
 
 /* ---- beginning ---- */
@@ -227,10 +243,9 @@ static uint64_t grant(uint64_t wish, uint64_t usual, uint64_t least, uint64_t mo
 static void set_windows(struct connection *c, const struct hello *hello)
 {
     const struct tenant_limits *limits = &c->worker->boot->limits;
-    c->window.requests_max = (uint32_t)grant(hello->window_requests, WINDOW_DEFAULT_REQUESTS, WINDOW_MIN_REQUESTS,
-                                             limits->window_requests);
-    c->window.bytes_max =
-        grant(hello->window_bytes, WINDOW_DEFAULT_BYTES, WINDOW_MIN_BYTES, limits->window_bytes);
+    c->window.requests_max =
+        (uint32_t)grant(hello->window_requests, WINDOW_DEFAULT_REQUESTS, WINDOW_MIN_REQUESTS, limits->window_requests);
+    c->window.bytes_max = grant(hello->window_bytes, WINDOW_DEFAULT_BYTES, WINDOW_MIN_BYTES, limits->window_bytes);
     c->nested = (struct window){.bytes_max = WINDOW_NESTED_BYTES, .requests_max = WINDOW_NESTED_REQUESTS};
 }
 
@@ -271,8 +286,10 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id, const u
     count(&w->boot->page->connections_total);
     enum proto_error e = hello_read(hello_bytes, hello_len, &hello, &need);
     set_windows(c, &hello);
-    if (e == PROTO_OK && need == hello_len) welcome(c, &hello);
-    else connection_end(c, HEMI_PROTOCOL, PROTO_HELLO, NULL);
+    if (e == PROTO_OK && need == hello_len)
+        welcome(c, &hello);
+    else
+        connection_end(c, HEMI_PROTOCOL, PROTO_HELLO, NULL);
     return c;
 }
 

@@ -1,6 +1,7 @@
 /* server/session.h -- one client's connection inside the worker: reading, the window, writing, the end.
  *
- * School of checking: everything read is a PEER's; an error of form ends this connection with CLOSE and disturbs nobody.
+ * School of checking: everything read is a PEER's; an error of form ends this connection with CLOSE and disturbs
+ * nobody.
  *
  * States. OPEN: requests are taken. ENDING: nothing is read any more; what runs is being stopped, and stores are freed
  * when it has unwound; CLOSE and what was written before it still go out. When both are done the connection is freed.
@@ -60,8 +61,9 @@ struct connection {
     uint64_t calls_made, host_calls, externs_dead;
 };
 
-/* Takes over the socket. HELLO is read from `hello`; what is wrong with it ends the connection at once, in its own words.
- * NULL: no memory (the socket is closed). Nothing is read before connection_start (handover.h .adopt-before-read). */
+/* Takes over the socket. HELLO is read from `hello`; what is wrong with it ends the connection at once, in its own
+ * words. NULL: no memory (the socket is closed). Nothing is read before connection_start (handover.h
+ * .adopt-before-read). */
 struct connection *connection_new(struct worker *w, int fd, uint64_t id, const uint8_t *hello, size_t hello_len);
 void connection_start(struct connection *c);
 

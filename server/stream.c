@@ -75,9 +75,12 @@ static enum proto_error on_eof(struct stream *s)
 static uint32_t stream_id(const struct frame *f)
 {
     switch (f->head.type) {
-    case FRAME_STREAM_DATA: return ((const Hemi__V1__StreamData *)f->body)->stream;
-    case FRAME_STREAM_CREDIT: return ((const Hemi__V1__StreamCredit *)f->body)->stream;
-    default: return ((const Hemi__V1__StreamEof *)f->body)->stream;
+    case FRAME_STREAM_DATA:
+        return ((const Hemi__V1__StreamData *)f->body)->stream;
+    case FRAME_STREAM_CREDIT:
+        return ((const Hemi__V1__StreamCredit *)f->body)->stream;
+    default:
+        return ((const Hemi__V1__StreamEof *)f->body)->stream;
     }
 }
 
@@ -88,9 +91,15 @@ enum proto_error stream_frame(struct connection *c, const struct frame *f)
     if (s == &ended) return PROTO_OK;
     enum proto_error e;
     switch (f->head.type) {
-    case FRAME_STREAM_DATA: e = on_data(s, f); break;
-    case FRAME_STREAM_CREDIT: e = on_credit(s, ((const Hemi__V1__StreamCredit *)f->body)->bytes); break;
-    default: e = on_eof(s); break;
+    case FRAME_STREAM_DATA:
+        e = on_data(s, f);
+        break;
+    case FRAME_STREAM_CREDIT:
+        e = on_credit(s, ((const Hemi__V1__StreamCredit *)f->body)->bytes);
+        break;
+    default:
+        e = on_eof(s);
+        break;
     }
     wake(s);
     return e;

@@ -22,9 +22,9 @@ struct stream {
     struct wstore *store; /* borrowed: it ends the stream */
     uint32_t id, refs;    /* refs: WASI objects and the connection's map */
     bool input, eof, closed;
-    uint64_t credit;      /* output: what may be sent; input: what the client may still send */
+    uint64_t credit;           /* output: what may be sent; input: what the client may still send */
     struct activation *waiter; /* the fiber that waits for data or credit */
-    uint8_t *data;        /* input: STREAM_INPUT_BYTES, [begin, end) is unread */
+    uint8_t *data;             /* input: STREAM_INPUT_BYTES, [begin, end) is unread */
     uint32_t begin, end;
 };
 

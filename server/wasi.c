@@ -92,7 +92,7 @@ static const struct wasi_function {
 
 /* A host function's context. */
 struct wasi_ctx {
-    struct wasi *wasi; /* counted */
+    struct wasi *wasi;                    /* counted */
     const struct wasi_function *function; /* NULL: not built, ENOSYS */
     bool returns;
 };

@@ -56,7 +56,10 @@ static bool clock_of(uint32_t id, clockid_t *out)
     return true;
 }
 
-static uint64_t nanoseconds(const struct timespec *t) { return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec; }
+static uint64_t nanoseconds(const struct timespec *t)
+{
+    return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
+}
 
 enum hemi_status wasi_clock_res_get(struct wasi_call *call)
 {
@@ -333,7 +336,8 @@ enum hemi_status wasi_poll_oneoff(struct wasi_call *call)
     uint64_t first = UINT64_MAX;
     if (n == 0 || n > WASI_SUBSCRIPTIONS_MAX) return fail(call, WASI_INVAL);
     for (uint32_t i = 0; i < n; i++) {
-        if (!wasi_load(call, arg(call, 0) + UINT64_C(1) * SUBSCRIPTION_BYTES * i, subs[i].bytes, SUBSCRIPTION_BYTES)) return HEMI_OK;
+        if (!wasi_load(call, arg(call, 0) + UINT64_C(1) * SUBSCRIPTION_BYTES * i, subs[i].bytes, SUBSCRIPTION_BYTES))
+            return HEMI_OK;
         judge(&subs[i]);
         if (subs[i].due_ns < first) first = subs[i].due_ns;
     }

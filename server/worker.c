@@ -94,8 +94,10 @@ static void on_prepare(uv_prepare_t *prepare)
                 (w->timeouts.head && w->timeouts.next_ms <= worker_now_ms(w));
     if (busy == w->idling) return;
     w->idling = busy;
-    if (busy) uv_idle_start(&w->idle, on_idle);
-    else uv_idle_stop(&w->idle);
+    if (busy)
+        uv_idle_start(&w->idle, on_idle);
+    else
+        uv_idle_stop(&w->idle);
 }
 
 /* ---- the beat ---- */

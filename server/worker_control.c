@@ -74,8 +74,7 @@ void control_closed(struct worker *w, uint64_t connection, enum hemi_status stat
 void control_phase(struct worker *w, enum handover_phase phase)
 {
     struct handover_msg msg = {.type = HANDOVER_STATUS, .fd = -1};
-    msg.u.status =
-        (struct handover_status){.phase = phase, .connections = w->nconnections, .stores = w->nstores};
+    msg.u.status = (struct handover_status){.phase = phase, .connections = w->nconnections, .stores = w->nstores};
     post(w, &msg);
 }
 
@@ -101,7 +100,8 @@ static void adopt(struct worker *w, struct handover_msg *msg)
         control_closed(w, a->connection, HEMI_NO_MEMORY);
         return;
     }
-    if (w->draining || w->stopping) connection_end(c, HEMI_DRAINING, PROTO_OK, "the daemon is shutting down");
+    if (w->draining || w->stopping)
+        connection_end(c, HEMI_DRAINING, PROTO_OK, "the daemon is shutting down");
     else if (w->nconnections > w->boot->limits.connections)
         connection_end(c, HEMI_LIMIT, PROTO_OK, "connections: the tenant has as many as it may");
     post(w, &reply);
@@ -110,10 +110,17 @@ static void adopt(struct worker *w, struct handover_msg *msg)
 static void handle(struct worker *w, struct handover_msg *msg)
 {
     switch (msg->type) {
-    case HANDOVER_ADOPT: adopt(w, msg); break;
-    case HANDOVER_DRAIN: worker_drain(w, msg->u.drain.timeout_ms); break;
-    case HANDOVER_STOP: worker_stop(w, HEMI_DRAINING, "the daemon is shutting down"); break;
-    default: break; /* BOOT again: not from our supervisor; harmless */
+    case HANDOVER_ADOPT:
+        adopt(w, msg);
+        break;
+    case HANDOVER_DRAIN:
+        worker_drain(w, msg->u.drain.timeout_ms);
+        break;
+    case HANDOVER_STOP:
+        worker_stop(w, HEMI_DRAINING, "the daemon is shutting down");
+        break;
+    default:
+        break; /* BOOT again: not from our supervisor; harmless */
     }
 }
 

@@ -37,7 +37,8 @@ static void add_worker(cJSON *to, const struct worker *w)
     cJSON_AddNumberToObject(to, "memory_bytes", (double)w->memory_used);
     cJSON_AddNumberToObject(to, "activations", w->sched.live);
     cJSON_AddNumberToObject(to, "stacks", w->sched.fibers.nlive);
-    cJSON_AddNumberToObject(to, "requests_total", (double)atomic_load_explicit(&p->requests_total, memory_order_relaxed));
+    cJSON_AddNumberToObject(to, "requests_total",
+                            (double)atomic_load_explicit(&p->requests_total, memory_order_relaxed));
     cJSON_AddNumberToObject(to, "calls_total", (double)atomic_load_explicit(&p->calls_total, memory_order_relaxed));
     cJSON_AddNumberToObject(to, "reads_total", (double)atomic_load_explicit(&p->reads_total, memory_order_relaxed));
     cJSON_AddNumberToObject(to, "writes_total", (double)atomic_load_explicit(&p->writes_total, memory_order_relaxed));

@@ -48,7 +48,8 @@ START_TEST(map_behaves_like_an_array)
             used -= model[k] != NULL;
             model[k] = NULL;
             break;
-        default: ck_assert_ptr_eq(idmap_get(&m, id), model[k]);
+        default:
+            ck_assert_ptr_eq(idmap_get(&m, id), model[k]);
         }
         ck_assert_uint_eq(m.used, used);
     }

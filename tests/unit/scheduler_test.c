@@ -189,11 +189,13 @@ START_TEST(timer_stops_when_idle)
     scheduler_turn(&sched);
     ck_assert(sched.armed);
     uint64_t began = now_ms();
-    while (sched.armed && now_ms() - began < 1000) {}
+    while (sched.armed && now_ms() - began < 1000) {
+    }
     ck_assert(!sched.armed);
     uint32_t ticks = sched.ticks;
     began = now_ms();
-    while (now_ms() - began < 30) {}
+    while (now_ms() - began < 30) {
+    }
     ck_assert_uint_eq(sched.ticks, ticks);
 }
 END_TEST

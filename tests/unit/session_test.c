@@ -81,10 +81,17 @@ static struct connection *connect_client(void)
     return c;
 }
 
-static void put(uint16_t type, uint32_t id, uint32_t parent, uint16_t flags, const void *body, const void *raw, size_t n)
+static void put(uint16_t type, uint32_t id, uint32_t parent, uint16_t flags, const void *body, const void *raw,
+                size_t n)
 {
-    struct frame_out f = {.type = type, .flags = flags, .request = id, .parent = parent, .body = body, .raw = raw,
-                          .raw_length = n, .fd = -1};
+    struct frame_out f = {.type = type,
+                          .flags = flags,
+                          .request = id,
+                          .parent = parent,
+                          .body = body,
+                          .raw = raw,
+                          .raw_length = n,
+                          .fd = -1};
     ck_assert_uint_gt(frame_writer_put(&client.w, &f), 0);
 }
 
@@ -103,9 +110,12 @@ static bool receive(struct frame *f, uint64_t ms)
     flush();
     for (uint64_t began = now_ms();;) {
         switch (frame_reader_next(&client.r, f)) {
-        case FRAME_READY: return true;
-        case FRAME_FAILED: return false;
-        default: break;
+        case FRAME_READY:
+            return true;
+        case FRAME_FAILED:
+            return false;
+        default:
+            break;
         }
         if (now_ms() - began > ms) return false;
         turn();
@@ -271,7 +281,8 @@ static const char guest[] = "(module (import \"h\" \"f\" (func $f))"
                             "(memory (export \"memory\") 64))";
 enum { MODULE = 1, QUICK = 0, LOOP, CALL_OUT, TAKE, NUMBER, MEMORY };
 
-/* Handles of store k (from 0): the store is 100k, its instance 100k + 1, host function 100k + 2, exports from 100k + 10. */
+/* Handles of store k (from 0): the store is 100k, its instance 100k + 1, host function 100k + 2, exports from 100k
+ * + 10. */
 static uint32_t h(uint32_t k, uint32_t which) { return 100 * (k + 1) + 10 + which; }
 static uint32_t store_of(uint32_t k) { return 100 * (k + 1); }
 
@@ -320,14 +331,38 @@ START_TEST(errors_of_form_are_named)
     open_client();
     enum proto_error due = PROTO_OK;
     switch (_i) {
-    case 0: ping(0); due = PROTO_REQUEST_ID; break;
-    case 1: put(FRAME_PING, 1, 77, 0, NULL, NULL, 0); due = PROTO_PARENT; break;
-    case 2: host_reply(5, HEMI_OK); due = PROTO_REQUEST_ID; break;
-    case 3: put(FRAME_DROP, 0, 0, 0, NULL, "1234567", 7); due = PROTO_RAW; break;
-    case 4: drop(1, DROP_IDS_MAX + 1); due = PROTO_RAW; break;
-    case 5: drop(UINT32_MAX, 2); due = PROTO_RAW; break;
-    case 6: store_new_handle(1, 0); due = PROTO_HANDLE; break;
-    case 7: store_new_handle(1, HANDLE_WORKER); due = PROTO_HANDLE; break;
+    case 0:
+        ping(0);
+        due = PROTO_REQUEST_ID;
+        break;
+    case 1:
+        put(FRAME_PING, 1, 77, 0, NULL, NULL, 0);
+        due = PROTO_PARENT;
+        break;
+    case 2:
+        host_reply(5, HEMI_OK);
+        due = PROTO_REQUEST_ID;
+        break;
+    case 3:
+        put(FRAME_DROP, 0, 0, 0, NULL, "1234567", 7);
+        due = PROTO_RAW;
+        break;
+    case 4:
+        drop(1, DROP_IDS_MAX + 1);
+        due = PROTO_RAW;
+        break;
+    case 5:
+        drop(UINT32_MAX, 2);
+        due = PROTO_RAW;
+        break;
+    case 6:
+        store_new_handle(1, 0);
+        due = PROTO_HANDLE;
+        break;
+    case 7:
+        store_new_handle(1, HANDLE_WORKER);
+        due = PROTO_HANDLE;
+        break;
     case 8:
         store_new_handle(1, 5);
         store_new_handle(2, 5);
@@ -340,8 +375,12 @@ START_TEST(errors_of_form_are_named)
         due = PROTO_STREAM;
         break;
     }
-    case 10: call_raw(1, 0, 0, 5, "12345", 5); due = PROTO_RAW; break;
-    default: ck_abort();
+    case 10:
+        call_raw(1, 0, 0, 5, "12345", 5);
+        due = PROTO_RAW;
+        break;
+    default:
+        ck_abort();
     }
     expect_close(HEMI_PROTOCOL, due);
 }
@@ -595,7 +634,7 @@ START_TEST(late_answers_are_ignored)
     make_stores(1);
     call(1, 0, h(0, CALL_OUT));
     uint32_t a = must_receive_host_call(0);
-    call(2, a, h(0, LOOP)); /* nested, running */
+    call(2, a, h(0, LOOP));  /* nested, running */
     call(3, a, h(0, QUICK)); /* nested, queued */
     flush();
     for (int i = 0; i < 5; i++) turn();
@@ -679,8 +718,8 @@ END_TEST
 static void take_extern(uint32_t id, uint64_t payload, uint32_t func)
 {
     uint8_t raw[WIRE_VALUE_BYTES];
-    wire_put_reference(raw, &(struct wire_reference){.kind = WIRE_EXTERN, .class_ = WIRE_CLASS_EXTERN,
-                                                     .payload = payload});
+    wire_put_reference(raw,
+                       &(struct wire_reference){.kind = WIRE_EXTERN, .class_ = WIRE_CLASS_EXTERN, .payload = payload});
     call_raw(id, 0, 0, func, raw, sizeof raw);
 }
 

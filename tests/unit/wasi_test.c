@@ -1,7 +1,7 @@
 /* tests/unit/wasi_test.c -- WASI functions on a real linear memory: layouts, and every access at the memory's edge.
  * What streams do is in session_test. */
-#include "rig.h"
 #include "proto/value.h"
+#include "rig.h"
 #include "server/wasi.h"
 
 enum { PAGE = 65536, NARGS = 3 };
