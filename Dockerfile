@@ -3,6 +3,8 @@
 #
 #   docker build -t hemi .
 #   docker run --read-only --cap-drop ALL --security-opt no-new-privileges -v hemi:/run/hemi hemi
+#
+# tests/image.sh puts the same files together without Docker.
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
@@ -11,14 +13,16 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-
 COPY . /src
 WORKDIR /src
 RUN cmake --preset release && ninja -C build/release bin/hemid bin/hemi && \
-        strip build/release/bin/hemid build/release/bin/hemi build/release/lib/libhemi.so.0
+        for part in daemon tool library; do \
+            DESTDIR=/image cmake --install build/release --prefix /usr --strip --component $part || exit 1; \
+        done
 
 FROM debian:bookworm-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         libuv1 libprotobuf-c1 libconfig9 libseccomp2 libcjson1 libunistring2 && rm -rf /var/lib/apt/lists/* && \
         install -d -o 10001 -g 10001 -m 0755 /run/hemi
-COPY --from=build /src/build/release/bin/hemid /src/build/release/bin/hemi /usr/bin/
-COPY --from=build /src/build/release/lib/libhemi.so.0 /usr/lib/
+COPY --from=build /image/usr/bin /usr/bin/
+COPY --from=build /image/usr/lib/libhemi.so.0 /usr/lib/
 COPY deploy/container.conf /etc/hemi/hemid.conf
 USER 10001:10001
 VOLUME /run/hemi

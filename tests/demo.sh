@@ -23,7 +23,7 @@ for _ in $(seq 200); do
     sleep 0.05
 done
 "$build/bin/hemi" ping >/dev/null
-echo "hemid is up: process $daemon, its worker $(cat "/proc/$daemon/task/$daemon/children")"
+echo "hemid is up: process $daemon, its worker $(cat "/proc/$daemon/task/$daemon/children" 2>/dev/null || echo unknown)"
 
 if [ $# -gt 0 ]; then
     "$build/bin/hemi" run --stats "$@"

@@ -3,16 +3,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bad=0
-for package in $(sed -n '/^BUILD_PACKAGES=(/,/)/p; /^LINT_PACKAGES=(/,/)/p' dev | tr -d '()' | sed 's/[A-Z_]*=//'); do
+while read -r package; do
     grep -q "\`$package\`" README.md || { echo "README.md does not name the package $package"; bad=1; }
-done
+done < <(awk 'sub(/^[A-Z]+_PACKAGES=\(/, "") { on = 1 } on { last = sub(/\).*/, ""); print; on = !last }' dev | xargs -n1)
 while read -r path; do
     [ -e "$path" ] || { echo "a document names $path, which does not exist"; bad=1; }
 done < <(grep -ohE '`(client|heap|proto|runtime|server|tests|docs|deploy)/[A-Za-z0-9_./-]*`' README.md CONTRIBUTING.md docs/*.md | tr -d '`' | sort -u)
 for file in README.md LICENSE CHANGELOG.md CONTRIBUTING.md docs/architecture.md docs/protocol.md; do
     [ -s "$file" ] || { echo "missing $file"; bad=1; }
 done
-if git grep -nE 'FIXME|\bXXX\b' -- '*.c' '*.h' '*.def' '*.sh' ':!tests/docs.sh'; then
+if grep -rnE 'FIXME|\bXXX\b' client heap proto runtime server tests --include='*.[ch]' --include='*.def' --include='*.sh' \
+    --exclude=docs.sh; then
     echo "unfinished business in the sources"
     bad=1
 fi
