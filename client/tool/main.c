@@ -9,6 +9,7 @@
 /* name, letter in TOOL_OPTIONS, operands, help */
 #define TOOL_COMMANDS(X)                                                                                               \
     X(run, 'r', "FILE [ARGS]", "run a WebAssembly program (.wasm, or .wat)")                                           \
+    X(assemble, 'a', "FILE", "turn the text format into a binary module")                                              \
     X(info, 'i', "", "say what the daemon enforces: tenant, limits, jail, kernel features")                            \
     X(ping, 'p', "", "measure a round trip")                                                                           \
     X(stats, 's', "", "print the worker's counters")
@@ -54,7 +55,7 @@ static int print_help(const struct command *c)
     puts("usage: hemi [--socket PATH] [--token-file FILE] COMMAND [OPTIONS] ...\n\ncommands (hemi COMMAND --help says "
          "more):");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        printf("  %-6s %-12s %s\n", commands[i].name, commands[i].operands, commands[i].help);
+        printf("  %-8s %-12s %s\n", commands[i].name, commands[i].operands, commands[i].help);
     puts("\nExit status of run: the program's own; 128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong\n"
          "command line. Where no daemon listens and no --socket is given, a private one is started meanwhile.");
     return EXIT_OK;
@@ -66,11 +67,10 @@ static int print_version(void)
     return EXIT_OK;
 }
 
-/* Does the option belong to the command, or (NULL) before it, being known to all? */
+/* Does the option belong to the command, or (NULL) before it? */
 static bool belongs(int option, const struct command *c)
 {
-    if (c) return strchr(rows[option].commands, c->letter) != NULL;
-    return strlen(rows[option].commands) == sizeof commands / sizeof *commands;
+    return strchr(rows[option].commands, c ? c->letter : '.') != NULL;
 }
 
 /* Options of one command, or those before it (NULL), then the rest. -1, or the exit status. */

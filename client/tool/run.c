@@ -1,17 +1,14 @@
 /* hemi run: a program, its standard streams, its end. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/tool/tool.h"
-#include "client/wat/wat.h"
 
 struct program {
     const char *file, *invoke;
@@ -28,45 +25,6 @@ struct program {
     hemi_instance *instance;
     int client_fd;
 };
-
-/* --- the file --- */
-static bool read_file(const char *path, uint8_t **out, size_t *size)
-{
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) goto failed;
-    *size = (size_t)info.st_size;
-    *out = malloc(*size + 1);
-    for (size_t done = 0; *out && done < *size;) {
-        ssize_t n = read(fd, *out + done, *size - done);
-        if (n < 0) goto failed;
-        if (n == 0) *size = done; /* it shrank */
-        done += (size_t)n;
-    }
-    close(fd);
-    return *out != NULL;
-failed:
-    fprintf(stderr, "hemi: %s: %s\n", path, strerror(errno));
-    if (fd >= 0) close(fd);
-    return false;
-}
-
-/* What does not begin like a binary module is taken for the text format. */
-static bool assemble(struct program *p)
-{
-    if (p->size >= 4 && memcmp(p->bytes, "\0asm", 4) == 0) return true;
-    struct wat_error error;
-    uint8_t *binary;
-    size_t size;
-    if (wat_assemble((const char *)p->bytes, p->size, p->file, &binary, &size, &error) != 0) {
-        fprintf(stderr, "hemi: %s:%u:%u: %s\n", p->file, error.line, error.column, error.message);
-        return false;
-    }
-    free(p->bytes);
-    p->bytes = binary;
-    p->size = size;
-    return true;
-}
 
 /* --- standard streams --- */
 static void write_out(int fd, const void *bytes, size_t n)
@@ -298,8 +256,7 @@ int command_run(const struct tool_options *o)
         .file = o->rest[0], .invoke = o->values[OPTION_INVOKE], .args = o->rest + 1, .nargs = o->nrest - 1};
     if (!p.invoke) take_invoke(&p);
     if (!take_numbers(&p, o)) return EXIT_USAGE;
-    if (!read_file(p.file, &p.bytes, &p.size)) return EXIT_HEMI;
-    int status = assemble(&p) ? run_in_session(&p, o) : EXIT_HEMI;
+    int status = module_read(p.file, &p.bytes, &p.size) ? run_in_session(&p, o) : EXIT_HEMI;
     free(p.bytes);
     if (fflush(stdout) != 0 && status == 0) status = EXIT_HEMI;
     return status;

@@ -15,10 +15,11 @@ enum {
     EXIT_SIGINT = 130, /* interrupted from the keyboard */
 };
 
-/* name, argument (NULL: none), commands that know it (letters: r run, i info, p ping, s stats), help */
+/* name, argument (NULL: none), who knows it (r run, a assemble, i info, p ping, s stats; '.' also before the command),
+ * help */
 #define TOOL_OPTIONS(X)                                                                                                \
-    X(SOCKET, "socket", "PATH", "rips", "the daemon's socket, instead of $HEMI_SOCKET and the usual places")           \
-    X(TOKEN_FILE, "token-file", "FILE", "rips", "a file with the token that names the tenant")                         \
+    X(SOCKET, "socket", "PATH", "rips.", "the daemon's socket, instead of $HEMI_SOCKET and the usual places")          \
+    X(TOKEN_FILE, "token-file", "FILE", "rips.", "a file with the token that names the tenant")                        \
     X(INVOKE, "invoke", "NAME", "r", "call this export with ARGS as its arguments, and print its results")             \
     X(ENV, "env", "NAME=VALUE", "r", "give the program this variable (may be repeated)")                               \
     X(STATS, "stats", NULL, "r", "afterwards print counters to stderr")                                                \
@@ -27,8 +28,9 @@ enum {
     X(GC_STRESS, "gc-stress", "N", "r", "collect garbage at every Nth allocation")                                     \
     X(COUNT, "count", "N", "p", "how many round trips to measure (1)")                                                 \
     X(JSON, "json", NULL, "is", "print JSON")                                                                          \
-    X(HELP, "help", NULL, "rips", "print this and exit")                                                               \
-    X(VERSION, "version", NULL, "rips", "print the version and exit")
+    X(OUTPUT, "output", "PATH", "a", "where to write the binary module, instead of to standard output")                \
+    X(HELP, "help", NULL, "raips.", "print this and exit")                                                             \
+    X(VERSION, "version", NULL, "raips.", "print the version and exit")
 
 enum tool_option {
 #define X(name, text, argument, commands, help) OPTION_##name,
@@ -63,7 +65,12 @@ void print_value(const hemi_val *val);
 /* A whole number from 0 to max. False after telling what is wrong with the option. */
 bool parse_number(const char *option, const char *text, uint64_t max, uint64_t *out);
 
+/* --- file.c --- */
+/* Reads a module: binary, or text, which is assembled. The caller frees *bytes. False after telling why. */
+bool module_read(const char *path, uint8_t **bytes, size_t *size);
+
 /* --- the commands --- */
+int command_assemble(const struct tool_options *o);
 int command_run(const struct tool_options *o);
 int command_info(const struct tool_options *o);
 int command_ping(const struct tool_options *o);

@@ -89,6 +89,22 @@ START_TEST(invoke_calls_an_export_and_prints_its_results)
 }
 END_TEST
 
+START_TEST(assemble_writes_a_binary_module_that_runs)
+{
+    char out[64];
+    snprintf(out, sizeof out, "%s/hello.wasm", dir);
+    struct outcome o = hemi(NULL, "assemble", "--output", out, file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", out);
+    ck_assert_str_eq(o.out, "hello, world\n");
+    outcome_deinit(&o);
+    o = hemi(NULL, "assemble", file("bad.wat", "(module\n  (func (i32.const)))"));
+    ck_assert_msg(o.status != 0 && strstr(o.err, "bad.wat:2:"), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(a_bad_module_is_named_with_its_offset)
 {
     char path[128];
@@ -183,6 +199,7 @@ int main(void)
     tcase_add_test(t, run_exits_with_the_guests_status);
     tcase_add_test(t, run_tells_a_trap_with_its_place);
     tcase_add_test(t, invoke_calls_an_export_and_prints_its_results);
+    tcase_add_test(t, assemble_writes_a_binary_module_that_runs);
     tcase_add_test(t, a_bad_module_is_named_with_its_offset);
     tcase_add_test(t, standard_input_and_output_pass_through_whole);
     tcase_add_test(t, a_given_socket_without_a_daemon_is_an_error);
