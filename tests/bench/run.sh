@@ -59,7 +59,7 @@ echo "peers: ${wasmtime:+$($wasmtime)} ${node:+; node $($node --version)} ${wasm
 fib=$(wasm tests/modules/fib.wat)
 contest "fib(35), whole process" hemi="$bin/hemi run --invoke run $fib 35" ${wasm3:+wasm3="$wasm3 $fib run 35"} \
     ${wasmtime:+wasmtime="$wasmtime $fib run 35"} ${node:+node="$node $here/peers/node.mjs $fib run 35"}
-bt=$(wasm tests/modules/bt.wat)
+bt=$(wasm tests/modules/trees.wat)
 contest "binary trees 16, whole process" hemi="$bin/hemi run --invoke run $bt 16" \
     ${wasmtime:+wasmtime="$wasmtime $bt run 16"} ${node:+node="$node $here/peers/node.mjs $bt run 16"}
 for program in "$@"; do
