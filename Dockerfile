@@ -21,8 +21,7 @@ FROM debian:bookworm-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         libuv1 libprotobuf-c1 libconfig9 libseccomp2 libcjson1 libunistring2 && rm -rf /var/lib/apt/lists/* && \
         install -d -o 10001 -g 10001 -m 0755 /run/hemi
-COPY --from=build /image/usr/bin /usr/bin/
-COPY --from=build /image/usr/lib/libhemi.so.0 /usr/lib/
+COPY --from=build /image/usr/ /usr/
 COPY deploy/container.conf /etc/hemi/hemid.conf
 USER 10001:10001
 VOLUME /run/hemi
