@@ -1,7 +1,8 @@
-/* runtime/bodies.h -- what the instruction bodies are written with: fields, operands, and inline C that both forms share.
+/* runtime/bodies.h -- what the instruction bodies are written with: fields, operands, and inline C that both forms
+ * share.
  *
- * School: TRUSTED: bodies run validated code. Nothing here calls a function of the C library: a stencil may refer to its
- * holes, the table of helpers and constants only. */
+ * School: TRUSTED: bodies run validated code. Nothing here calls a function of the C library: a stencil may refer to
+ * its holes, the table of helpers and constants only. */
 #ifndef HEMI_RUNTIME_BODIES_H
 #define HEMI_RUNTIME_BODIES_H
 
@@ -115,7 +116,8 @@ ALWAYS void zero4(char *slots)
         WRITE_SITE(SLOT(D), S);                                                                                        \
         vm->exit_fp = SLOT(D);                                                                                         \
     } while (0)
-/* Calls a helper at a safepoint; unwinds if it fails. Everything derived from in, vm and mem is reloaded (vm.h .base). */
+/* Calls a helper at a safepoint; unwinds if it fails. Everything derived from in, vm and mem is reloaded (vm.h .base).
+ */
 #define CALL_HELPER(name, D, S, slots, a, b)                                                                           \
     do {                                                                                                               \
         SAFEPOINT(D, S);                                                                                               \
@@ -216,8 +218,12 @@ ALWAYS bool func_is(const struct vm *vm, uint32_t id, uint32_t want)
 }
 /* Abstract heap types below `any` as sets of what an object can be: bit 0 an i31, bit k an object whose type has
  * kind k (enum type_kind). */
-enum { KINDS_I31 = 1u, KINDS_STRUCT = 1u << TYPE_STRUCT, KINDS_ARRAY = 1u << TYPE_ARRAY,
-       KINDS_EQ = KINDS_I31 | KINDS_STRUCT | KINDS_ARRAY };
+enum {
+    KINDS_I31 = 1u,
+    KINDS_STRUCT = 1u << TYPE_STRUCT,
+    KINDS_ARRAY = 1u << TYPE_ARRAY,
+    KINDS_EQ = KINDS_I31 | KINDS_STRUCT | KINDS_ARRAY
+};
 ALWAYS bool object_has_kind(const struct vm *vm, uint32_t ref, uint32_t kinds)
 {
     if (ref == 0) return false;

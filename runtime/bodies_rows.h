@@ -1,8 +1,8 @@
 /* runtime/bodies_rows.h -- turns the rows of bodies.def into HANDLER(id, size, body): one per variant of a row.
  *
- * Included, without a guard, right before each inclusion of bodies.def (which undefines the rows at its end). The
- * includer defines HANDLER and, unless it drops the body, the accessors below: the interpreter reads the fields of the
- * instruction at pc, a stencil has a hole for each. So a body is written once and compiled in both forms.
+ * Included by bodies.def alone, so without a guard. The includer of that defines HANDLER and, unless it drops the body,
+ * the accessors below: the interpreter reads the fields of the instruction at pc, a stencil has a hole for each. So a
+ * body is written once and compiled in both forms.
  *
  *   FIELD_SLOT(off)  byte offset in the frame of the slot that the u16 at pc + off names
  *   FIELD_U16(off), FIELD_U32(off), FIELD_U64(off)
@@ -75,9 +75,9 @@
         NEXT(IMM + (imm));                                                                                             \
     })
 
-/* COMPARE(name, t, inverse, swapped, condition): as BINARY with result i32, then for each of the five kinds the branches
- * taken if it holds (BT), if it does not (BF), and both to the head of a loop (BTL, BFL). `inverse` is the comparison
- * that holds when this one does not, `swapped` the one for exchanged operands, or OP_COUNT. */
+/* COMPARE(name, t, inverse, swapped, condition): as BINARY with result i32, then for each of the five kinds the
+ * branches taken if it holds (BT), if it does not (BF), and both to the head of a loop (BTL, BFL). `inverse` is the
+ * comparison that holds when this one does not, `swapped` the one for exchanged operands, or OP_COUNT. */
 #define COMPARE(name, t, inverse, swapped, ...)                                                                        \
     BINARY_INNER(name, i, t, t, 0, r = (__VA_ARGS__))                                                                  \
     COMPARE_BRANCHES(name, S, S, t, __VA_ARGS__)                                                                       \
@@ -118,8 +118,8 @@
         NEXT(IMM + (imm) + 4);                                                                                         \
     })
 
-/* LOAD(name, tr, ctype): of memory 0 at a + u32. Variants S, R, C x R, S. (2.0: 4.4.7; the effective address is computed
- * in 64 bits, so it cannot wrap.) */
+/* LOAD(name, tr, ctype): of memory 0 at a + u32. Variants S, R, C x R, S. (2.0: 4.4.7; the effective address is
+ * computed in 64 bits, so it cannot wrap.) */
 #define LOAD(name, tr, ctype)                                                                                          \
     LOAD_DESTS(name, S, tr, ctype)                                                                                     \
     LOAD_DESTS(name, R, tr, ctype)                                                                                     \
@@ -175,8 +175,9 @@
 
 /* SET3_INNER(name, tc, body): a and b are u32, c is stored; no immediates. Variants in the order of SET3_KINDS. */
 #define SET3_KINDS(X)                                                                                                  \
-    X(S, S, S) X(S, S, R) X(S, S, C) X(S, C, S) X(S, C, R) X(S, C, C)                                                  \
-    X(S, R, S) X(S, R, C) X(R, S, S) X(R, S, C) X(R, C, S) X(R, C, C)
+    X(S, S, S)                                                                                                         \
+    X(S, S, R) X(S, S, C) X(S, C, S) X(S, C, R) X(S, C, C) X(S, R, S) X(S, R, C) X(R, S, S) X(R, S, C) X(R, C, S)      \
+        X(R, C, C)
 #define SET3_INNER(name, tc, ...)                                                                                      \
     SET3_ONE(name, S, S, S, tc, __VA_ARGS__)                                                                           \
     SET3_ONE(name, S, S, R, tc, __VA_ARGS__)                                                                           \
@@ -241,8 +242,8 @@
     })
 
 /* CALL_INNER(name, ta, imm, body): a call; the body names `callee` and its instance `target`. a is S or R (X: no
- * operand). Variants by result: V none or several (they stay where the callee put them), R, S. The immediates start with
- * {u16 delta, u32 site}. */
+ * operand). Variants by result: V none or several (they stay where the callee put them), R, S. The immediates start
+ * with {u16 delta, u32 site}. */
 #define CALL_INNER(name, imm, ...)                                                                                     \
     CALL_KINDS(name, S, imm, __VA_ARGS__)                                                                              \
     CALL_KINDS(name, R, imm, __VA_ARGS__)
@@ -264,7 +265,8 @@
         (void)a;                                                                                                       \
         __VA_ARGS__;                                                                                                   \
         WRITE_SITE(SLOT(IMM), IMM + 2);                                                                                \
-        if (UNLIKELY(callee->entry(callee->bytes, SLOT(IMM), target, vm, target->mem0, r0))) UNWIND(FIELD_U32(IMM + 2)); \
+        if (UNLIKELY(callee->entry(callee->bytes, SLOT(IMM), target, vm, target->mem0, r0)))                           \
+            UNWIND(FIELD_U32(IMM + 2));                                                                                \
         mem = in->mem0;                                                                                                \
         put;                                                                                                           \
         NEXT(MORE + (imm));                                                                                            \
@@ -289,9 +291,11 @@
         MOVE_SLOTS(fp, from_, n_);                                                                                     \
         TAIL_CALL(callee, target);                                                                                     \
     })
-/* Upwards: the destination is below the source. Volatile keeps it a loop; as memmove it would be a foreign reference. */
+/* Upwards: the destination is below the source. Volatile keeps it a loop; as memmove it would be a foreign reference.
+ */
 #define MOVE_SLOTS(to, from, n)                                                                                        \
-    for (uint32_t i_ = 0; i_ < (n); i_++) *(volatile uint64_t *)(void *)((to) + 8 * (size_t)i_) =                      \
+    for (uint32_t i_ = 0; i_ < (n); i_++)                                                                              \
+    *(volatile uint64_t *)(void *)((to) + 8 * (size_t)i_) =                                                            \
         *(const volatile uint64_t *)(const void *)((from) + 8 * (size_t)i_)
 
 /* HELPED(name, helper, params, results, a, b): nothing but a call of a helper (all through one body, HELP); a and b

@@ -6,12 +6,10 @@
 
 const uint8_t vmop_sizes[VMOP_COUNT] = {
 #define HANDLER(id, size, ...) (size),
-#include "runtime/bodies_rows.h"
 #include "runtime/bodies.def"
 };
 const char *const vmop_names[VMOP_COUNT] = {
 #define HANDLER(id, size, ...) #id,
-#include "runtime/bodies_rows.h"
 #include "runtime/bodies.def"
 };
 

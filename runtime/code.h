@@ -27,14 +27,14 @@ enum { VM_DELTA_MIN = 4 };
 
 /* One catch clause of a try_table, already resolved to code of the same function. */
 struct catch_clause {
-    uint8_t kind;   /* 0 catch, 1 catch_ref, 2 catch_all, 3 catch_all_ref (binary format) */
-    uint32_t tag;   /* module-local tag index (catch, catch_ref) */
-    uint32_t slot;  /* first slot that receives the payload (and then the exnref) */
-    uint32_t pc;    /* byte offset of the target in code->bytes */
+    uint8_t kind;  /* 0 catch, 1 catch_ref, 2 catch_all, 3 catch_all_ref (binary format) */
+    uint32_t tag;  /* module-local tag index (catch, catch_ref) */
+    uint32_t slot; /* first slot that receives the payload (and then the exnref) */
+    uint32_t pc;   /* byte offset of the target in code->bytes */
 };
 /* A try_table's body: its clauses in order, and the region around it. */
 struct region {
-    uint32_t outer; /* index into code->regions, or REGION_NONE */
+    uint32_t outer;        /* index into code->regions, or REGION_NONE */
     uint32_t first, count; /* clauses in code->clauses */
 };
 
@@ -66,18 +66,20 @@ struct code {
     vm_entry entry;       /* how to start it; T0: runs from `bytes` */
     const uint8_t *bytes; /* NULL until translated */
     uint32_t size;
-    uint32_t func;         /* module function index, or SITE_CONST | n */
-    uint32_t type;         /* canonical id of its function type */
+    uint32_t func;              /* module function index, or SITE_CONST | n */
+    uint32_t type;              /* canonical id of its function type */
     uint16_t nparams, nresults; /* slots */
-    uint16_t nlocals;      /* slots, params included */
-    uint16_t frame_slots;  /* locals + temporaries + room for outgoing headers; checked on entry against the limit */
+    uint16_t nlocals;           /* slots, params included */
+    uint16_t frame_slots; /* locals + temporaries + room for outgoing headers; checked on entry against the limit */
     uint16_t nlocal_refs, nlocal_funcs;
     const uint16_t *local_refs; /* slots of locals that hold heap references, then those that hold function ids */
     const struct region *regions;
     const struct catch_clause *clauses;
     uint32_t nregions, nclauses;
     /* pc -> module byte offset, for traps: sorted by pc, one entry per instruction that can trap */
-    const struct line { uint32_t pc, offset; } *lines;
+    const struct line {
+        uint32_t pc, offset;
+    } *lines;
     uint32_t nlines;
     void *block; /* what code_deinit frees: bytes and all tables are in one piece; NULL for host functions */
 };

@@ -93,7 +93,8 @@ static const struct catch_clause *find_clause(const struct vm *vm, const struct 
     return NULL;
 }
 
-/* Puts what the clause asks for into the target's slots: the payload (catch, catch_ref), then the exnref (the _refs). */
+/* Puts what the clause asks for into the target's slots: the payload (catch, catch_ref), then the exnref (the _refs).
+ */
 static void deliver(struct vm *vm, const struct catch_clause *c, char *fp)
 {
     char *slot = fp + (size_t)c->slot * SLOT_BYTES;
@@ -125,15 +126,12 @@ COLD static VM_NONE uint32_t unwind(VM_PARAMS)
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wunused-parameter" /* a body uses what it needs of VM_PARAMS */
-#define HANDLER(id, size, ...)                                                                                         \
-    static VM_NONE uint32_t op_##id(VM_PARAMS) __VA_ARGS__
-#include "runtime/bodies_rows.h"
+#define HANDLER(id, size, ...) static VM_NONE uint32_t op_##id(VM_PARAMS) __VA_ARGS__
 #include "runtime/bodies.def"
 #pragma clang diagnostic pop
 
 const vm_entry vmop_handlers[VMOP_COUNT] = {
 #define HANDLER(id, size, ...) op_##id,
-#include "runtime/bodies_rows.h"
 #include "runtime/bodies.def"
 };
 
@@ -145,7 +143,8 @@ uint32_t vm_enter(struct vm *vm, struct instance *in, const struct code *code, c
 void code_init_host(struct code *c, uint32_t type, uint16_t nparams, uint16_t nresults)
 {
     static const uint8_t no_bytes[1];
-    *c = (struct code){.entry = op_HOST_CALL, .bytes = no_bytes, .type = type, .nparams = nparams, .nresults = nresults};
+    *c =
+        (struct code){.entry = op_HOST_CALL, .bytes = no_bytes, .type = type, .nparams = nparams, .nresults = nresults};
     c->nlocals = nparams;
     c->frame_slots = (uint16_t)((nparams > nresults ? nparams : nresults) + 1);
 }

@@ -10,7 +10,6 @@
 #include "runtime/types.h"
 #include "runtime/val.h"
 
-
 struct name { /* borrowed from module->bytes; valid UTF-8, not terminated */
     const char *at;
     uint32_t len;
@@ -27,16 +26,27 @@ enum const_kind { CONST_VAL, CONST_GLOBAL, CONST_FUNC, CONST_CODE };
 struct const_expr {
     uint8_t kind;
     valtype type;
-    union val val;  /* CONST_VAL: a number, a null or an i31 */
-    uint32_t index; /* CONST_GLOBAL, CONST_FUNC: module-local index; CONST_CODE: into module->const_code */
+    union val val;   /* CONST_VAL: a number, a null or an i31 */
+    uint32_t index;  /* CONST_GLOBAL, CONST_FUNC: module-local index; CONST_CODE: into module->const_code */
     uint32_t offset; /* byte offset in the module */
 };
 
-struct global_decl { valtype type; bool mut; struct const_expr init; };
-struct table_decl { valtype type; struct limits limits; bool has_init; struct const_expr init; };
-struct memory_decl { struct limits limits; };
+struct global_decl {
+    valtype type;
+    bool mut;
+    struct const_expr init;
+};
+struct table_decl {
+    valtype type;
+    struct limits limits;
+    bool has_init;
+    struct const_expr init;
+};
+struct memory_decl {
+    struct limits limits;
+};
 struct func_decl {
-    uint32_t type; /* canonical id */
+    uint32_t type;                   /* canonical id */
     uint32_t body_offset, body_size; /* in module->bytes; 0 for imports */
 };
 struct import {
@@ -44,7 +54,12 @@ struct import {
     uint8_t kind;
     uint32_t index; /* in its own index space: funcs[index], tables[index], ... */
 };
-struct export { struct name name; uint8_t kind; uint32_t index; };
+struct export
+{
+    struct name name;
+    uint8_t kind;
+    uint32_t index;
+};
 
 enum seg_mode { SEG_ACTIVE, SEG_PASSIVE, SEG_DECLARED };
 struct elem_seg {
@@ -53,7 +68,7 @@ struct elem_seg {
     struct const_expr offset;
     valtype type;
     uint32_t count;
-    bool plain;              /* all items are CONST_VAL or CONST_FUNC: needs no evaluation */
+    bool plain; /* all items are CONST_VAL or CONST_FUNC: needs no evaluation */
     struct const_expr *items;
 };
 struct data_seg {
@@ -78,7 +93,7 @@ struct module {
     struct table_decl *tables;
     struct memory_decl *memories;
     struct global_decl *globals;
-    uint32_t *tags; /* canonical function type ids */
+    uint32_t *tags;         /* canonical function type ids */
     struct export *exports; /* in declaration order; names are unique */
     struct elem_seg *elems;
     struct data_seg *datas;
@@ -87,7 +102,7 @@ struct module {
     struct code *code;       /* nfuncs entries, imports' unused: code[funcidx] */
     struct code *const_code; /* one per CONST_CODE */
     uint32_t nconst_code;
-    struct site *sites;      /* module-wide; sites[0] is SITE_ENTRY */
+    struct site *sites; /* module-wide; sites[0] is SITE_ENTRY */
     uint32_t nsites;
     uint16_t *live_slots;
     uint32_t nlive_slots;

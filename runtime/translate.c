@@ -75,8 +75,8 @@ static void emit_entry(struct translator *t)
     bind_label(t);
 }
 
-enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *locals, uint32_t nlocals, uint32_t nparams,
-                          const valtype *results, uint32_t nresults)
+enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *locals, uint32_t nlocals,
+                          uint32_t nparams, const valtype *results, uint32_t nresults)
 {
     reset(t);
     if (nlocals > FRAME_SLOTS_MAX - 64) return HEMI_LIMIT;
@@ -147,8 +147,11 @@ enum hemi_status tr_finish(struct translator *t, struct code *out)
     if (t->status != HEMI_OK) return t->status;
     assert(t->nctrls == 0);
     patch_u16(t, ENTRY_FRAME, t->frame_slots);
-    *out = (struct code){.size = t->code.len, .func = t->func, .nparams = (uint16_t)t->nparams,
-                         .nresults = (uint16_t)t->nresults, .nlocals = (uint16_t)t->nlocals,
+    *out = (struct code){.size = t->code.len,
+                         .func = t->func,
+                         .nparams = (uint16_t)t->nparams,
+                         .nresults = (uint16_t)t->nresults,
+                         .nlocals = (uint16_t)t->nlocals,
                          .frame_slots = (uint16_t)t->frame_slots};
     if (!(t->func & SITE_CONST)) out->type = t->m->funcs[t->func].type;
     if (!fill_code(t, out)) return HEMI_NO_MEMORY;

@@ -2,9 +2,10 @@
  *
  * The validator decodes an instruction, checks it, and then, if the code is reachable, hands it over as a struct insn.
  * So the translator sees only valid, reachable code; its own operand stack (of locations) moves in step with the
- * validator's. A block that STARTS in unreachable code is not shown at all; END and ELSE of every shown block are shown,
- * with `reachable` telling whether the code just before them was. After a shown END the code is reachable again.
- * School: the validator has checked everything: the translator asserts, except that frames may become too large (LIMIT). */
+ * validator's. A block that STARTS in unreachable code is not shown at all; END and ELSE of every shown block are
+ * shown, with `reachable` telling whether the code just before them was. After a shown END the code is reachable again.
+ * School: the validator has checked everything: the translator asserts, except that frames may become too large
+ * (LIMIT). */
 #ifndef HEMI_RUNTIME_TRANSLATE_H
 #define HEMI_RUNTIME_TRANSLATE_H
 
@@ -12,27 +13,32 @@
 #include "runtime/module.h"
 #include "runtime/runtime.h"
 
-struct insn_catch { uint8_t kind; uint32_t tag, label; };
+struct insn_catch {
+    uint8_t kind;
+    uint32_t tag, label;
+};
 
 /* One decoded instruction. Which fields mean something follows from the opcode row's IMM kind. Borrowed pointers are
  * valid during the call only. */
 struct insn {
-    uint16_t op;       /* enum opcode */
-    bool reachable;    /* END and ELSE */
-    uint32_t offset;   /* of the opcode byte, in the module */
-    uint32_t index;    /* first index: local, global, func, table, type, elem, data, tag, memory, label depth */
-    uint32_t index2;   /* second index: field, table of call_indirect, source table/memory/type, segment, array.new_fixed count */
-    uint64_t imm;      /* constants' bits; memarg offset */
+    uint16_t op;     /* enum opcode */
+    bool reachable;  /* END and ELSE */
+    uint32_t offset; /* of the opcode byte, in the module */
+    uint32_t index;  /* first index: local, global, func, table, type, elem, data, tag, memory, label depth */
+    uint32_t index2; /* second index: field, table of call_indirect, source table/memory/type, segment, array.new_fixed
+                        count */
+    uint64_t imm;    /* constants' bits; memarg offset */
     uint32_t align;
     uint32_t nparams, nresults; /* blocks and calls: their type; br*: nresults = number of label values */
     const valtype *params, *results;
     const uint32_t *labels; /* br_table: nlabels targets, then the default */
     uint32_t nlabels;
-    valtype type;      /* select, ref.null, ref.test/cast, br_on_cast: target type; otherwise the type pushed if irregular */
-    valtype type2;     /* br_on_cast: the source type */
+    valtype type; /* select, ref.null, ref.test/cast, br_on_cast: target type; otherwise the type pushed if irregular */
+    valtype type2; /* br_on_cast: the source type */
     const struct insn_catch *catches;
     uint32_t ncatches;
-    uint32_t local_type; /* TYPE immediates: the module-local type index as written (code holds this, not canonical ids) */
+    uint32_t
+        local_type; /* TYPE immediates: the module-local type index as written (code holds this, not canonical ids) */
     uint32_t local_type2;
     /* ref.test/cast and br_on_cast to a concrete type: the module-local index of the target (else UINT32_MAX) */
     uint32_t cast_local_type;
@@ -44,8 +50,8 @@ enum hemi_status translator_new(struct engine *e, struct module *m, struct trans
 void translator_free(struct translator *t);
 /* Starts a function (or, with func = SITE_CONST | n, a constant expression: no params, one result). `locals` holds the
  * parameters' types first. */
-enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *locals, uint32_t nlocals, uint32_t nparams,
-                          const valtype *results, uint32_t nresults);
+enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *locals, uint32_t nlocals,
+                          uint32_t nparams, const valtype *results, uint32_t nresults);
 /* NO_MEMORY, LIMIT (frame too large). The function's final END is shown too. */
 enum hemi_status tr_insn(struct translator *t, const struct insn *i);
 /* Ends the function: moves its code to *out (owned by the module from now on; code_deinit frees it). */

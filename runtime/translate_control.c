@@ -28,14 +28,20 @@ static uint32_t add_classes(struct translator *t, const valtype *types, uint32_t
 static struct ctrl *push_ctrl(struct translator *t, const struct insn *i)
 {
     if (t->nctrls == t->cap_ctrls) {
-        struct buf grown = {(uint8_t *)t->ctrls, t->nctrls * (uint32_t)sizeof *t->ctrls, t->cap_ctrls * (uint32_t)sizeof *t->ctrls};
+        struct buf grown = {(uint8_t *)t->ctrls, t->nctrls * (uint32_t)sizeof *t->ctrls,
+                            t->cap_ctrls * (uint32_t)sizeof *t->ctrls};
         if (!buf_add(t, &grown, sizeof *t->ctrls)) return NULL;
         t->ctrls = (struct ctrl *)(void *)grown.at;
         t->cap_ctrls = grown.cap / (uint32_t)sizeof *t->ctrls;
     }
     struct ctrl *c = &t->ctrls[t->nctrls++];
-    *c = (struct ctrl){.op = i->op, .height = t->nvals - i->nparams, .nparams = i->nparams, .nresults = i->nresults,
-                       .fixups = NO_FIXUP, .else_fixup = NO_FIXUP, .region = t->region};
+    *c = (struct ctrl){.op = i->op,
+                       .height = t->nvals - i->nparams,
+                       .nparams = i->nparams,
+                       .nresults = i->nresults,
+                       .fixups = NO_FIXUP,
+                       .else_fixup = NO_FIXUP,
+                       .region = t->region};
     c->classes = add_classes(t, i->params, i->nparams);
     add_classes(t, i->results, i->nresults);
     return c;
@@ -443,8 +449,8 @@ static void push_results(struct translator *t, const struct insn *i, uint32_t op
 }
 
 /* `op` is the V form; R follows it. The callee operand f may be NULL. */
-static void emit_call(struct translator *t, const struct insn *i, uint32_t op, const struct value *f, const uint32_t *more,
-                      uint32_t nmore)
+static void emit_call(struct translator *t, const struct insn *i, uint32_t op, const struct value *f,
+                      const uint32_t *more, uint32_t nmore)
 {
     uint32_t delta = stage_args(t, i->nparams);
     uint32_t site = add_site(t, delta, 0);
@@ -480,8 +486,8 @@ void tr_call_ref(struct translator *t, const struct insn *i)
     emit_call(t, i, VM_CALL_BY_REF_S_V, &f, NULL, 0);
 }
 
-static void emit_tail(struct translator *t, const struct insn *i, uint32_t op, const struct value *f, const uint32_t *more,
-                      uint32_t nmore)
+static void emit_tail(struct translator *t, const struct insn *i, uint32_t op, const struct value *f,
+                      const uint32_t *more, uint32_t nmore)
 {
     flush_top(t, i->nparams);
     if (f && f->loc == LOC_REG) op++;

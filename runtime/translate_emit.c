@@ -139,7 +139,8 @@ static void add_move(struct translator *t, uint32_t from, uint32_t to)
 
 uint32_t mov(struct translator *t, const struct value *v, uint32_t slot)
 {
-    bool is_const = v->loc == LOC_CONST, is_wide = v->bits > UINT32_MAX, from_slot = v->loc == LOC_LOCAL || v->loc == LOC_SLOT;
+    bool is_const = v->loc == LOC_CONST, is_wide = v->bits > UINT32_MAX,
+         from_slot = v->loc == LOC_LOCAL || v->loc == LOC_SLOT;
     if (from_slot && moves_before(t) > 0) {
         add_move(t, v->at, slot);
         return NO_POS;
@@ -192,7 +193,8 @@ uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t
     struct fixup *f = buf_add(t, &t->fixups, sizeof *f);
     if (!f) return list;
     *f = (struct fixup){field, insn, list, NO_POS, t->last.op};
-    bool moved = t->last.op == VM_BR_ALWAYS && t->prev.pos != NO_POS && (t->prev.op == VM_MOV_S || (t->prev.op >= VM_MOV_R && t->prev.op <= VM_MOV_C64));
+    bool moved = t->last.op == VM_BR_ALWAYS && t->prev.pos != NO_POS &&
+                 (t->prev.op == VM_MOV_S || (t->prev.op >= VM_MOV_R && t->prev.op <= VM_MOV_C64));
     if (moved) f->move = t->prev.pos, f->op = t->prev.op;
     return index;
 }
@@ -216,9 +218,15 @@ static void return_moved(struct translator *t, uint32_t pos, uint32_t op)
 {
     uint32_t bits;
     switch (op) {
-    case VM_MOV_S: overwrite(t, pos, VM_RETURN_S); break;
-    case VM_MOV_R: overwrite(t, pos, VM_RETURN_R); break;
-    case VM_MOV_C64: overwrite(t, pos, VM_RETURN_C); break;
+    case VM_MOV_S:
+        overwrite(t, pos, VM_RETURN_S);
+        break;
+    case VM_MOV_R:
+        overwrite(t, pos, VM_RETURN_R);
+        break;
+    case VM_MOV_C64:
+        overwrite(t, pos, VM_RETURN_C);
+        break;
     default:
         memcpy(&bits, t->code.at + pos + AT_OPERANDS, sizeof bits);
         overwrite(t, pos, VM_RETURN_C);
@@ -273,8 +281,13 @@ uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except)
     use_slots(t, delta + 1);
     struct site *s = buf_add(t, &t->sites, sizeof *s);
     if (!s) return 0;
-    *s = (struct site){.func = t->func, .offset = t->in ? t->in->offset : 0, .delta = (uint16_t)delta, .live = live,
-                       .nrefs = (uint16_t)nrefs, .nfuncs = (uint16_t)nfuncs, .region = t->region};
+    *s = (struct site){.func = t->func,
+                       .offset = t->in ? t->in->offset : 0,
+                       .delta = (uint16_t)delta,
+                       .live = live,
+                       .nrefs = (uint16_t)nrefs,
+                       .nfuncs = (uint16_t)nfuncs,
+                       .region = t->region};
     t->call_pos = t->code.len;
     return id;
 }

@@ -1,6 +1,6 @@
 /* runtime/translate_gc.c -- structures, arrays, tests and casts. */
-#include "runtime/translate_impl.h"
 #include "runtime/bodies.h"
+#include "runtime/translate_impl.h"
 
 static const struct rtype *local_type(const struct translator *t, uint32_t local)
 {
@@ -52,10 +52,7 @@ void tr_array_get(struct translator *t, const struct insn *i)
     push_reg(t, op, pos, field_slot(t, f));
 }
 
-static char kind_letter(const struct value *v)
-{
-    return v->loc == LOC_REG ? 'R' : v->loc == LOC_CONST ? 'C' : 'S';
-}
+static char kind_letter(const struct value *v) { return v->loc == LOC_REG ? 'R' : v->loc == LOC_CONST ? 'C' : 'S'; }
 
 /* Index in SET3_KINDS. */
 static uint32_t triple_kind(const struct value *a, const struct value *b, const struct value *c)
@@ -80,8 +77,8 @@ void tr_array_set(struct translator *t, const struct insn *i)
     emit_operand(t, &c, f->size == 8 ? 'D' : 'i');
 }
 
-/* ---- Allocation. The operands stay where they are (in slots that the site lists, locals, constants); the object is made,
- * and then they are stored into it one by one. */
+/* ---- Allocation. The operands stay where they are (in slots that the site lists, locals, constants); the object is
+ * made, and then they are stored into it one by one. */
 
 static uint32_t emit_new(struct translator *t, uint32_t op, uint32_t type)
 {
@@ -205,12 +202,25 @@ static struct test test_of(const struct translator *t, const struct insn *i)
         return (struct test){BY(SUB), .imm = i->cast_local_type};
     }
     switch (ht) {
-    case HT_EQ: kinds = KINDS_EQ; break;
-    case HT_I31: kinds = KINDS_I31; break;
-    case HT_STRUCT: kinds = KINDS_STRUCT; break;
-    case HT_ARRAY: kinds = KINDS_ARRAY; break;
-    case HT_NONE: case HT_NOFUNC: case HT_NOEXTERN: case HT_NOEXN: return (struct test){.kind = TEST_NEVER};
-    default: return (struct test){.kind = TEST_ALWAYS};
+    case HT_EQ:
+        kinds = KINDS_EQ;
+        break;
+    case HT_I31:
+        kinds = KINDS_I31;
+        break;
+    case HT_STRUCT:
+        kinds = KINDS_STRUCT;
+        break;
+    case HT_ARRAY:
+        kinds = KINDS_ARRAY;
+        break;
+    case HT_NONE:
+    case HT_NOFUNC:
+    case HT_NOEXTERN:
+    case HT_NOEXN:
+        return (struct test){.kind = TEST_NEVER};
+    default:
+        return (struct test){.kind = TEST_ALWAYS};
     }
     return (struct test){BY(KIND), .imm = kinds};
 }

@@ -1,7 +1,7 @@
 /* runtime/translate_impl.h -- shared by translate*.c only: the translator's state and what emits code.
  *
- * The abstract operand stack says where each operand is: in a local (local.get emits nothing), in nothing (a constant), in
- * a slot of the frame, or in the register r0. An instruction is emitted with its result in r0; when r0 is wanted for
+ * The abstract operand stack says where each operand is: in a local (local.get emits nothing), in nothing (a constant),
+ * in a slot of the frame, or in the register r0. An instruction is emitted with its result in r0; when r0 is wanted for
  * something else, that instruction is patched in place to put its result into a slot instead. Invariants:
  *   .home    The operand at stack height h has the slot nlocals + h, its home. One in a slot is at home, but for the
  *            instant in which a call's arguments are put one slot higher, above the callee's frame header.
@@ -34,24 +34,31 @@ struct value {
     uint64_t bits; /* LOC_CONST */
 };
 
-struct buf { uint8_t *at; uint32_t len, cap; };
+struct buf {
+    uint8_t *at;
+    uint32_t len, cap;
+};
 
 /* An instruction as far as peepholes want to know. */
 struct last {
-    uint32_t pos;    /* NO_POS: unknown */
+    uint32_t pos; /* NO_POS: unknown */
     uint16_t op;
     uint16_t branch; /* the BT form of a comparison or test, or 0 */
     uint16_t of;     /* the opcode it was made from */
 };
 
 /* A place that must learn where a label is: the s32 at `field`, relative to `insn`; or, with insn == NO_POS, the pc of
- * clause number `field`. `move` is the move right before an unconditional branch, with the operation `op`, or NO_POS. */
-struct fixup { uint32_t field, insn, next, move; uint16_t op; };
+ * clause number `field`. `move` is the move right before an unconditional branch, with the operation `op`, or NO_POS.
+ */
+struct fixup {
+    uint32_t field, insn, next, move;
+    uint16_t op;
+};
 
 struct ctrl {
     uint16_t op;
     bool is_loop;
-    uint32_t height;     /* operands below the parameters */
+    uint32_t height; /* operands below the parameters */
     uint32_t nparams, nresults;
     uint32_t classes;    /* index in t->classes: parameters, then results */
     uint32_t fixups;     /* of the label, unless it is a loop */
@@ -81,16 +88,16 @@ struct translator {
     uint32_t nvals, reg;
     struct ctrl *ctrls;
     uint32_t nctrls, cap_ctrls;
-    struct buf classes;       /* uint8_t enum heap_slot of block types, a stack */
-    uint8_t *local_slots;     /* enum heap_slot of each local */
-    uint16_t *local_uses;     /* LOC_LOCAL entries of each local on the stack */
-    uint32_t nlocal_uses;     /* in all */
-    uint32_t *touched;        /* by slot: the last instruction that read or wrote it */
+    struct buf classes;   /* uint8_t enum heap_slot of block types, a stack */
+    uint8_t *local_slots; /* enum heap_slot of each local */
+    uint16_t *local_uses; /* LOC_LOCAL entries of each local on the stack */
+    uint32_t nlocal_uses; /* in all */
+    uint32_t *touched;    /* by slot: the last instruction that read or wrote it */
 
     struct buf code;
     struct last last, prev;
-    uint32_t block_start;     /* .patch */
-    uint32_t call_pos;        /* the last instruction that has a site */
+    uint32_t block_start; /* .patch */
+    uint32_t call_pos;    /* the last instruction that has a site */
     uint32_t frame_slots;
     uint32_t region;
     struct buf regions, clauses, lines, fixups; /* of struct region, catch_clause, line, fixup */
@@ -109,17 +116,18 @@ void extend_last(struct translator *t, uint32_t op);
 void emit_u16(struct translator *t, uint32_t v);
 void emit_u32(struct translator *t, uint32_t v);
 void emit_u64(struct translator *t, uint64_t v);
-void emit_slot(struct translator *t, uint32_t slot); /* a u16 operand; notes the use */
-void emit_line(struct translator *t, uint32_t pos);  /* the instruction at pos may trap */
+void emit_slot(struct translator *t, uint32_t slot);              /* a u16 operand; notes the use */
+void emit_line(struct translator *t, uint32_t pos);               /* the instruction at pos may trap */
 void set_dest(struct translator *t, uint32_t pos, uint32_t slot); /* writes the field d */
 void touch(struct translator *t, uint32_t slot, uint32_t pos);
 void use_slots(struct translator *t, uint32_t end); /* the frame has at least `end` slots */
 /* A new site for the current instruction: all but the topmost `except` operands are live. Returns its id. */
 uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except);
 
-/* Emits a move of the value, which stays as it is. Returns the instruction if its destination may be patched, or NO_POS. */
+/* Emits a move of the value, which stays as it is. Returns the instruction if its destination may be patched, or
+ * NO_POS. */
 uint32_t mov(struct translator *t, const struct value *v, uint32_t slot);
-void bind_label(struct translator *t);     /* control may join here */
+void bind_label(struct translator *t); /* control may join here */
 uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t insn);
 void resolve(struct translator *t, uint32_t list, uint32_t target);
 /* Unconditional branches to `here`, where `slot` is about to be returned (NO_POS: nothing), return right away. */
@@ -163,7 +171,10 @@ extern const struct body_row body_rows[OP_COUNT];
 /* Instructions that are only a call of a helper. */
 enum helped_arg { ARG_zero, ARG_index, ARG_index2, ARG_local_type, ARG_local_type2 };
 enum { VARIES = 255 };
-struct helped_row { bool is; uint8_t helper, nparams, nresults, a, b; };
+struct helped_row {
+    bool is;
+    uint8_t helper, nparams, nresults, a, b;
+};
 extern const struct helped_row helped_rows[OP_COUNT];
 
 static inline uint32_t operand_bytes(const struct value *v, char type)
@@ -181,7 +192,8 @@ void unary_imm(struct translator *t, uint32_t base, char ta, uint32_t imm, uint8
 void nullary_imm(struct translator *t, uint32_t op, uint32_t imm, uint8_t slot);
 /* A test of one operand, with or without a u32 immediate; base is its S_R variant. */
 void test_row(struct translator *t, uint32_t base, char ta, bool has_imm, uint32_t imm);
-void help(struct translator *t, uint32_t helper, uint32_t nparams, uint32_t nresults, uint32_t a, uint32_t b, uint8_t slot);
+void help(struct translator *t, uint32_t helper, uint32_t nparams, uint32_t nresults, uint32_t a, uint32_t b,
+          uint8_t slot);
 
 /* ---- translate_control.c */
 struct cond take_cond(struct translator *t);
@@ -194,27 +206,39 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
 
 /* ---- Irregular instructions: opcode, function. */
 #define TRANSLATE_HANDLERS(X)                                                                                          \
-    X(UNREACHABLE, tr_unreachable) X(NOP, tr_nop) X(BLOCK, tr_block) X(LOOP, tr_loop) X(IF, tr_if) X(ELSE, tr_else)    \
-    X(END, tr_end) X(BR, tr_br) X(BR_IF, tr_br_if) X(BR_TABLE, tr_br_table) X(RETURN, tr_return) X(CALL, tr_call)      \
-    X(CALL_INDIRECT, tr_call_indirect) X(CALL_REF, tr_call_ref) X(RETURN_CALL, tr_return_call)                         \
-    X(RETURN_CALL_INDIRECT, tr_return_call_indirect) X(RETURN_CALL_REF, tr_return_call_ref)                            \
-    X(TRY_TABLE, tr_try_table) X(BR_ON_NULL, tr_br_on_null) X(BR_ON_NON_NULL, tr_br_on_non_null)                       \
-    X(BR_ON_CAST, tr_br_on_cast) X(BR_ON_CAST_FAIL, tr_br_on_cast)                                                     \
-    X(DROP, tr_drop) X(SELECT, tr_select) X(SELECT_T, tr_select) X(LOCAL_GET, tr_local_get)                            \
-    X(LOCAL_SET, tr_local_set) X(LOCAL_TEE, tr_local_tee) X(GLOBAL_GET, tr_global_get) X(GLOBAL_SET, tr_global_set)    \
-    X(TABLE_GET, tr_table_get) X(TABLE_SET, tr_table_set) X(TABLE_SIZE, tr_table_size)                                 \
-    X(MEMORY_SIZE, tr_memory_size) X(I32_CONST, tr_const) X(I64_CONST, tr_const) X(F32_CONST, tr_const)                \
-    X(F64_CONST, tr_const) X(I32_EQZ, tr_eqz)                                                                          \
-    X(I64_EXTEND_I32_U, tr_nop) X(I32_REINTERPRET_F32, tr_nop) X(I64_REINTERPRET_F64, tr_nop) X(F32_REINTERPRET_I32, tr_nop)                       \
-    X(F64_REINTERPRET_I64, tr_nop) X(ANY_CONVERT_EXTERN, tr_nop) X(EXTERN_CONVERT_ANY, tr_nop)                         \
-    X(REF_NULL, tr_ref_null) X(REF_IS_NULL, tr_ref_is_null) X(REF_FUNC, tr_ref_func) X(REF_EQ, tr_ref_eq)              \
-    X(REF_AS_NON_NULL, tr_ref_as_non_null) X(REF_I31, tr_ref_i31)                                                      \
-    X(REF_TEST, tr_ref_test) X(REF_TEST_NULL, tr_ref_test) X(REF_CAST, tr_ref_cast) X(REF_CAST_NULL, tr_ref_cast)      \
-    X(STRUCT_NEW, tr_struct_new) X(STRUCT_NEW_DEFAULT, tr_struct_new_default) X(STRUCT_GET, tr_struct_get)             \
-    X(STRUCT_GET_S, tr_struct_get) X(STRUCT_GET_U, tr_struct_get) X(STRUCT_SET, tr_struct_set)                         \
-    X(ARRAY_NEW, tr_array_new) X(ARRAY_NEW_DEFAULT, tr_array_new_default) X(ARRAY_NEW_FIXED, tr_array_new_fixed)       \
-    X(ARRAY_GET, tr_array_get) X(ARRAY_GET_S, tr_array_get) X(ARRAY_GET_U, tr_array_get) X(ARRAY_SET, tr_array_set)    \
-/* Several rows share a function, so it may be declared more than once. */
+    X(UNREACHABLE, tr_unreachable)                                                                                     \
+    X(NOP, tr_nop)                                                                                                     \
+    X(BLOCK, tr_block) X(LOOP, tr_loop) X(IF, tr_if) X(ELSE, tr_else) X(END, tr_end) X(BR, tr_br) X(BR_IF, tr_br_if)   \
+        X(BR_TABLE, tr_br_table) X(RETURN, tr_return) X(CALL, tr_call) X(CALL_INDIRECT, tr_call_indirect) X(           \
+            CALL_REF, tr_call_ref) X(RETURN_CALL, tr_return_call) X(RETURN_CALL_INDIRECT, tr_return_call_indirect)     \
+            X(RETURN_CALL_REF, tr_return_call_ref) X(TRY_TABLE, tr_try_table) X(BR_ON_NULL, tr_br_on_null) X(          \
+                BR_ON_NON_NULL, tr_br_on_non_null) X(BR_ON_CAST, tr_br_on_cast) X(BR_ON_CAST_FAIL, tr_br_on_cast)      \
+                X(DROP, tr_drop) X(SELECT, tr_select) X(SELECT_T, tr_select) X(LOCAL_GET, tr_local_get) X(             \
+                    LOCAL_SET, tr_local_set) X(LOCAL_TEE, tr_local_tee) X(GLOBAL_GET, tr_global_get)                   \
+                    X(GLOBAL_SET, tr_global_set) X(TABLE_GET, tr_table_get) X(TABLE_SET, tr_table_set) X(              \
+                        TABLE_SIZE,                                                                                    \
+                        tr_table_size) X(MEMORY_SIZE, tr_memory_size)                                                  \
+                        X(I32_CONST, tr_const) X(I64_CONST, tr_const) X(F32_CONST, tr_const) X(F64_CONST, tr_const) X( \
+                            I32_EQZ, tr_eqz) X(I64_EXTEND_I32_U, tr_nop)                                               \
+                            X(I32_REINTERPRET_F32, tr_nop) X(I64_REINTERPRET_F64, tr_nop) X(                           \
+                                F32_REINTERPRET_I32, tr_nop) X(F64_REINTERPRET_I64,                                    \
+                                                               tr_nop) X(ANY_CONVERT_EXTERN, tr_nop)                   \
+                                X(EXTERN_CONVERT_ANY, tr_nop) X(REF_NULL, tr_ref_null) X(REF_IS_NULL, tr_ref_is_null)  \
+                                    X(REF_FUNC, tr_ref_func) X(REF_EQ, tr_ref_eq) X(                                   \
+                                        REF_AS_NON_NULL,                                                               \
+                                        tr_ref_as_non_null) X(REF_I31, tr_ref_i31) X(REF_TEST, tr_ref_test)            \
+                                        X(REF_TEST_NULL, tr_ref_test) X(REF_CAST, tr_ref_cast) X(                      \
+                                            REF_CAST_NULL, tr_ref_cast) X(STRUCT_NEW, tr_struct_new)                   \
+                                            X(STRUCT_NEW_DEFAULT, tr_struct_new_default) X(STRUCT_GET, tr_struct_get)  \
+                                                X(STRUCT_GET_S, tr_struct_get) X(STRUCT_GET_U, tr_struct_get)          \
+                                                    X(STRUCT_SET, tr_struct_set) X(ARRAY_NEW, tr_array_new) X(         \
+                                                        ARRAY_NEW_DEFAULT, tr_array_new_default) X(ARRAY_NEW_FIXED,    \
+                                                                                                   tr_array_new_fixed) \
+                                                        X(ARRAY_GET, tr_array_get) X(ARRAY_GET_S, tr_array_get)        \
+                                                            X(ARRAY_GET_U, tr_array_get) X(                            \
+                                                                ARRAY_SET,                                             \
+                                                                tr_array_set) /* Several rows share a function, so it  \
+                                                                                 may be declared more than once. */
 #define X(op, function) void function(struct translator *t, const struct insn *i);
 TRANSLATE_HANDLERS(X)
 #undef X

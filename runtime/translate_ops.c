@@ -1,4 +1,5 @@
-/* runtime/translate_ops.c -- numbers, memory, locals, globals, tables and helpers: instructions without control flow. */
+/* runtime/translate_ops.c -- numbers, memory, locals, globals, tables and helpers: instructions without control flow.
+ */
 #include "runtime/translate_impl.h"
 #include <assert.h>
 
@@ -158,7 +159,8 @@ static void tr_store(struct translator *t, const struct body_row *row, const str
 
 /* ---- Helpers */
 
-void help(struct translator *t, uint32_t helper, uint32_t nparams, uint32_t nresults, uint32_t a, uint32_t b, uint8_t slot)
+void help(struct translator *t, uint32_t helper, uint32_t nparams, uint32_t nresults, uint32_t a, uint32_t b,
+          uint8_t slot)
 {
     free_reg(t);
     flush_top(t, nparams);
@@ -178,11 +180,16 @@ void help(struct translator *t, uint32_t helper, uint32_t nparams, uint32_t nres
 static uint32_t helped_arg(const struct insn *i, uint32_t arg)
 {
     switch (arg) {
-    case ARG_index: return i->index;
-    case ARG_index2: return i->index2;
-    case ARG_local_type: return i->local_type;
-    case ARG_local_type2: return i->local_type2;
-    default: return 0;
+    case ARG_index:
+        return i->index;
+    case ARG_index2:
+        return i->index2;
+    case ARG_local_type:
+        return i->local_type;
+    case ARG_local_type2:
+        return i->local_type2;
+    default:
+        return 0;
     }
 }
 
@@ -320,10 +327,7 @@ void tr_ref_eq(struct translator *t, const struct insn *i)
     tr_compare(t, OP_I32_EQ);
 }
 
-void tr_ref_null(struct translator *t, const struct insn *i)
-{
-    push_const(t, 0, (uint8_t)valtype_slot(t->e, i->type));
-}
+void tr_ref_null(struct translator *t, const struct insn *i) { push_const(t, 0, (uint8_t)valtype_slot(t->e, i->type)); }
 
 void tr_ref_func(struct translator *t, const struct insn *i)
 {
@@ -366,13 +370,27 @@ static void tr_regular(struct translator *t, const struct insn *i)
 {
     const struct body_row *row = &body_rows[i->op];
     switch (row->class) {
-    case BODY_UNARY: tr_unary(t, row); break;
-    case BODY_BINARY: tr_binary(t, row); break;
-    case BODY_COMPARE: tr_compare(t, i->op); break;
-    case BODY_TEST: test_row(t, row->base, row->ta, false, 0); break;
-    case BODY_LOAD: tr_load(t, row, i); break;
-    case BODY_STORE: tr_store(t, row, i); break;
-    default: assert(helped_rows[i->op].is); tr_helped(t, i);
+    case BODY_UNARY:
+        tr_unary(t, row);
+        break;
+    case BODY_BINARY:
+        tr_binary(t, row);
+        break;
+    case BODY_COMPARE:
+        tr_compare(t, i->op);
+        break;
+    case BODY_TEST:
+        test_row(t, row->base, row->ta, false, 0);
+        break;
+    case BODY_LOAD:
+        tr_load(t, row, i);
+        break;
+    case BODY_STORE:
+        tr_store(t, row, i);
+        break;
+    default:
+        assert(helped_rows[i->op].is);
+        tr_helped(t, i);
     }
 }
 

@@ -8,6 +8,7 @@
 #define CHARS_D 'D'
 
 const struct body_row body_rows[OP_COUNT] = {
+#define BODIES_OWN_ROWS
 #define HANDLER(id, size, ...)
 #define UNARY(name, tr, ta, flags, ...)                                                                                \
     [OP_##name] = {BODY_UNARY, CHARS_##tr, CHARS_##ta, 0, flags, VM_##name##_S_R, OP_COUNT, OP_COUNT},
@@ -17,7 +18,8 @@ const struct body_row body_rows[OP_COUNT] = {
     [OP_##name] = {BODY_COMPARE, 'i', CHARS_##t, CHARS_##t, 0, VM_##name##_SS_R, OP_##inverse, OP_##swapped},
 #define TEST(name, t, ...) [OP_##name] = {BODY_TEST, 'i', CHARS_##t, 0, 0, VM_##name##_S_R, OP_COUNT, OP_COUNT},
 #define LOAD(name, tr, ctype) [OP_##name] = {BODY_LOAD, CHARS_##tr, 'i', 0, TRAPS, VM_##name##_S_R, OP_COUNT, OP_COUNT},
-#define STORE(name, tb, ctype) [OP_##name] = {BODY_STORE, 0, 'i', CHARS_##tb, TRAPS, VM_##name##_SS, OP_COUNT, OP_COUNT},
+#define STORE(name, tb, ctype)                                                                                         \
+    [OP_##name] = {BODY_STORE, 0, 'i', CHARS_##tb, TRAPS, VM_##name##_SS, OP_COUNT, OP_COUNT},
 #define UNARY_INNER(...)
 #define NULLARY_INNER(...)
 #define BINARY_INNER(...)
@@ -36,6 +38,7 @@ const struct body_row body_rows[OP_COUNT] = {
 };
 
 const struct helped_row helped_rows[OP_COUNT] = {
+#define BODIES_OWN_ROWS
 #define HANDLER(...)
 #define UNARY(...)
 #define BINARY(...)

@@ -6,9 +6,9 @@
  *            through `vm`, `mem` or the instance.
  *   .exit    While C code that may allocate, call out or yield runs on behalf of a guest, vm->exit_fp is the callee fp
  *            of the innermost guest frame and the header below it names that frame's {site, instance}.
- *   .func    A function id is its instance's func_base plus the function's index among those it DEFINES; ids are handed out
- *            in blocks of FUNC_BLOCK, and 0 is null. An imported function keeps the id it has where it is defined.
- *   .pending VM_UNWIND is returned if and only if vm->pending.status is not HEMI_OK. */
+ *   .func    A function id is its instance's func_base plus the function's index among those it DEFINES; ids are handed
+ * out in blocks of FUNC_BLOCK, and 0 is null. An imported function keeps the id it has where it is defined. .pending
+ * VM_UNWIND is returned if and only if vm->pending.status is not HEMI_OK. */
 #ifndef HEMI_RUNTIME_VM_H
 #define HEMI_RUNTIME_VM_H
 
@@ -30,10 +30,10 @@ enum { PENDING_PLACES = 4 };
 struct pending {
     enum hemi_status status; /* TRAP, EXCEPTION, EXIT, CANCELLED, ... */
     enum wasm_trap trap;
-    uint32_t exn;            /* EXCEPTION: the exception object; a root */
-    int32_t exit_code;       /* EXIT */
-    bool from_host;          /* a host function asked for it: its message stands */
-    uint8_t nplaces;         /* where it happened, then the callers, as far as known */
+    uint32_t exn;      /* EXCEPTION: the exception object; a root */
+    int32_t exit_code; /* EXIT */
+    bool from_host;    /* a host function asked for it: its message stands */
+    uint8_t nplaces;   /* where it happened, then the callers, as far as known */
     struct place places[PENDING_PLACES];
 };
 
@@ -81,8 +81,15 @@ struct tag {
 enum { EXN_TAG_OFFSET = 4 };
 
 /* A segment's run-time state. Dropped: count 0. */
-struct elem_inst { uint32_t *items; uint32_t count; uint8_t slot; };
-struct data_inst { const uint8_t *bytes; uint32_t size; };
+struct elem_inst {
+    uint32_t *items;
+    uint32_t count;
+    uint8_t slot;
+};
+struct data_inst {
+    const uint8_t *bytes;
+    uint32_t size;
+};
 
 /* The functions of helpers.def have this type; vm_helpers (interp.c) lists them in its order. */
 typedef uint32_t vm_helper(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b);
@@ -90,15 +97,15 @@ typedef uint32_t vm_helper(struct vm *vm, struct instance *in, char *slots, uint
 /* Hot part of a store; the first thing a body reaches for. */
 struct vm {
     struct heap_mutator heap;
-    char *stack_limit;              /* highest address a frame may end at, in the running activation */
-    const volatile uint32_t *poll;  /* non-zero: a slice ended or someone wants attention (shared by all stores) */
-    char *exit_fp;                  /* .exit */
+    char *stack_limit;             /* highest address a frame may end at, in the running activation */
+    const volatile uint32_t *poll; /* non-zero: a slice ended or someone wants attention (shared by all stores) */
+    char *exit_fp;                 /* .exit */
     struct store *store;
-    const struct rtype *rtypes;     /* the engine's type table: rtypes[canonical id] */
-    struct instance **func_blocks;  /* func id >> FUNC_BLOCK_SHIFT -> instance */
-    struct instance **instances;    /* instance id -> instance */
+    const struct rtype *rtypes;    /* the engine's type table: rtypes[canonical id] */
+    struct instance **func_blocks; /* func id >> FUNC_BLOCK_SHIFT -> instance */
+    struct instance **instances;   /* instance id -> instance */
     struct pending pending;
-    vm_helper *const *helpers;      /* vm_helpers: how stencils, which refer to nothing by address, reach them */
+    vm_helper *const *helpers; /* vm_helpers: how stencils, which refer to nothing by address, reach them */
 };
 extern vm_helper *const vm_helpers[];
 
@@ -106,21 +113,21 @@ extern vm_helper *const vm_helpers[];
  * defined function 0 is it). */
 struct instance {
     struct vm *vm;
-    struct memory *mem0;            /* memory 0, or the store's empty memory when there is none */
+    struct memory *mem0; /* memory 0, or the store's empty memory when there is none */
     const struct module *module;
-    const struct code *code;        /* module->code: index by module function index (defined functions only) */
-    const uint32_t *types;          /* module->types */
+    const struct code *code; /* module->code: index by module function index (defined functions only) */
+    const uint32_t *types;   /* module->types */
     struct global **globals;
     struct table **tables;
     struct memory **memories;
     struct tag **tags;
-    uint32_t *imported_funcs;       /* function ids, nimported_funcs of them */
+    uint32_t *imported_funcs; /* function ids, nimported_funcs of them */
     struct elem_inst *elems;
     struct data_inst *datas;
-    uint32_t id;                    /* index in vm->instances */
-    uint32_t func_base;             /* .func */
+    uint32_t id;        /* index in vm->instances */
+    uint32_t func_base; /* .func */
     struct store *store;
-    struct host_func *host;         /* non-NULL: a host function */
+    struct host_func *host; /* non-NULL: a host function */
 };
 
 static inline uint32_t func_id(const struct instance *in, uint32_t index)

@@ -6,7 +6,6 @@
 
 enum vmop {
 #define HANDLER(id, size, ...) VM_##id,
-#include "runtime/bodies_rows.h"
 #include "runtime/bodies.def"
     VMOP_COUNT
 };

@@ -1,10 +1,11 @@
-/* runtime/stencil/check.c -- run by the build on stencil.c's object file: fails unless every body's stencil refers to nothing
- * but its holes and constants that can be copied with it (helpers are reached through vm->helpers). Prints what there is,
- * and the instructions whose body is only a call of a helper. */
+/* runtime/stencil/check.c -- run by the build on stencil.c's object file: fails unless every body's stencil refers to
+ * nothing but its holes and constants that can be copied with it (helpers are reached through vm->helpers). Prints what
+ * there is, and the instructions whose body is only a call of a helper. */
 #include "runtime/stencil/stencils.h"
 #include <stdio.h>
 
 static const char *const helped[] = {
+#define BODIES_OWN_ROWS
 #define HANDLER(...)
 #define UNARY(...)
 #define BINARY(...)

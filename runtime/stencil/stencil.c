@@ -1,18 +1,17 @@
-/* runtime/stencil/stencil.c -- the bodies in their second form: one function each, in a section of its own, with a hole (the
- * address of a symbol that nobody defines) for each field. A copy-and-patch compiler copies the function's bytes and
- * fills in the holes. Never linked into anything; check.c says whether every body kept to the rules.
+/* runtime/stencil/stencil.c -- the bodies in their second form: one function each, in a section of its own, with a hole
+ * (the address of a symbol that nobody defines) for each field. A copy-and-patch compiler copies the function's bytes
+ * and fills in the holes. Never linked into anything; check.c says whether every body kept to the rules.
  *
  * Holes: hole_slot_N and hole_u32_N for the fields at offset N (a slot as a byte offset in the frame), hole_u16_N;
- * hole_next, hole_taken, hole_poll (a loop's LOOP_POLL), hole_table (jumps to entry number r0 of the br_table's targets),
- * hole_trap_NAME, hole_unwind: code. */
+ * hole_next, hole_taken, hole_poll (a loop's LOOP_POLL), hole_table (jumps to entry number r0 of the br_table's
+ * targets), hole_trap_NAME, hole_unwind: code. */
 #include "runtime/bodies.h"
 #include "runtime/vmops.h"
 
 /* Hidden and weak: the address may be anything, also 0, so no comparison with it is decided at compile time, and it is
  * an absolute 32-bit value all the same. */
 #define HOLE extern __attribute__((weak, visibility("hidden")))
-#define OFFSETS(X)                                                                                                     \
-    X(4) X(6) X(8) X(10) X(12) X(14) X(16) X(18) X(20) X(22) X(24) X(26) X(28) X(30)
+#define OFFSETS(X) X(4) X(6) X(8) X(10) X(12) X(14) X(16) X(18) X(20) X(22) X(24) X(26) X(28) X(30)
 #define X(n) HOLE char hole_slot_##n[], hole_u16_##n[], hole_u32_##n[];
 OFFSETS(X)
 #undef X
@@ -23,16 +22,23 @@ OFFSETS(X)
     {                                                                                                                  \
         switch (offset) {                                                                                              \
             OFFSETS(X)                                                                                                 \
-        default: __builtin_unreachable();                                                                              \
+        default:                                                                                                       \
+            __builtin_unreachable();                                                                                   \
         }                                                                                                              \
     }
-#define X(n) case n: return (uintptr_t)hole_slot_##n;
+#define X(n)                                                                                                           \
+    case n:                                                                                                            \
+        return (uintptr_t)hole_slot_##n;
 FINDER(slot)
 #undef X
-#define X(n) case n: return (uintptr_t)hole_u16_##n;
+#define X(n)                                                                                                           \
+    case n:                                                                                                            \
+        return (uintptr_t)hole_u16_##n;
 FINDER(u16)
 #undef X
-#define X(n) case n: return (uintptr_t)hole_u32_##n;
+#define X(n)                                                                                                           \
+    case n:                                                                                                            \
+        return (uintptr_t)hole_u32_##n;
 FINDER(u32)
 #undef X
 
@@ -83,7 +89,5 @@ WASM_TRAPS(X)
 
 #pragma clang diagnostic ignored "-Wunused-parameter" /* a body uses what it needs of VM_PARAMS */
 #pragma clang diagnostic ignored "-Wmissing-prototypes"
-#define HANDLER(id, size, ...)                                                                                         \
-    VM_NONE uint32_t stencil_##id(VM_PARAMS) __VA_ARGS__
-#include "runtime/bodies_rows.h"
+#define HANDLER(id, size, ...) VM_NONE uint32_t stencil_##id(VM_PARAMS) __VA_ARGS__
 #include "runtime/bodies.def"

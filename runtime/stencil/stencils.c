@@ -1,4 +1,5 @@
-/* runtime/stencil/stencils.c -- an ELF reader for one kind of file: x86-64, relocatable, little-endian, written by clang. */
+/* runtime/stencil/stencils.c -- an ELF reader for one kind of file: x86-64, relocatable, little-endian, written by
+ * clang. */
 #include "runtime/stencil/stencils.h"
 #include "proto/tables/traps.h"
 #include <elf.h>
@@ -88,7 +89,8 @@ static bool check_section(struct elf *e, uint32_t i)
 {
     const Elf64_Shdr *section = &e->sections[i];
     if (!(section->sh_flags & SHF_ALLOC) || section->sh_size == 0) return true;
-    if (section->sh_flags & SHF_WRITE) return fail(e->s, "a stencil has data of its own: section %s", section_name(e, i));
+    if (section->sh_flags & SHF_WRITE)
+        return fail(e->s, "a stencil has data of its own: section %s", section_name(e, i));
     if (section->sh_flags & SHF_EXECINSTR) return true;
     return add_constants(e, i);
 }
@@ -116,9 +118,14 @@ static bool trap_named(const char *name, uint32_t *n)
 
 static bool name_hole(const char *name, struct hole *h)
 {
-    static const struct { const char *name; uint8_t kind; } code[] = {
-        {"hole_next", HOLE_NEXT}, {"hole_taken", HOLE_TAKEN}, {"hole_poll", HOLE_POLL}, {"hole_table", HOLE_TABLE},
-        {"hole_unwind", HOLE_UNWIND}};
+    static const struct {
+        const char *name;
+        uint8_t kind;
+    } code[] = {{"hole_next", HOLE_NEXT},
+                {"hole_taken", HOLE_TAKEN},
+                {"hole_poll", HOLE_POLL},
+                {"hole_table", HOLE_TABLE},
+                {"hole_unwind", HOLE_UNWIND}};
     for (size_t i = 0; i < sizeof code / sizeof *code; i++)
         if (strcmp(name, code[i].name) == 0) return h->kind = code[i].kind, true;
     if (numbered(name, "hole_slot_", &h->n)) return h->kind = HOLE_SLOT, true;
@@ -133,14 +140,15 @@ static bool make_hole(struct elf *e, const char *stencil, const Elf64_Rela *rela
     uint32_t index = (uint32_t)ELF64_R_SYM(rela->r_info), type = (uint32_t)ELF64_R_TYPE(rela->r_info);
     if (index >= e->nsymbols) return fail(e->s, "%s: bad symbol", stencil);
     const Elf64_Sym *symbol = &e->symbols[index];
-    const char *name = ELF64_ST_TYPE(symbol->st_info) == STT_SECTION ? section_name(e, symbol->st_shndx)
-                                                                       : e->names + symbol->st_name;
+    const char *name =
+        ELF64_ST_TYPE(symbol->st_info) == STT_SECTION ? section_name(e, symbol->st_shndx) : e->names + symbol->st_name;
     *h = (struct hole){.bytes = 4, .at = (uint32_t)rela->r_offset, .addend = rela->r_addend};
     h->relative = type == R_X86_64_PLT32 || type == R_X86_64_PC32;
     bool is_absolute = type == R_X86_64_32 || type == R_X86_64_32S;
     if (symbol->st_shndx == SHN_UNDEF && name_hole(name, h)) {
         bool is_code = h->kind >= HOLE_NEXT;
-        return (is_code ? h->relative : is_absolute) ? true : fail(e->s, "%s: %s as relocation %u", stencil, name, type);
+        return (is_code ? h->relative : is_absolute) ? true
+                                                     : fail(e->s, "%s: %s as relocation %u", stencil, name, type);
     }
     uint32_t constants = symbol->st_shndx < e->header->e_shnum ? e->constants[symbol->st_shndx] : 0;
     if (constants == 0 || !h->relative) return fail(e->s, "%s refers to %s (relocation %u)", stencil, name, type);
@@ -205,7 +213,8 @@ static bool read_all(struct elf *e)
     for (uint32_t i = 0; i < VMOP_COUNT; i++)
         if (!e->s->at[i].bytes) return fail(e->s, "no stencil for %s", vmop_names[i]);
     for (uint32_t i = 0; i < e->header->e_shnum; i++)
-        if (e->constants[i] && relocations_of(e, i)) return fail(e->s, "constants with addresses: %s", section_name(e, i));
+        if (e->constants[i] && relocations_of(e, i))
+            return fail(e->s, "constants with addresses: %s", section_name(e, i));
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* runtime/stencil/stencils.h -- reads the object file made of stencil.c: what to copy for each handler and which holes to fill.
+/* runtime/stencil/stencils.h -- reads the object file made of stencil.c: what to copy for each handler and which holes
+ * to fill.
  *
  * School: the file is our own build's; anything unexpected in it is an error with a message, which fails the build.
  * x86-64 ELF only, so far. Used by check.c at build time and by the test that runs code made of stencils. */
@@ -9,10 +10,10 @@
 #include <stddef.h>
 
 enum hole_kind {
-    HOLE_SLOT,     /* n: offset of the u16 field; the value is 8 x the field */
-    HOLE_U16,      /* n: offset of the field */
+    HOLE_SLOT, /* n: offset of the u16 field; the value is 8 x the field */
+    HOLE_U16,  /* n: offset of the field */
     HOLE_U32,
-    HOLE_NEXT,     /* code from here on: the target of a relative jump */
+    HOLE_NEXT, /* code from here on: the target of a relative jump */
     HOLE_TAKEN,
     HOLE_POLL,
     HOLE_TABLE,
@@ -22,10 +23,10 @@ enum hole_kind {
 };
 
 struct hole {
-    uint8_t kind;   /* enum hole_kind */
-    uint8_t bytes;  /* always 4, so far */
-    bool relative;  /* the value minus the hole's own address */
-    uint32_t at;    /* offset in the stencil */
+    uint8_t kind;  /* enum hole_kind */
+    uint8_t bytes; /* always 4, so far */
+    bool relative; /* the value minus the hole's own address */
+    uint32_t at;   /* offset in the stencil */
     uint32_t n;
     int64_t addend;
 };

@@ -1,7 +1,7 @@
 /* tests/stencil/stencil_test.c -- functions put together from stencils give what the interpreter gives.
  *
- * The emitter below is the smallest that works: it copies each instruction's stencil, leaves out the jump to the next one
- * at its end, fills in the holes, and puts cold stubs (traps, br_table) behind. It catches no exceptions. */
+ * The emitter below is the smallest that works: it copies each instruction's stencil, leaves out the jump to the next
+ * one at its end, fills in the holes, and puts cold stubs (traps, br_table) behind. It catches no exceptions. */
 #include "runtime/stencil/stencils.h"
 #include "runtime/vm.h"
 #include "tests/unit/rig.h"
@@ -108,16 +108,26 @@ static uint64_t value_of(struct emitter *e, const struct hole *h, uint32_t pc, u
     const uint8_t *at = e->code->bytes + pc;
     uint32_t size = size_at(at, op), target = pc + u32_at(at + size - 4);
     switch (h->kind) {
-    case HOLE_SLOT: return 8 * (uint64_t)u16_at(at + h->n);
-    case HOLE_U16: return u16_at(at + h->n);
-    case HOLE_U32: return u32_at(at + h->n);
-    case HOLE_NEXT: return e->where[pc + size];
-    case HOLE_TAKEN: return e->where[target];
-    case HOLE_POLL: return e->where[target - LOOP_BYTES];
-    case HOLE_TABLE: return stub_table(e, at, pc, op);
-    case HOLE_UNWIND: return stub_stop(e, TRAP_NONE, at);
-    case HOLE_TRAP: return stub_stop(e, h->n, at);
-    default: return h->n;
+    case HOLE_SLOT:
+        return 8 * (uint64_t)u16_at(at + h->n);
+    case HOLE_U16:
+        return u16_at(at + h->n);
+    case HOLE_U32:
+        return u32_at(at + h->n);
+    case HOLE_NEXT:
+        return e->where[pc + size];
+    case HOLE_TAKEN:
+        return e->where[target];
+    case HOLE_POLL:
+        return e->where[target - LOOP_BYTES];
+    case HOLE_TABLE:
+        return stub_table(e, at, pc, op);
+    case HOLE_UNWIND:
+        return stub_stop(e, TRAP_NONE, at);
+    case HOLE_TRAP:
+        return stub_stop(e, h->n, at);
+    default:
+        return h->n;
     }
 }
 
@@ -166,7 +176,13 @@ static void emit_function(struct emitter *e, struct code *code)
 
 /* ---- Comparing */
 
-struct both { struct rig r; struct emitter e; struct instance *in; struct code *stencils; const struct code *interpreted; };
+struct both {
+    struct rig r;
+    struct emitter e;
+    struct instance *in;
+    struct code *stencils;
+    const struct code *interpreted;
+};
 
 static void both_init(struct both *b, const char *text)
 {
@@ -259,24 +275,23 @@ END_TEST
 START_TEST(objects)
 {
     struct both b;
-    both_init(&b,
-              "(module (type $n (struct (field (mut (ref null $n))) (field i32))) (type $a (array (mut i16)))"
-              " (func $make (param $d i32) (result (ref null $n))"
-              "  (if (result (ref null $n)) (i32.eqz (local.get $d)) (then (ref.null $n))"
-              "   (else (struct.new $n (call $make (i32.sub (local.get $d) (i32.const 1))) (local.get $d)))))"
-              " (func (export \"list\") (param $n i32) (result i32) (local $l (ref null $n)) (local $s i32)"
-              "  (local.set $l (call $make (local.get $n)))"
-              "  (block $out (loop $next"
-              "   (local.set $s (i32.add (local.get $s) (struct.get $n 1 (br_on_null $out (local.get $l)))))"
-              "   (local.set $l (struct.get $n 0 (local.get $l))) (br $next))) (local.get $s))"
-              " (func (export \"arrays\") (param $n i32) (result i32) (local $a (ref null $a)) (local $s i32)"
-              "  (loop $l (local.set $a (array.new $a (local.get $n) (i32.const 9)))"
-              "   (array.set $a (local.get $a) (i32.const 2) (i32.const -5))"
-              "   (local.set $s (i32.add (local.get $s) (i32.add (array.get_s $a (local.get $a) (i32.const 2))"
-              "     (array.get_u $a (local.get $a) (i32.const 8)))))"
-              "   (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (local.get $s))"
-              " (func (export \"bound\") (param $n i32) (result i32)"
-              "  (array.get_u $a (array.new_default $a (i32.const 3)) (local.get $n))))");
+    both_init(&b, "(module (type $n (struct (field (mut (ref null $n))) (field i32))) (type $a (array (mut i16)))"
+                  " (func $make (param $d i32) (result (ref null $n))"
+                  "  (if (result (ref null $n)) (i32.eqz (local.get $d)) (then (ref.null $n))"
+                  "   (else (struct.new $n (call $make (i32.sub (local.get $d) (i32.const 1))) (local.get $d)))))"
+                  " (func (export \"list\") (param $n i32) (result i32) (local $l (ref null $n)) (local $s i32)"
+                  "  (local.set $l (call $make (local.get $n)))"
+                  "  (block $out (loop $next"
+                  "   (local.set $s (i32.add (local.get $s) (struct.get $n 1 (br_on_null $out (local.get $l)))))"
+                  "   (local.set $l (struct.get $n 0 (local.get $l))) (br $next))) (local.get $s))"
+                  " (func (export \"arrays\") (param $n i32) (result i32) (local $a (ref null $a)) (local $s i32)"
+                  "  (loop $l (local.set $a (array.new $a (local.get $n) (i32.const 9)))"
+                  "   (array.set $a (local.get $a) (i32.const 2) (i32.const -5))"
+                  "   (local.set $s (i32.add (local.get $s) (i32.add (array.get_s $a (local.get $a) (i32.const 2))"
+                  "     (array.get_u $a (local.get $a) (i32.const 8)))))"
+                  "   (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (local.get $s))"
+                  " (func (export \"bound\") (param $n i32) (result i32)"
+                  "  (array.get_u $a (array.new_default $a (i32.const 3)) (local.get $n))))");
     for (uint32_t n = 0; n < 40; n += 13) compare(&b, "list", n);
     compare(&b, "arrays", 20000);
     for (uint32_t n = 2; n < 5; n++) compare(&b, "bound", n);

@@ -1,5 +1,5 @@
-/* tests/unit/interp_test.c -- what running code does beyond numbers: exceptions, tail calls, the stack's end, polls, traps,
- * casts, references over collections. */
+/* tests/unit/interp_test.c -- what running code does beyond numbers: exceptions, tail calls, the stack's end, polls,
+ * traps, casts, references over collections. */
 #include "runtime/bodies.h"
 #include "tests/unit/rig.h"
 
@@ -31,23 +31,25 @@ START_TEST(rounding_is_exact)
 END_TEST
 
 /* ---- Exceptions */
-static const char thrower[] =
-    "(module (tag $a (export \"a\") (param i32 i64)) (tag $b (export \"b\"))"
-    " (func (export \"throw\") (param i32) (if (local.get 0) (then (throw $a (local.get 0) (i64.const 8)))) (throw $b)))";
+static const char thrower[] = "(module (tag $a (export \"a\") (param i32 i64)) (tag $b (export \"b\"))"
+                              " (func (export \"throw\") (param i32) (if (local.get 0) (then (throw $a (local.get 0) "
+                              "(i64.const 8)))) (throw $b)))";
 
 START_TEST(exceptions_are_caught_by_identity_innermost_first)
 {
     struct rig r;
     rig_init(&r);
     struct instance *t = rig_instance(&r, thrower, NULL), *other = rig_instance(&r, thrower, NULL);
-    struct rt_extern imports[] = {rig_export(t, "throw"), rig_export(t, "a"), rig_export(other, "a"), rig_export(t, "b")};
+    struct rt_extern imports[] = {rig_export(t, "throw"), rig_export(t, "a"), rig_export(other, "a"),
+                                  rig_export(t, "b")};
     struct instance *in = rig_instance(
         &r,
         "(module (import \"\" \"\" (func $throw (param i32))) (import \"\" \"\" (tag $a (param i32 i64)))"
         " (import \"\" \"\" (tag $wrong (param i32 i64))) (import \"\" \"\" (tag $b))"
         " (func (export \"payload\") (param i32) (result i32) (local $keep i32) (local.set $keep (i32.const 100))"
         "  (i32.add (local.get $keep) (block $h (result i32 i64)"
-        "   (block $w (result i32 i64) (try_table (catch $wrong $w) (catch $a $h) (call $throw (local.get 0))) unreachable)"
+        "   (block $w (result i32 i64) (try_table (catch $wrong $w) (catch $a $h) (call $throw (local.get 0))) "
+        "unreachable)"
         "   (return (i32.add (i32.wrap_i64) (i32.const -1000))))"
         "   (drop)))"
         " (func (export \"nested\") (param i32) (result i32)"
@@ -82,8 +84,10 @@ START_TEST(a_trap_is_not_caught)
 {
     struct rig r;
     rig_init(&r);
-    struct instance *in = rig_instance(&r, "(module (func $t (unreachable)) (func (export \"f\") (result i32)"
-                                           " (block $h (try_table (catch_all $h) (call $t))) (i32.const 1)))", NULL);
+    struct instance *in = rig_instance(&r,
+                                       "(module (func $t (unreachable)) (func (export \"f\") (result i32)"
+                                       " (block $h (try_table (catch_all $h) (call $t))) (i32.const 1)))",
+                                       NULL);
     rig_trap(&r, in, UNREACHABLE, "f", 0);
     rig_deinit(&r);
 }
@@ -94,31 +98,33 @@ START_TEST(tail_calls_run_for_ever_also_between_instances)
 {
     struct rig r;
     rig_init(&r);
-    struct instance *a = rig_instance(
-        &r,
-        "(module (type $t (func (param i32 funcref i32) (result i32))) (table (export \"t\") 2 funcref)"
-        " (func $down (export \"down\") (param $n i32) (param $a i64) (param $b i64) (result i32)"
-        "  (if (i32.eqz (local.get $n)) (then (return (i32.wrap_i64 (local.get $a)))))"
-        "  (return_call $down (i32.sub (local.get $n) (i32.const 1)) (local.get $b) (i64.add (local.get $a) (i64.const 1))))"
-        " (func (export \"self\") (param i32) (result i32)"
-        "  (return_call $down (local.get 0) (i64.const 0) (i64.const 0)))"
-        " (func (export \"ping\") (type $t)"
-        "  (if (i32.eqz (local.get 0)) (then (return (local.get 2))))"
-        "  (return_call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (local.get 1)"
-        "   (i32.add (local.get 2) (i32.const 1)) (i32.const 1))))",
-        NULL);
+    struct instance *a =
+        rig_instance(&r,
+                     "(module (type $t (func (param i32 funcref i32) (result i32))) (table (export \"t\") 2 funcref)"
+                     " (func $down (export \"down\") (param $n i32) (param $a i64) (param $b i64) (result i32)"
+                     "  (if (i32.eqz (local.get $n)) (then (return (i32.wrap_i64 (local.get $a)))))"
+                     "  (return_call $down (i32.sub (local.get $n) (i32.const 1)) (local.get $b) (i64.add (local.get "
+                     "$a) (i64.const 1))))"
+                     " (func (export \"self\") (param i32) (result i32)"
+                     "  (return_call $down (local.get 0) (i64.const 0) (i64.const 0)))"
+                     " (func (export \"ping\") (type $t)"
+                     "  (if (i32.eqz (local.get 0)) (then (return (local.get 2))))"
+                     "  (return_call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (local.get 1)"
+                     "   (i32.add (local.get 2) (i32.const 1)) (i32.const 1))))",
+                     NULL);
     struct rt_extern imports[] = {rig_export(a, "t"), rig_export(a, "ping")};
-    struct instance *b = rig_instance(
-        &r,
-        "(module (type $t (func (param i32 funcref i32) (result i32)))"
-        " (import \"\" \"\" (table 2 funcref)) (import \"\" \"\" (func $ping (type $t)))"
-        " (elem (i32.const 1) $pong)"
-        " (func $pong (export \"pong\") (type $t) (local i64 i64 i64)"
-        "  (if (i32.eqz (local.get 0)) (then (return (local.get 2))))"
-        "  (return_call $ping (i32.sub (local.get 0) (i32.const 1)) (ref.func $pong) (i32.add (local.get 2) (i32.const 3))))"
-        " (func (export \"run\") (param i32) (result i32)"
-        "  (i32.add (i32.const 1) (call $ping (local.get 0) (ref.null func) (i32.const 0)))))",
-        imports);
+    struct instance *b =
+        rig_instance(&r,
+                     "(module (type $t (func (param i32 funcref i32) (result i32)))"
+                     " (import \"\" \"\" (table 2 funcref)) (import \"\" \"\" (func $ping (type $t)))"
+                     " (elem (i32.const 1) $pong)"
+                     " (func $pong (export \"pong\") (type $t) (local i64 i64 i64)"
+                     "  (if (i32.eqz (local.get 0)) (then (return (local.get 2))))"
+                     "  (return_call $ping (i32.sub (local.get 0) (i32.const 1)) (ref.func $pong) (i32.add (local.get "
+                     "2) (i32.const 3))))"
+                     " (func (export \"run\") (param i32) (result i32)"
+                     "  (i32.add (i32.const 1) (call $ping (local.get 0) (ref.null func) (i32.const 0)))))",
+                     imports);
     ck_assert_uint_eq(rig_ok(&r, a, "self", 1000000), 500000);
     ck_assert_uint_eq(rig_ok(&r, b, "run", 1000000), 2000001);
     rig_deinit(&r);
@@ -129,14 +135,14 @@ START_TEST(recursion_ends_in_a_trap_and_the_store_goes_on)
 {
     struct rig r;
     rig_init(&r);
-    struct instance *in = rig_instance(
-        &r,
-        "(module (type $t (func)) (table funcref (elem $i)) (func $f (export \"f\") (call $f))"
-        " (func $i (export \"i\") (call_indirect (type $t) (i32.const 0)))"
-        " (func $wide (export \"wide\") (param i32) (result i32) (local i64 i64 i64 i64 i64 i64 i64 i64)"
-        "  (i32.add (call $wide (local.get 0)) (call $wide (local.get 0))))"
-        " (func (export \"ok\") (result i32) (i32.const 5)))",
-        NULL);
+    struct instance *in =
+        rig_instance(&r,
+                     "(module (type $t (func)) (table funcref (elem $i)) (func $f (export \"f\") (call $f))"
+                     " (func $i (export \"i\") (call_indirect (type $t) (i32.const 0)))"
+                     " (func $wide (export \"wide\") (param i32) (result i32) (local i64 i64 i64 i64 i64 i64 i64 i64)"
+                     "  (i32.add (call $wide (local.get 0)) (call $wide (local.get 0))))"
+                     " (func (export \"ok\") (result i32) (i32.const 5)))",
+                     NULL);
     for (int i = 0; i < 3; i++) {
         rig_trap(&r, in, STACK_OVERFLOW, "f", 0);
         rig_trap(&r, in, STACK_OVERFLOW, "i", 0);
@@ -148,7 +154,9 @@ START_TEST(recursion_ends_in_a_trap_and_the_store_goes_on)
 END_TEST
 
 /* ---- Polls: with the flag set, every loop head and entry asks. */
-struct polled { uint32_t flag, asked; };
+struct polled {
+    uint32_t flag, asked;
+};
 static enum hemi_status stop_at_1000(void *ctx)
 {
     struct polled *p = ctx;
@@ -222,7 +230,8 @@ START_TEST(operands_survive_collections)
         "    (i32.add (struct.get $p 0 (struct.get $p 1 (struct.new $p (i32.const 7) (local.get $x))))"
         "     (i32.add (call_ref $f (call $new (i32.const 4000)) (ref.func $get))"
         "      (block (result i32)"
-        "       (local.set $v (array.new_fixed $a 3 (call $new (i32.const 5)) (local.get $x) (call $new (i32.const 6))))"
+        "       (local.set $v (array.new_fixed $a 3 (call $new (i32.const 5)) (local.get $x) (call $new (i32.const "
+        "6))))"
         "       (array.set $a (local.get $v) (i32.const 1) (call $new (i32.const 50000)))"
         "       (drop (array.new $a (array.get $a (local.get $v) (i32.const 0)) (i32.const 300)))"
         "       (drop (table.grow (call $new (i32.const 2)) (i32.const 3)))"
@@ -243,7 +252,8 @@ START_TEST(casts_follow_the_hierarchy)
     rig_init(&r);
     struct instance *in = rig_instance(
         &r,
-        "(module (rec (type $a (sub (struct))) (type $b (sub $a (struct (field i32)))) (type $c (sub final $b (struct (field i32) (field i64)))))"
+        "(module (rec (type $a (sub (struct))) (type $b (sub $a (struct (field i32)))) (type $c (sub final $b (struct "
+        "(field i32) (field i64)))))"
         " (type $v (array i8)) (type $f (func)) (func $fn (type $f)) (elem declare func $fn)"
         " (func $make (param i32) (result anyref)"
         "  (block (block (block (block (block (block (br_table 0 1 2 3 4 5 (local.get 0)))"
@@ -252,21 +262,25 @@ START_TEST(casts_follow_the_hierarchy)
         "  (ref.i31 (i32.const -7)))"
         " (func (export \"test\") (param i32) (result i32) (local $r anyref) (local $m i32)"
         "  (local.set $r (call $make (local.get 0)))"
-        "  (local.set $m (i32.or (ref.test (ref $a) (local.get $r)) (i32.shl (ref.test (ref null $b) (local.get $r)) (i32.const 1))))"
+        "  (local.set $m (i32.or (ref.test (ref $a) (local.get $r)) (i32.shl (ref.test (ref null $b) (local.get $r)) "
+        "(i32.const 1))))"
         "  (local.set $m (i32.or (local.get $m) (i32.shl (ref.test (ref $c) (local.get $r)) (i32.const 2))))"
         "  (local.set $m (i32.or (local.get $m) (i32.shl (ref.test (ref eq) (local.get $r)) (i32.const 3))))"
         "  (local.set $m (i32.or (local.get $m) (i32.shl (ref.test structref (local.get $r)) (i32.const 4))))"
         "  (local.set $m (i32.or (local.get $m) (i32.shl (ref.test (ref array) (local.get $r)) (i32.const 5))))"
         "  (local.set $m (i32.or (local.get $m) (i32.shl (ref.test (ref i31) (local.get $r)) (i32.const 6))))"
         "  (if (ref.test (ref null none) (local.get $r)) (then (local.set $m (i32.or (local.get $m) (i32.const 128)))))"
-        "  (if (i32.eqz (ref.test (ref any) (local.get $r))) (then (local.set $m (i32.or (local.get $m) (i32.const 256)))))"
+        "  (if (i32.eqz (ref.test (ref any) (local.get $r))) (then (local.set $m (i32.or (local.get $m) (i32.const "
+        "256)))))"
         "  (block $is (result (ref $b)) (drop (br_on_cast $is anyref (ref $b) (local.get $r))) (return (local.get $m)))"
         "  (drop) (i32.or (local.get $m) (i32.const 512)))"
         " (func (export \"cast\") (param i32) (result i32)"
         "  (struct.get $b 0 (ref.cast (ref $b) (call $make (local.get 0)))))"
-        " (func (export \"func\") (result i32) (i32.add (ref.test (ref $f) (ref.func $fn)) (ref.test (ref null $f) (ref.null func)))))",
+        " (func (export \"func\") (result i32) (i32.add (ref.test (ref $f) (ref.func $fn)) (ref.test (ref null $f) "
+        "(ref.null func)))))",
         NULL);
-    static const uint32_t expected[] = {2 + 16 + 128 + 256, 1 + 8 + 16, 1 + 2 + 8 + 16 + 512, 1 + 2 + 4 + 8 + 16 + 512, 8 + 32, 8 + 64};
+    static const uint32_t expected[] = {2 + 16 + 128 + 256,       1 + 8 + 16, 1 + 2 + 8 + 16 + 512,
+                                        1 + 2 + 4 + 8 + 16 + 512, 8 + 32,     8 + 64};
     for (uint32_t i = 0; i < 6; i++) ck_assert_uint_eq(rig_ok(&r, in, "test", i), expected[i]);
     for (uint32_t i = 0; i < 6; i++) {
         if (i == 2 || i == 3)
@@ -282,14 +296,18 @@ END_TEST
 /* ---- Addresses are added in 64 bits; every width is checked at its end. */
 START_TEST(memory_is_checked_at_every_width)
 {
-    static const struct { const char *op; uint32_t width; } loads[] = {{"i32.load8_u", 1}, {"i32.load16_u", 2}, {"i32.load", 4}};
+    static const struct {
+        const char *op;
+        uint32_t width;
+    } loads[] = {{"i32.load8_u", 1}, {"i32.load16_u", 2}, {"i32.load", 4}};
     struct rig r;
     rig_init(&r);
     for (size_t i = 0; i < 3; i++) {
         char text[300];
         snprintf(text, sizeof text,
                  "(module (memory 1 1) (func (export \"at\") (param i32) (result i32) (%s (local.get 0)))"
-                 " (func (export \"far\") (param i32) (result i32) (%s offset=0xffffffff (local.get 0))))", loads[i].op, loads[i].op);
+                 " (func (export \"far\") (param i32) (result i32) (%s offset=0xffffffff (local.get 0))))",
+                 loads[i].op, loads[i].op);
         struct instance *in = rig_instance(&r, text, NULL);
         ck_assert_uint_eq(rig_ok(&r, in, "at", 65536 - loads[i].width), 0);
         rig_trap(&r, in, MEMORY_BOUNDS, "at", 65537 - loads[i].width);

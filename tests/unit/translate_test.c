@@ -1,5 +1,5 @@
-/* tests/unit/translate_test.c -- the translator: every row is covered, random code computes what a model of it computes,
- * frame maps, limits. HEMI_SEED repeats a run. */
+/* tests/unit/translate_test.c -- the translator: every row is covered, random code computes what a model of it
+ * computes, frame maps, limits. HEMI_SEED repeats a run. */
 #include "runtime/translate_impl.h"
 #include "tests/unit/rig.h"
 #include <stdarg.h>
@@ -17,7 +17,9 @@ END_TEST
 
 enum { NLOCALS = 6, TEXT = 1 << 20, ROUNDS = 300 }; /* locals 0-2 are i32, 3-5 i64; 0, 1, 3, 4 parameters */
 
-struct model { uint64_t locals[NLOCALS], global; };
+struct model {
+    uint64_t locals[NLOCALS], global;
+};
 struct gen {
     uint64_t state;
     struct model m;
@@ -48,8 +50,18 @@ static uint64_t gen(struct gen *g, bool wide, uint32_t depth) { return wide ? ge
 
 static uint64_t interesting(struct gen *g, bool wide)
 {
-    static const uint64_t values[] = {0, 1, 2, 31, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x100000000, 0x8000000000000000,
-                                      0xFFFFFFFFFFFFFFFF, 0xFFFFFFFF80000000, 12345};
+    static const uint64_t values[] = {0,
+                                      1,
+                                      2,
+                                      31,
+                                      0x7FFFFFFF,
+                                      0x80000000,
+                                      0xFFFFFFFF,
+                                      0x100000000,
+                                      0x8000000000000000,
+                                      0xFFFFFFFFFFFFFFFF,
+                                      0xFFFFFFFF80000000,
+                                      12345};
     uint64_t v = rnd(g, 3) == 0 ? g->state : values[rnd(g, sizeof values / sizeof *values)];
     return wide ? v : (uint32_t)v;
 }
@@ -67,8 +79,9 @@ static uint64_t leaf(struct gen *g, bool wide)
 }
 
 #define BINARY_OPS(X)                                                                                                  \
-    X("add", a + b) X("sub", a - b) X("mul", a * b) X("and", a & b) X("or", a | b) X("xor", a ^ b)                     \
-    X("shl", a << (b & mask)) X("shr_u", a >> (b & mask))
+    X("add", a + b)                                                                                                    \
+    X("sub", a - b) X("mul", a *b) X("and", a &b) X("or", a | b) X("xor", a ^ b) X("shl", a << (b & mask))             \
+        X("shr_u", a >> (b & mask))
 
 static uint64_t binary(struct gen *g, bool wide, uint32_t depth)
 {
@@ -98,7 +111,7 @@ static uint64_t comparison(struct gen *g, uint32_t depth)
     uint64_t a = gen(g, wide, depth - 1), b = gen(g, wide, depth - 1);
     say(g, ")");
     int64_t sa = wide ? (int64_t)a : (int32_t)a, sb = wide ? (int64_t)b : (int32_t)b;
-    const bool values[] = {a == b, a != b, a < b, a > b, a <= b, a >= b, sa < sb, sa >= sb};
+    const bool values[] = {a == b, a != b, a<b, a> b, a <= b, a >= b, sa < sb, sa >= sb};
     return values[op];
 }
 
@@ -223,21 +236,30 @@ static uint64_t gen32(struct gen *g, uint32_t depth)
 {
     if (depth == 0 || rnd(g, 6) == 0) return leaf(g, false);
     switch (rnd(g, 12)) {
-    case 0: return tee(g, false, depth);
-    case 1: return select_of(g, false, depth);
-    case 2: return if_of(g, false, depth);
-    case 3: return block(g, false, depth);
-    case 4: return comparison(g, depth);
-    case 5: return eqz(g, depth);
-    case 6: return memory(g, depth);
-    case 7: return table_of(g, depth);
+    case 0:
+        return tee(g, false, depth);
+    case 1:
+        return select_of(g, false, depth);
+    case 2:
+        return if_of(g, false, depth);
+    case 3:
+        return block(g, false, depth);
+    case 4:
+        return comparison(g, depth);
+    case 5:
+        return eqz(g, depth);
+    case 6:
+        return memory(g, depth);
+    case 7:
+        return table_of(g, depth);
     case 8: {
         say(g, "(i32.wrap_i64 ");
         uint64_t v = gen64(g, depth - 1);
         say(g, ")");
         return (uint32_t)v;
     }
-    default: return binary(g, false, depth);
+    default:
+        return binary(g, false, depth);
     }
 }
 
@@ -245,13 +267,20 @@ static uint64_t gen64(struct gen *g, uint32_t depth)
 {
     if (depth == 0 || rnd(g, 6) == 0) return leaf(g, true);
     switch (rnd(g, 12)) {
-    case 0: return tee(g, true, depth);
-    case 1: return select_of(g, true, depth);
-    case 2: return if_of(g, true, depth);
-    case 3: return block(g, true, depth);
-    case 4: return call(g, depth);
-    case 5: return two(g, depth);
-    case 6: return loop(g, depth);
+    case 0:
+        return tee(g, true, depth);
+    case 1:
+        return select_of(g, true, depth);
+    case 2:
+        return if_of(g, true, depth);
+    case 3:
+        return block(g, true, depth);
+    case 4:
+        return call(g, depth);
+    case 5:
+        return two(g, depth);
+    case 6:
+        return loop(g, depth);
     case 7: {
         say(g, "(global.get $g)");
         return g->m.global;
@@ -262,7 +291,8 @@ static uint64_t gen64(struct gen *g, uint32_t depth)
         say(g, ")");
         return v;
     }
-    default: return binary(g, true, depth);
+    default:
+        return binary(g, true, depth);
     }
 }
 
@@ -298,8 +328,11 @@ START_TEST(random_code_computes_what_the_model_does)
     struct rig r;
     struct gen g = {.state = seed(), .text = malloc(TEXT)};
     for (int i = 0; i < ROUNDS; i++) {
-        union val args[4] = {{.i64 = interesting(&g, false)}, {.i64 = interesting(&g, false)},
-                             {.i64 = interesting(&g, true)}, {.i64 = interesting(&g, true)}}, out[1];
+        union val args[4] = {{.i64 = interesting(&g, false)},
+                             {.i64 = interesting(&g, false)},
+                             {.i64 = interesting(&g, true)},
+                             {.i64 = interesting(&g, true)}},
+                  out[1];
         uint64_t state = g.state, expected = gen_module(&g, args);
         rig_init(&r);
         struct instance *in = rig_instance(&r, g.text, NULL);
@@ -381,9 +414,12 @@ START_TEST(a_trap_knows_its_place)
 {
     struct rig r;
     rig_init(&r);
-    struct instance *in = rig_instance(&r, "(module (func (export \"f\") (param i32) (result i32)"
-                                           " (if (i32.eqz (i32.lt_s (local.get 0) (i32.const 5))) (then (return (i32.const 1))))"
-                                           " (i32.div_u (i32.const 7) (local.get 0))))", NULL);
+    struct instance *in =
+        rig_instance(&r,
+                     "(module (func (export \"f\") (param i32) (result i32)"
+                     " (if (i32.eqz (i32.lt_s (local.get 0) (i32.const 5))) (then (return (i32.const 1))))"
+                     " (i32.div_u (i32.const 7) (local.get 0))))",
+                     NULL);
     ck_assert_uint_eq(rig_ok(&r, in, "f", 9), 1);
     ck_assert_uint_eq(rig_ok(&r, in, "f", 2), 3);
     rig_trap(&r, in, DIV_ZERO, "f", 0);
