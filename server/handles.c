@@ -180,9 +180,15 @@ void handles_unbind(struct handle_table *t, uint32_t id, const struct object *o)
     if (idmap_get(&t->map, id) == o) object_unref(idmap_remove(&t->map, id));
 }
 
-void handles_deinit(struct handle_table *t)
+bool handles_drop_some(struct handle_table *t, uint32_t n)
 {
     struct object *o;
-    while ((o = idmap_pop(&t->map))) object_unref(o);
+    for (; n > 0 && (o = idmap_pop(&t->map)); n--) object_unref(o);
+    return t->map.used > 0;
+}
+
+void handles_deinit(struct handle_table *t)
+{
+    (void)handles_drop_some(t, UINT32_MAX);
     idmap_deinit(&t->map);
 }

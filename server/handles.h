@@ -32,6 +32,8 @@ struct idmap {
         void *value; /* NULL: free */
     } *entries;
     uint32_t used, bits; /* capacity is 1 << bits, or nothing when entries is NULL */
+    uint32_t popped;     /* where idmap_pop looks next */
+    uint64_t key;        /* of the hash */
 };
 void idmap_deinit(struct idmap *m); /* the values are the caller's */
 void *idmap_get(const struct idmap *m, uint64_t id);
@@ -131,6 +133,8 @@ struct object *handles_get(const struct handle_table *t, uint32_t id); /* borrow
 bool handles_drop(struct handle_table *t, uint32_t id);
 /* The same, only while the id still names `o`. */
 void handles_unbind(struct handle_table *t, uint32_t id, const struct object *o);
+/* Forgets up to `n` of all, stores too. True: some are left. */
+bool handles_drop_some(struct handle_table *t, uint32_t n);
 void handles_deinit(struct handle_table *t);
 
 #endif

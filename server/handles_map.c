@@ -1,13 +1,29 @@
-/* server/handles_map.c -- ids to pointers: linear probing, removal by shifting back. */
+/* server/handles_map.c -- ids to pointers: linear probing, removal by shifting back.
+ *
+ * Clients choose the ids, so the hash is keyed: ids that were chosen to fall next to each other would make every look-up
+ * a walk through all of them, on the one thread that serves others too. */
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "server/handles.h"
+#include "server/server.h"
 
 enum { BITS_MIN = 4 };
 
+/* This process's, never 0. */
+static uint64_t key(void)
+{
+    static uint64_t k;
+    while (k == 0) SERVER_ASSERT(getrandom(&k, sizeof k, 0) == (ssize_t)sizeof k);
+    return k;
+}
+
+/* Both steps mix with the key: one multiplication alone keeps neighbours near each other. */
 static uint32_t slot_of(const struct idmap *m, uint64_t id)
 {
-    return (uint32_t)((id * 0x9E3779B97F4A7C15u) >> (64 - m->bits)); /* Fibonacci hashing */
+    uint64_t x = (id ^ m->key) * 0x9E3779B97F4A7C15u;
+    x = (x ^ x >> 32 ^ m->key) * 0xD6E8FEB86659FD93u;
+    return (uint32_t)(x >> (64 - m->bits));
 }
 
 static uint32_t mask(const struct idmap *m) { return (1u << m->bits) - 1; }
@@ -22,7 +38,7 @@ static uint32_t find(const struct idmap *m, uint64_t id)
 
 static bool grow(struct idmap *m)
 {
-    struct idmap bigger = {.bits = m->entries ? m->bits + 1 : BITS_MIN, .used = m->used};
+    struct idmap bigger = {.bits = m->entries ? m->bits + 1 : BITS_MIN, .used = m->used, .key = key()};
     bigger.entries = calloc((size_t)1 << bigger.bits, sizeof *bigger.entries);
     if (!bigger.entries) return false;
     for (uint32_t i = 0; m->entries && i <= mask(m); i++)
@@ -67,9 +83,8 @@ void *idmap_remove(struct idmap *m, uint64_t id)
 void *idmap_pop(struct idmap *m)
 {
     if (m->used == 0) return NULL;
-    uint32_t i = 0;
-    while (!m->entries[i].value) i++;
-    return remove_at(m, i);
+    while (!m->entries[m->popped & mask(m)].value) m->popped++; /* on from where the last one was */
+    return remove_at(m, m->popped & mask(m));
 }
 
 void idmap_deinit(struct idmap *m)
