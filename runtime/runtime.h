@@ -76,6 +76,7 @@ struct store_options {
     uint64_t table_limit;   /* elements of all tables; 0 = default 10,000,000 */
     uint32_t instance_limit; /* 0 = default 10,000 */
     uint32_t gc_stress;     /* heap_options.stress_every */
+    uint32_t gc_growth;     /* heap_options.growth_percent; 0 = default */
     void *ctx;
     void (*extern_dead)(void *ctx, uint64_t id);
     bool (*charge)(void *ctx, int64_t delta); /* memory budget wider than the store */

@@ -88,7 +88,7 @@ static enum hemi_status wait_for_reply(struct host_call *h)
 {
     struct request *r = h->request;
     struct scheduler *s = &r->conn->worker->sched;
-    while (r->act.stop == HEMI_OK && !(h->replied && h->window.requests == 0)) scheduler_wait(s);
+    while (r->act.stop == HEMI_OK && !(h->replied && !h->children)) scheduler_wait(s);
     if (r->act.stop == HEMI_OK) return HEMI_OK;
     abandon(h);
     while (h->nested > 0) scheduler_wait(s);

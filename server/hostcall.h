@@ -46,6 +46,8 @@ enum hemi_status hostcall_func_new(struct wstore *s, uint64_t host, uint32_t typ
 enum proto_error hostcall_reply(struct connection *c, const struct frame *f);
 struct host_call *hostcall_ref(struct host_call *h);
 void hostcall_unref(struct host_call *h);
+/* Abandoned, or about to be: nothing more may be made inside it, or its client could keep the caller for ever. */
+static inline bool hostcall_over(const struct host_call *h) { return !h->request || h->request->act.stop != HEMI_OK; }
 /* A child was read, or answered. */
 void hostcall_add_child(struct host_call *h, struct request *r);
 void hostcall_remove_child(struct host_call *h, struct request *r);

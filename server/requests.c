@@ -42,22 +42,29 @@ uint8_t *request_raw(struct request *r, size_t n)
     return r->reply.raw;
 }
 
+static void append(struct lane_list *list, struct lane *l)
+{
+    l->pump_next = NULL;
+    l->pump_prev = list->tail;
+    *(list->tail ? &list->tail->pump_next : &list->head) = l;
+    list->tail = l;
+}
+
 void lane_mark(struct worker *w, struct lane *l)
 {
     if (l->pumping) return;
+    lane_unmark(w, l);
     l->pumping = true;
-    l->pump_next = NULL;
-    l->pump_prev = w->pump_tail;
-    *(w->pump_tail ? &w->pump_tail->pump_next : &w->pump_head) = l;
-    w->pump_tail = l;
+    append(&w->pump, l);
 }
 
 void lane_unmark(struct worker *w, struct lane *l)
 {
-    if (!l->pumping) return;
-    l->pumping = false;
-    *(l->pump_prev ? &l->pump_prev->pump_next : &w->pump_head) = l->pump_next;
-    *(l->pump_next ? &l->pump_next->pump_prev : &w->pump_tail) = l->pump_prev;
+    struct lane_list *list = l->starved ? &w->starved : &w->pump;
+    if (!l->pumping && !l->starved) return;
+    l->pumping = l->starved = false;
+    *(l->pump_prev ? &l->pump_prev->pump_next : &list->head) = l->pump_next;
+    *(l->pump_next ? &l->pump_next->pump_prev : &list->tail) = l->pump_prev;
 }
 
 /* ---- waiting for others ---- */
@@ -99,12 +106,20 @@ static void publish(struct request *r, enum hemi_status status)
 
 /* ---- the end ---- */
 
+/* It will never be: a store ends with its last request, and a module's bytes are not needed. */
+static void give_up(struct request *r, struct object *o)
+{
+    if (r->row->type == FRAME_STORE_NEW) r->store->failed = true;
+    if (r->row->type == FRAME_MODULE_NEW && !o->bound) object_clear(o);
+}
+
 /* What was promised: a success may have bound less than was set aside, and that is unbound again; after a failure all
  * of it stays, poisoned. */
 static void settle_promises(struct request *r, enum hemi_status status)
 {
     struct handle_table *t = &r->conn->handles;
     if (r->makes) {
+        if (status != HEMI_OK) give_up(r, r->makes);
         if (status == HEMI_OK && !r->makes->bound && !r->makes->upload) handles_unbind(t, r->makes_id, r->makes);
         object_unref(r->makes);
     }
@@ -171,7 +186,6 @@ static void leave_parent(struct request *r)
 {
     struct host_call *h = r->parent;
     if (!h) return;
-    window_give(&h->window, r->bytes);
     if (r->nested) h->nested--;
     hostcall_remove_child(h, r);
 }
@@ -179,7 +193,7 @@ static void leave_parent(struct request *r)
 static void leave_connection(struct request *r)
 {
     struct connection *c = r->conn;
-    if (!r->parent) window_give(&c->window, r->bytes);
+    connection_answered(c, r->parent, r->bytes);
     idmap_remove(&c->requests, r->id);
     *(r->conn_prev ? &r->conn_prev->conn_next : &c->first_request) = r->conn_next;
     if (r->conn_next) r->conn_next->conn_prev = r->conn_prev;
@@ -363,13 +377,39 @@ static void start(struct request *r, struct lane *l)
     request_finish(r, status);
 }
 
-static void lane_run(struct lane *l)
+static bool stack_to_spare(const struct worker *w)
+{
+    const struct fiber_pool *p = &w->sched.fibers;
+    return p->nlive - p->nidle < p->max - p->max / 4;
+}
+
+/* Somebody's host function may wait for what is behind it. */
+static bool sheltered(const struct request *r)
+{
+    for (; r; r = r->lane_next)
+        if (r->parent) return true;
+    return false;
+}
+
+/* `turn`: the lane has waited for a stack, and is the first of those that did. */
+static bool must_wait_for_stack(const struct worker *w, const struct request *r, bool turn)
+{
+    bool others = w->starved.head && !turn;
+    return r->row->fiber && (others || !stack_to_spare(w)) && !sheltered(r);
+}
+
+static void lane_run(struct worker *w, struct lane *l, bool turn)
 {
     while (!l->active && l->head) {
         struct request *r = l->head;
         bool own = l == &r->own_lane;
         enum readiness is = readiness(r);
         if (is == WAITS) return;
+        if (is == READY && must_wait_for_stack(w, r, turn)) {
+            l->starved = true;
+            append(&w->starved, l);
+            return;
+        }
         if (is == FAILED)
             request_finish(r, HEMI_DEPENDENCY_FAILED);
         else
@@ -380,10 +420,13 @@ static void lane_run(struct lane *l)
 
 void requests_pump(struct worker *w)
 {
-    struct lane *l;
-    while ((l = w->pump_head)) {
+    for (;;) {
+        struct lane *l = w->pump.head;
+        if (!l && stack_to_spare(w)) l = w->starved.head;
+        if (!l) return;
+        bool turn = l->starved;
         lane_unmark(w, l);
-        lane_run(l);
+        lane_run(w, l, turn);
     }
 }
 
@@ -584,7 +627,7 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
     atomic_fetch_add_explicit(&c->worker->boot->page->requests_total, 1, memory_order_relaxed);
     e = resolve(r);
     if (e != PROTO_OK) return e; /* the connection ends, and the request with it */
-    if (parent && !parent->request) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
+    if (parent && hostcall_over(parent)) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
     if (r->reply.error.status != HEMI_OK) {
         request_finish(r, r->reply.error.status);
         return PROTO_OK;

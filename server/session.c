@@ -11,7 +11,7 @@
 #include "server/server.h"
 #include "server/stream.h"
 
-enum { LINGER_MS = 2000, READS_PER_TURN = 8 };
+enum { LINGER_MS = 2000, READS_PER_TURN = 8, HANDLES_PER_TURN = 4096 /* freed of an ended connection: some ms */ };
 
 static void count(_Atomic uint64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
 
@@ -53,6 +53,54 @@ uint8_t *connection_reserve(struct connection *c, const struct frame_out *f)
     c->frames_out++;
     connection_mark_flush(c);
     return raw;
+}
+
+static bool unread_room(struct connection *c)
+{
+    uint32_t used = c->unread_end - c->unread_begin;
+    if (c->unread_end < c->unread_capacity) return true;
+    if (c->unread_begin >= c->unread_capacity / 2 && c->unread_begin > 0) {
+        memmove(c->unread, c->unread + c->unread_begin, used * sizeof *c->unread);
+    } else {
+        uint32_t capacity = c->unread_capacity ? 2 * c->unread_capacity : 64;
+        struct unread *grown = realloc(c->unread, capacity * sizeof *grown);
+        if (!grown) return false;
+        c->unread = grown;
+        c->unread_capacity = capacity;
+        return true;
+    }
+    c->unread_begin = 0;
+    c->unread_end = used;
+    return true;
+}
+
+static void give_back(struct connection *c, struct host_call *parent, uint32_t bytes)
+{
+    window_give(parent ? &parent->window : &c->window, bytes);
+}
+
+void connection_answered(struct connection *c, struct host_call *parent, uint32_t bytes)
+{
+    if (c->ending || !unread_room(c)) { /* without memory for it, it counts as read */
+        give_back(c, parent, bytes);
+        return;
+    }
+    c->unread[c->unread_end++] = (struct unread){.position = c->out.position + frame_writer_pending(&c->out),
+                                                 .parent = parent ? hostcall_ref(parent) : NULL,
+                                                 .bytes = bytes};
+}
+
+/* Forgets those that are written; at the end of the connection all of them. */
+static void settle_unread(struct connection *c, bool all)
+{
+    while (c->unread_begin < c->unread_end) {
+        struct unread u = c->unread[c->unread_begin];
+        if (!all && u.position > c->out.position) return;
+        c->unread_begin++;
+        give_back(c, u.parent, u.bytes);
+        hostcall_unref(u.parent);
+    }
+    c->unread_begin = c->unread_end = 0;
 }
 
 enum hemi_status connection_wait_output(struct connection *c)
@@ -124,6 +172,7 @@ void connection_flush(struct connection *c)
 {
     if (!c->ending) send_deaths(c);
     send_some(c);
+    settle_unread(c, false);
     if (c->out.error != PROTO_OK && !c->ending) connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
     wake_producers(c);
     set_events(c);
@@ -349,6 +398,10 @@ static void poll_closed(uv_handle_t *handle)
 static void forget_everything(struct connection *c)
 {
     struct host_call *h;
+    settle_unread(c, true);
+    free(c->unread);
+    c->unread = NULL;
+    c->unread_capacity = 0;
     while ((h = idmap_pop(&c->calls))) hostcall_unref(h);
     idmap_deinit(&c->calls);
     while (c->deaths) {
@@ -381,6 +434,10 @@ bool connection_reap(struct connection *c)
 {
     if (!c->ending || c->nrequests > 0) return false;
     if (!c->handles_closed) {
+        if (handles_drop_some(&c->handles, HANDLES_PER_TURN)) {
+            connection_mark_flush(c); /* the next turn comes at once */
+            return false;
+        }
         c->handles_closed = true;
         forget_everything(c);
     }

@@ -11,6 +11,8 @@
  *                  (the window), so memory is bounded too.
  *   .output-cap    Whoever produces output of its own accord (guests' output, host calls, large replies) first waits
  *                  until less than `output_max` is pending. Answers to the rest are bounded by the window.
+ *   .unread        A request counts in its window until its reply was written, for only then can its client have read it:
+ *                  one that never reads runs out of window.
  *   .one-flush     Frames queued during a turn of the loop go out together at its end: one sendmsg. */
 #ifndef HEMI_SERVER_SESSION_H
 #define HEMI_SERVER_SESSION_H
@@ -45,6 +47,12 @@ struct connection {
     uint64_t output_max;
     struct output_wait *output_waits;
     struct window window, nested; /* nested: what each host call gets */
+    struct unread {               /* .unread: answered, in the order of their replies */
+        uint64_t position;        /* where in the stream the reply ends */
+        struct host_call *parent; /* counted; whose window it counts in, or NULL */
+        uint32_t bytes;
+    } *unread;
+    uint32_t unread_begin, unread_end, unread_capacity;
     struct handle_table handles;
     struct idmap requests; /* id -> request, unanswered */
     struct request *first_request;
@@ -74,7 +82,9 @@ bool connection_reap(struct connection *c);
 
 /* Queues a frame; it is sent at the end of the turn. False: no memory, the connection ends. */
 bool connection_send(struct connection *c, const struct frame_out *f);
-/* The same with room for a raw part, to be filled in before anything else is sent. NULL: as above. */
+/* A request's reply was queued (.unread). `parent`: the host call that it named, or NULL. */
+void connection_answered(struct connection *c, struct host_call *parent, uint32_t bytes);
+/* As connection_send, with room for a raw part, to be filled in before anything else is sent. NULL: as above. */
 uint8_t *connection_reserve(struct connection *c, const struct frame_out *f);
 /* On a fiber: waits until output may be produced (.output-cap). OK, or why the activation is to stop. */
 enum hemi_status connection_wait_output(struct connection *c);

@@ -36,7 +36,7 @@ struct wstore *wstore_ref(struct wstore *s)
 void wstore_unref(struct wstore *s)
 {
     if (--s->refs > 0) return;
-    SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.pumping);
+    SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.pumping && !s->lane.starved);
     free(s);
 }
 

@@ -28,6 +28,7 @@ struct lane {
     struct request *active;
     struct lane *pump_prev, *pump_next;
     bool pumping; /* on the worker's list of lanes to look at */
+    bool starved; /* on that of those whose next request waits for a stack */
 };
 
 /* Ids received and not reported dead. */

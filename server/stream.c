@@ -18,6 +18,7 @@ bool stream_id_free(const struct connection *c, uint32_t id)
 
 struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t id, bool input, uint64_t credit)
 {
+    if (c->streams.used >= c->handles.max) return NULL; /* ended ones stay in the map, so their number is bounded */
     struct stream *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     *s = (struct stream){.conn = c, .store = store, .id = id, .refs = 1, .input = input, .credit = credit};

@@ -90,7 +90,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct worker *w = prepare->data;
     set_timer(w);
-    bool busy = w->pump_head || scheduler_ready(&w->sched) || w->to_flush ||
+    bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush ||
                 (w->timeouts.head && w->timeouts.next_ms <= worker_now_ms(w));
     if (busy == w->idling) return;
     w->idling = busy;

@@ -32,7 +32,7 @@ struct worker {
     struct connection *connections;
     struct connection *to_flush;
     uint32_t nconnections, nstores, served, nesting_max;
-    struct lane *pump_head, *pump_tail;
+    struct lane_list { struct lane *head, *tail; } pump, starved;
     uint64_t memory_used; /* what the engine and we have announced */
     struct worker_message *out_head, *out_tail;
     bool draining, stopping;
