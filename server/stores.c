@@ -62,6 +62,18 @@ enum hemi_status wstore_open(struct wstore *s, const struct store_options *limit
     return status;
 }
 
+/* Builds with assertions: whatever a store went through, it must be consistent at its end. */
+static void verify(struct wstore *s)
+{
+#ifdef HEMI_ASSERTS
+    char why[256] = "";
+    if (!s->store || store_verify(s->store, why, sizeof why)) return;
+    server_assert_failed(__FILE__, __LINE__, why);
+#else
+    (void)s;
+#endif
+}
+
 /* Notices not sent are not needed: a client that closes a store, or its connection, takes everything for dead. */
 static void forget_externs(struct wstore *s)
 {
@@ -80,6 +92,7 @@ void wstore_end(struct wstore *s)
     struct connection *c = s->conn;
     s->ended = s->closing = true;
     lane_unmark(c->worker, &s->lane);
+    verify(s);
     streams_end(c, s);
     for (struct object *o = s->objects; o; o = o->next) object_clear(o);
     if (s->store) store_free(s->store);
