@@ -38,8 +38,7 @@ bundle() { # writes config.json beside the root
   "process": {
     "terminal": false, "user": { "uid": $user, "gid": $user }, "cwd": "/", "noNewPrivileges": true,
     "args": ["/usr/bin/hemid", "--config", "/etc/hemi/hemid.conf"], "env": ["PATH=/usr/bin"],
-    "capabilities": { "bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": [] },
-    "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": 65536, "hard": 65536 }]
+    "capabilities": { "bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": [] }
   },
   "root": { "path": "root", "readonly": true },
   "hostname": "hemi",
