@@ -34,9 +34,11 @@ static uint8_t *slurp(const char *path, size_t *size)
 {
     FILE *f = fopen(path, "rb");
     uint8_t *bytes = NULL;
-    if (f && fseek(f, 0, SEEK_END) == 0 && (*size = (size_t)ftell(f)) > 0 && (bytes = malloc(*size)) != NULL) {
-        rewind(f);
-        if (fread(bytes, 1, *size, f) != *size) exit(1);
+    if (f && fseek(f, 0, SEEK_END) == 0 && (*size = (size_t)ftell(f)) > 0 && fseek(f, 0, SEEK_SET) == 0)
+        bytes = malloc(*size);
+    if (bytes && fread(bytes, 1, *size, f) != *size) {
+        free(bytes);
+        bytes = NULL;
     }
     if (f) fclose(f);
     return bytes;
@@ -97,7 +99,7 @@ int main(int argc, char **argv)
     int n = argc > 2 ? atoi(argv[2]) : 2000, visited = 0;
     size_t size = 0;
     uint8_t *bytes = argc > 1 ? slurp(argv[1], &size) : NULL;
-    if (!bytes || n <= 0) return fprintf(stderr, "usage: tree tree.wasm [OBJECTS]\n"), 2;
+    if (!bytes || n <= 0) return free(bytes), fprintf(stderr, "usage: tree tree.wasm [OBJECTS]\n"), 2;
     struct thing *things = calloc((size_t)n, sizeof *things);
     hemi_module *module;
     hemi_store *store;
