@@ -211,6 +211,7 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
         if (def->nparams + def->nresults > 0) def->vals = g->vals + g->starts[i];
         if (def->nfields > 0) def->fields = g->fields + g->starts[i];
     }
+    if (n == 0) return;
     enum hemi_status status = types_intern(d->engine, g->defs, n, m->types + m->ntypes);
     if (status == HEMI_LIMIT) {
         cursor_fail(c, status, offset, "too many types, or too many supertypes above one");
