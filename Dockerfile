@@ -4,7 +4,8 @@
 #   docker build -t hemi .
 #   docker run --read-only --cap-drop ALL --security-opt no-new-privileges -v hemi:/run/hemi hemi
 #
-# tests/image.sh puts the same files together without Docker.
+# The image holds the two programs, the libraries they need and a configuration, no shell. `./dev image` tries the same
+# root without Docker.
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
@@ -12,17 +13,12 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-
         libseccomp-dev libcjson-dev libunistring-dev check && rm -rf /var/lib/apt/lists/*
 COPY . /src
 WORKDIR /src
-RUN cmake --preset release && ninja -C build/release bin/hemid bin/hemi && \
-        for part in daemon tool library; do \
-            DESTDIR=/image cmake --install build/release --prefix /usr --strip --component $part || exit 1; \
-        done
+RUN cmake --preset release && ninja -C build/release bin/hemid bin/hemi && deploy/root.sh build/release /image && \
+        mkdir /socket
 
-FROM debian:bookworm-slim
-RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-        libuv1 libprotobuf-c1 libconfig9 libseccomp2 libcjson1 libunistring2 && rm -rf /var/lib/apt/lists/* && \
-        install -d -o 10001 -g 10001 -m 0755 /run/hemi
-COPY --from=build /image/usr/ /usr/
-COPY deploy/container.conf /etc/hemi/hemid.conf
+FROM scratch
+COPY --from=build /image/ /
+COPY --from=build --chown=10001:10001 /socket/ /run/hemi/
 USER 10001:10001
 VOLUME /run/hemi
 STOPSIGNAL SIGTERM

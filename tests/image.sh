@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# tests/image.sh BUILD -- what `./dev image` runs: puts together the root that the Dockerfile would (the installed
-# binaries, the shared libraries they need, the container's configuration), runs it with runc as Docker would with
-# --user 10001 --read-only --cap-drop ALL --security-opt no-new-privileges --network none, and drives it from outside
-# through the mounted socket. HEMI_SECCOMP_PROFILE names the seccomp profile (JSON as in an OCI bundle's linux.seccomp),
+# tests/image.sh BUILD -- what `./dev image` runs: puts together the root of the Dockerfile's image, runs it with runc as
+# Docker would with --user 10001 --read-only --cap-drop ALL --security-opt no-new-privileges --network none, and drives
+# it from outside through the mounted socket. HEMI_SECCOMP_PROFILE names the seccomp profile (JSON as in an OCI bundle's linux.seccomp),
 # such as Docker's default one resolved for no capabilities. Needs root. Leaves BUILD/image/root.
 set -euo pipefail
 build=$1
@@ -11,20 +10,6 @@ root=$build/image/root
 user=10001
 die() { echo "image: $*" >&2; exit 1; }
 [ "$(id -u)" -eq 0 ] || die "a container needs root here: run it with sudo"
-
-assemble_root() {
-    local file
-    rm -rf "$build/image"
-    mkdir -p "$root"/{usr/bin,usr/lib,etc/hemi,run/hemi,proc,dev,sys,tmp}
-    for part in daemon tool library; do
-        DESTDIR=$root cmake --install "$build" --prefix /usr --strip --component "$part" >/dev/null
-    done
-    # What the image's packages bring: every library, at its own path, and the loader.
-    for file in $(ldd "$root"/usr/bin/* | awk '/=> \//{ print $3 } /^\t\/lib/{ print $1 }' | grep -v '/libhemi\.' | sort -u); do
-        install -D "$file" "$root$file"
-    done
-    install -m 0644 "$here/deploy/container.conf" "$root/etc/hemi/hemid.conf"
-}
 
 bundle() { # writes config.json beside the root
     local seccomp=
@@ -73,7 +58,9 @@ install -d -o $user -g $user -m 0755 "$dir/run"
 socket=$dir/run/hemi.sock
 hemi() { timeout 30 "$build/bin/hemi" --socket "$socket" "$@"; }
 
-assemble_root
+rm -rf "$build/image"
+"$here/deploy/root.sh" "$build" "$root"
+mkdir -p "$root/run/hemi"
 bundle
 echo "root: $(du -sk --apparent-size "$root" | cut -f1) KiB, $(find "$root" -type f | wc -l) files"
 if [ -n "${HEMI_SECCOMP_PROFILE:-}" ]; then
