@@ -448,21 +448,38 @@ static void push_results(struct translator *t, const struct insn *i, uint32_t op
     }
 }
 
-/* `op` is the V form; R follows it. The callee operand f may be NULL. */
-static void emit_call(struct translator *t, const struct insn *i, uint32_t op, const struct value *f,
-                      const uint32_t *more, uint32_t nmore)
+/* What a call's instruction has besides {delta, site}: the callee operand, if any, and immediates. */
+struct call {
+    uint32_t op; /* the V form; R follows it */
+    const struct value *f;
+    uint32_t n, more[4];
+};
+
+/* One or two moves just emitted become part of the call. */
+static void take_moves(struct translator *t, struct call *c)
+{
+    uint32_t n = t->last.pos != NO_POS && t->last.op >= VM_MOV_S ? t->last.op - VM_MOV_S + 1u : 0;
+    if (n < 1 || n > 2 || t->status != HEMI_OK) return;
+    memcpy(&c->more[c->n], t->code.at + t->last.pos + AT_DEST, n * sizeof *c->more);
+    c->n += n;
+    c->op = n == 1 ? VM_CALL_DEFINED_MOV1_V : VM_CALL_DEFINED_MOV2_V;
+    cut_last(t);
+}
+
+static void emit_call(struct translator *t, const struct insn *i, struct call c)
 {
     uint32_t delta = stage_args(t, i->nparams);
+    if (c.op == VM_CALL_DEFINED_V) take_moves(t, &c);
     uint32_t site = add_site(t, delta, 0);
-    if (f && f->loc == LOC_REG) op += 3;
-    if (i->nresults == 1) op++;
-    uint32_t pos = emit(t, op);
+    if (c.f && c.f->loc == LOC_REG) c.op += 3;
+    if (i->nresults == 1) c.op++;
+    uint32_t pos = emit(t, c.op);
     emit_line(t, pos);
-    if (f) emit_operand(t, f, 'i');
+    if (c.f) emit_operand(t, c.f, 'i');
     emit_u16(t, delta);
     emit_u32(t, site);
-    for (uint32_t k = 0; k < nmore; k++) emit_u32(t, more[k]);
-    push_results(t, i, op, pos, delta);
+    for (uint32_t k = 0; k < c.n; k++) emit_u32(t, c.more[k]);
+    push_results(t, i, c.op, pos, delta);
 }
 
 static uint32_t code_distance(uint32_t func) { return func * (uint32_t)sizeof(struct code); }
@@ -470,20 +487,20 @@ static uint32_t code_distance(uint32_t func) { return func * (uint32_t)sizeof(st
 void tr_call(struct translator *t, const struct insn *i)
 {
     bool imported = i->index < t->m->nimported_funcs;
-    uint32_t more = imported ? i->index : code_distance(i->index);
-    emit_call(t, i, imported ? VM_CALL_IMPORTED_V : VM_CALL_DEFINED_V, NULL, &more, 1);
+    uint32_t callee = imported ? i->index : code_distance(i->index);
+    emit_call(t, i, (struct call){imported ? VM_CALL_IMPORTED_V : VM_CALL_DEFINED_V, .n = 1, .more = {callee}});
 }
 
 void tr_call_indirect(struct translator *t, const struct insn *i)
 {
     struct value f = pop_callee(t, i->nparams);
-    emit_call(t, i, VM_CALL_TABLE_S_V, &f, (uint32_t[]){i->index2, i->local_type}, 2);
+    emit_call(t, i, (struct call){VM_CALL_TABLE_S_V, .f = &f, .n = 2, .more = {i->index2, i->local_type}});
 }
 
 void tr_call_ref(struct translator *t, const struct insn *i)
 {
     struct value f = pop_callee(t, i->nparams);
-    emit_call(t, i, VM_CALL_BY_REF_S_V, &f, NULL, 0);
+    emit_call(t, i, (struct call){VM_CALL_BY_REF_S_V, .f = &f});
 }
 
 static void emit_tail(struct translator *t, const struct insn *i, uint32_t op, const struct value *f,
