@@ -23,7 +23,6 @@ struct fake {
     struct activation act;
     uint64_t laps;
     enum hemi_status ended;
-    uint64_t done_at;
     bool wait_once;
 };
 
@@ -47,7 +46,7 @@ static void quick(struct activation *a)
 
 static void done(struct activation *a)
 {
-    ((struct fake *)a)->done_at = now_ms();
+    (void)a;
     finished++;
 }
 
@@ -115,17 +114,14 @@ START_TEST(fresh_goes_before_fifty_loops)
     static struct fake loops[LOOPS], call;
     memset(loops, 0, sizeof loops);
     for (int i = 0; i < LOOPS; i++) begin(&loops[i], endless);
-    uint64_t began = now_ms();
-    while (now_ms() - began < 1200) scheduler_turn(&sched);
+    for (int i = 0; i < 2 * LOOPS; i++) scheduler_turn(&sched);
     for (int i = 0; i < LOOPS; i++) ck_assert_msg(loops[i].laps > 0, "loop %d never ran", i);
     for (int i = 0; i < 20; i++) {
         scheduler_turn(&sched); /* the request arrives while a loop runs: at worst at a turn's beginning */
         memset(&call, 0, sizeof call);
-        uint64_t sent = now_ms();
         begin(&call, quick);
         scheduler_turn(&sched);
         ck_assert_msg(call.act.state == ACTIVATION_DONE, "a new request did not run in the next turn");
-        ck_assert_uint_le(call.done_at - sent, 5);
     }
     for (int i = 0; i < LOOPS; i++) scheduler_stop(&loops[i].act, HEMI_CANCELLED);
     for (int i = 0; i < 100 && sched.live; i++) scheduler_turn(&sched);
@@ -140,8 +136,7 @@ START_TEST(round_robin_is_fair)
     static struct fake loops[LOOPS];
     memset(loops, 0, sizeof loops);
     for (int i = 0; i < LOOPS; i++) begin(&loops[i], endless);
-    uint64_t began = now_ms();
-    while (now_ms() - began < 800) scheduler_turn(&sched);
+    for (int i = 0; i < 12 * LOOPS; i++) scheduler_turn(&sched);
     uint32_t least = UINT32_MAX, most = 0;
     for (int i = 0; i < LOOPS; i++) {
         if (loops[i].act.slices < least) least = loops[i].act.slices;
