@@ -83,9 +83,10 @@ void hemi_client_free(hemi_client *c)
     c->in_due = true;
     externs_run(c);
     host_funcs_run(c);
+    host_calls_deinit(c); /* deferred ones that nobody finished: their functions end now */
+    host_funcs_run(c);
     requests_deinit(c);
     while (c->nodes) node_free(c->nodes);
-    host_calls_deinit(c);
     handles_deinit(c);
     externs_deinit(c);
     idmap_deinit(&c->host_funcs);

@@ -21,10 +21,12 @@ hemi_status usable(hemi_client *c, const hemi_store *s)
 }
 
 /* --- sending --- */
+/* NULL: that of a host call which was answered, and its window went with it. */
 static struct window *window_of(hemi_client *c, uint32_t parent)
 {
-    struct host_call *call = parent ? idmap_get(&c->host_calls, parent) : NULL;
-    return call ? &call->window : &c->window;
+    if (parent == 0) return &c->window;
+    struct host_call *call = idmap_get(&c->host_calls, parent);
+    return call ? &call->window : NULL;
 }
 
 /* .window */
@@ -251,7 +253,8 @@ static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V
 
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
-    window_give(window_of(c, r->parent), r->bytes);
+    struct window *window = window_of(c, r->parent);
+    if (window) window_give(window, r->bytes);
     hemi_status taken = reply->status == HEMI_OK ? take(c, r, reply, f) : take_failure(c, r, reply, f);
     if (taken == HEMI_OK)
         answered(c, r);
