@@ -143,6 +143,7 @@ static void send_reply(struct request *r, enum hemi_status status)
     if (status == HEMI_EXIT) body.exit_code = reply->error.exit_code;
     if (status == HEMI_DEPENDENCY_FAILED) body.failed_request = reply->failed_request;
     if (status == HEMI_OK) body.value = reply->value;
+    body.values_unread = status != HEMI_OK && r->row->raw == RAW_VALUES && !r->store; /* no store to count them in */
     if (status != HEMI_OK && reply->error.has_offset) body.offset_plus_1 = reply->error.offset + 1;
     if (status != HEMI_OK && reply->error.has_func) body.function_plus_1 = (uint64_t)reply->error.func + 1;
     if (status != HEMI_OK) {

@@ -549,6 +549,28 @@ START_TEST(host_replies_of_the_wrong_form_trap_or_end)
 }
 END_TEST
 
+/* An id in a request that failed counts as received, and is reported dead, or the reply says that it does not. */
+START_TEST(externs_of_failed_requests_are_accounted_for)
+{
+    struct raw c;
+    struct frame f;
+    Hemi__V1__Call body = HEMI__V1__CALL__INIT;
+    uint8_t raw[WIRE_VALUE_BYTES] = {WIRE_EXTERN, WIRE_CLASS_EXTERN};
+    wire_put_u64(raw + 8, 4711);
+    set_up(&c);
+    body.func = _i ? GLOBAL : 77;
+    uint32_t id = put(&c, FRAME_CALL, &body, raw, sizeof raw);
+    Hemi__V1__Reply r = reply_of(&c, id);
+    ck_assert_uint_eq(r.status, HEMI_HANDLE);
+    ck_assert_int_eq(r.values_unread, _i == 0);
+    put(&c, FRAME_PING, NULL, NULL, 0);
+    ck_assert(receive(&c, &f));
+    ck_assert_uint_eq(f.head.type, _i ? FRAME_DEATH : FRAME_REPLY);
+    if (_i) ck_assert_uint_eq(wire_get_u64(f.raw), 4711);
+    raw_close(&c);
+}
+END_TEST
+
 /* ---- failures that spread */
 
 START_TEST(failures_name_their_root_through_many_levels)
@@ -840,6 +862,7 @@ int main(void)
     tcase_add_test(t, a_request_in_an_outer_host_call_waits);
     tcase_add_loop_test(t, everything_unwinds_at_once, 0, 3);
     tcase_add_loop_test(t, host_replies_of_the_wrong_form_trap_or_end, 0, 7);
+    tcase_add_loop_test(t, externs_of_failed_requests_are_accounted_for, 0, 2);
     tcase_add_test(t, failures_name_their_root_through_many_levels);
     tcase_add_test(t, stores_that_were_not_made_do_not_count);
     tcase_add_test(t, descriptors_that_are_no_module);
