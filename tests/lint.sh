@@ -16,6 +16,7 @@ status=0
 ./dev build release hemi_proto_generated || exit 1 # the compile commands, and the header that protoc-c writes
 clang-format-19 --dry-run -Werror "${form[@]}" 2>&1 | sed -n 's/^\([^:]*\):[0-9].*/\1/p' | sort | uniq -c |
     awk '{ print "clang-format: " $2 " differs in " $1 " places" } END { exit NR > 0 }' || status=1
-printf '%s\n' "${tidy[@]}" | xargs -r -P "$jobs" -n 3 clang-tidy-19 --quiet -p build/release 2> >(
-    grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed' >&2) || status=1
+printf '%s\n' "${tidy[@]}" | xargs -r -P "$jobs" -n 3 clang-tidy-19 --quiet -p build/release 2>&1 |
+    sed -E '/^[0-9]+ warnings? (generated|treated)|^Suppressed |^\[[0-9]+\/[0-9]+\] Processing/d' || status=1
+[ $status -eq 0 ] && echo "lint: nothing found"
 exit $status

@@ -79,9 +79,10 @@ static int ping(hemi_client *client, size_t count)
         times[i] = now_ns() - start;
     }
     qsort(times, count, sizeof *times, by_size);
+    size_t middle = count / 2;
     if (status == EXIT_OK)
         printf("%zu round trip%s: least %.1f us, median %.1f us, most %.1f us\n", count, count == 1 ? "" : "s",
-               (double)times[0] / 1e3, (double)times[count / 2] / 1e3, (double)times[count - 1] / 1e3);
+               (double)times[0] / 1e3, (double)times[middle] / 1e3, (double)times[count - 1] / 1e3);
     free(times);
     return status;
 }

@@ -33,7 +33,7 @@ bool wat_init_keywords(struct wat *w)
 {
     w->keywords = wat_alloc(w, KEYWORD_SLOTS * sizeof *w->keywords);
     if (!w->keywords) return false;
-    for (uint16_t op = 0; op < OP_COUNT; op++) {
+    for (int op = 0; op < OP_COUNT; op++) {
         const char *text = opcode_rows[op].text;
         *keyword_slot(w, text, (uint32_t)strlen(text)) = (uint16_t)(op + 1);
     }
