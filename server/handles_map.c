@@ -1,7 +1,7 @@
 /* server/handles_map.c -- ids to pointers: linear probing, removal by shifting back.
  *
- * Clients choose the ids, so the hash is keyed: ids that were chosen to fall next to each other would make every look-up
- * a walk through all of them, on the one thread that serves others too. */
+ * Clients choose the ids, so the hash is keyed: ids that were chosen to fall next to each other would make every
+ * look-up a walk through all of them, on the one thread that serves others too. */
 #include <stdlib.h>
 #include <sys/random.h>
 

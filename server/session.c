@@ -221,7 +221,7 @@ static void read_error(struct connection *c, enum proto_error e)
     if (e == PROTO_END || e == PROTO_IO)
         connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
     else
-        connection_end(c, HEMI_PROTOCOL, e, NULL);
+        connection_end(c, e == PROTO_NO_MEMORY ? HEMI_NO_MEMORY : HEMI_PROTOCOL, e, NULL);
 }
 
 static void take_frames(struct connection *c)

@@ -1,0 +1,239 @@
+/* What a tenant may have: each limit is reached with its own status, names itself, costs only the one who asked, and
+ * is there again when something was given back. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/e2e/support.h"
+
+static struct daemon d;
+static hemi_client *other;
+static hemi_object *f_of_other;
+static pid_t worker;
+
+static void start_with(const char *limits)
+{
+    hemi_store *store;
+    daemon_start_tenants(&d, 1, limits);
+    other = client_open(d.socket);
+    f_of_other = export_of(instance_from(other, "(module (func (export \"f\")))", &store), "f");
+    ck_assert_uint_eq(daemon_workers(&d, &worker, 1), 1);
+}
+
+static void stop(void)
+{
+    pid_t now;
+    ok(other, hemi_call(f_of_other, NULL, 0, NULL, 0, NULL));
+    ck_assert_uint_eq(daemon_workers(&d, &now, 1), 1);
+    ck_assert_int_eq(now, worker);
+    hemi_client_free(other);
+    daemon_stop(&d);
+}
+
+static void expect_named(hemi_client *c, hemi_status wanted, const char *name, hemi_status got)
+{
+    expect(c, wanted, got);
+    ck_assert_msg(strstr(hemi_client_error(c), name) != NULL, "\"%s\" does not name %s", hemi_client_error(c), name);
+}
+
+START_TEST(stores)
+{
+    hemi_store *s[8], *more;
+    start_with("stores = 6;");
+    hemi_client *c = client_open(d.socket);
+    for (int i = 0; i < 5; i++) ok(c, hemi_store_new(c, NULL, &s[i], NULL)); /* and one of the other's */
+    expect_named(c, HEMI_LIMIT, "stores", hemi_store_new(c, NULL, &more, NULL));
+    ok(c, hemi_store_close(s[0], NULL));
+    ok(c, hemi_store_new(c, NULL, &more, NULL));
+    hemi_client_free(c);
+    stop();
+}
+END_TEST
+
+START_TEST(connections)
+{
+    hemi_client *c[4], *more;
+    struct hemi_connect_options options = {.socket = d.socket};
+    start_with("connections = 4;");
+    for (int i = 0; i < 3; i++) c[i] = client_open(d.socket);
+    ck_assert_int_eq(hemi_connect(&options, &more), HEMI_LIMIT);
+    ck_assert(strstr(hemi_client_error(more), "connections") != NULL);
+    hemi_client_free(more);
+    for (int i = 0; i < 3; i++) hemi_client_free(c[i]);
+    double end = now_ms() + 5000;
+    while (hemi_connect(&options, &more) != HEMI_OK && now_ms() < end) hemi_client_free(more);
+    ck_assert_int_eq(hemi_client_ended(more), HEMI_OK);
+    hemi_client_free(more);
+    stop();
+}
+END_TEST
+
+static hemi_object *extern_global(hemi_client *c, hemi_store **store)
+{
+    return export_of(instance_from(c, "(module (global (export \"g\") (mut externref) (ref.null extern)))", store),
+                     "g");
+}
+
+START_TEST(handles)
+{
+    hemi_store *store;
+    hemi_val v[64];
+    start_with("handles = 40;");
+    hemi_client *c = client_open(d.socket);
+    hemi_object *g = extern_global(c, &store);
+    hemi_val e;
+    ok(c, hemi_extern_new(store, &d, NULL, &e));
+    ok(c, hemi_global_set(g, &e, NULL));
+    int n = 0;
+    hemi_status status = HEMI_OK;
+    while (n < 64 && (status = hemi_global_get(g, &v[n], NULL)) == HEMI_OK) n++;
+    expect_named(c, HEMI_LIMIT, "handles", status);
+    ck_assert_int_gt(n, 30);
+    for (int i = 0; i < n; i++) hemi_drop(c, &v[i]);
+    ok(c, hemi_ping(c, NULL)); /* drops go out behind the next request */
+    ok(c, hemi_global_get(g, &v[0], NULL));
+    hemi_client_free(c);
+    stop();
+}
+END_TEST
+
+START_TEST(modules_and_their_size)
+{
+    hemi_module *m[4], *more;
+    uint8_t *bytes, *large = calloc(1, 200000);
+    size_t size;
+    start_with("modules = 3; module_size = \"100KiB\";");
+    hemi_client *c = client_open(d.socket);
+    wat("(module)", &bytes, &size);
+    for (int i = 0; i < 3; i++) ok(c, hemi_module_new(c, bytes, size, &m[i], NULL));
+    expect_named(c, HEMI_LIMIT, "modules", hemi_module_new(c, bytes, size, &more, NULL));
+    hemi_module_free(m[0]);
+    expect_named(c, HEMI_LIMIT, "module_size", hemi_module_new(c, large, 200000, &more, NULL));
+    ok(c, hemi_module_new(c, bytes, size, &more, NULL));
+    hemi_client_free(c);
+    free(bytes);
+    free(large);
+    stop();
+}
+END_TEST
+
+/* The budget is the tenant's, over all stores and connections. */
+START_TEST(the_budget_of_many_stores)
+{
+    enum { N = 64 };
+    hemi_store *s[N];
+    hemi_object *m;
+    start_with("memory = \"64MiB\";");
+    hemi_client *c = client_open(d.socket);
+    int n = 0;
+    hemi_status status = HEMI_OK;
+    for (; n < N; n++) {
+        ok(c, hemi_store_new(c, NULL, &s[n], NULL));
+        status = hemi_memory_new(s[n], 64, UINT64_MAX, false, &m, NULL);
+        if (status != HEMI_OK) break;
+    }
+    expect(c, HEMI_NO_MEMORY, status);
+    ck_assert_int_ge(n, 8);
+    ck_assert_int_le(n, 16);
+    ok(c, hemi_store_close(s[0], NULL));
+    ok(c, hemi_memory_new(s[n], 64, UINT64_MAX, false, &m, NULL));
+    hemi_client_free(c);
+    stop();
+}
+END_TEST
+
+/* What no budget counts, the kernel's limit does: the one who asked is told, and nobody dies of it. */
+START_TEST(memory_that_the_kernel_refuses)
+{
+    enum { N = 400000, BATCH = 500 };
+    start_with("memory = \"16MiB\"; stack = \"64KiB\";");
+    hemi_client *c = client_open(d.socket);
+    hemi_store *store;
+    hemi_object *g = extern_global(c, &store);
+    hemi_val e, *v = calloc(N, sizeof *v);
+    hemi_ticket tickets[BATCH];
+    ok(c, hemi_extern_new(store, &d, NULL, &e));
+    ok(c, hemi_global_set(g, &e, NULL));
+    hemi_status status = HEMI_OK;
+    for (int i = 0; i < N && status == HEMI_OK; i += BATCH) {
+        int sent = 0;
+        while (sent < BATCH && (status = hemi_global_get(g, &v[i + sent], &tickets[sent])) == HEMI_OK) sent++;
+        for (int k = 0; k < sent; k++) {
+            hemi_status each = hemi_wait(c, tickets[k]);
+            if (each != HEMI_OK) status = each;
+        }
+    }
+    ck_assert_msg(status == HEMI_NO_MEMORY || status == HEMI_LIMIT || (status == HEMI_OK && slowness() > 1), "%s: %s",
+                  hemi_status_text(status), hemi_client_error(c));
+    ok(other, hemi_call(f_of_other, NULL, 0, NULL, 0, NULL));
+    hemi_client_free(c);
+    free(v);
+    stop();
+}
+END_TEST
+
+START_TEST(three_hundred_idle_connections)
+{
+    enum { N = 300 };
+    hemi_client *c[N];
+    start_with("connections = 400;");
+    for (int i = 0; i < N; i++) c[i] = client_open(d.socket);
+    unsigned fds = open_fds(worker);
+    double began = now_ms();
+    for (int i = 0; i < 20; i++) ok(other, hemi_call(f_of_other, NULL, 0, NULL, 0, NULL));
+    ck_assert_msg(now_ms() - began < 400 * slowness(), "20 calls took %.0f ms", now_ms() - began);
+    for (int i = 0; i < N; i++) ok(c[i], hemi_ping(c[i], NULL));
+    for (int i = 0; i < N; i++) hemi_client_free(c[i]);
+    double end = now_ms() + 5000;
+    while (open_fds(worker) > fds - N && now_ms() < end) usleep(10000);
+    ck_assert_uint_eq(open_fds(worker), fds - N);
+    stop();
+}
+END_TEST
+
+START_TEST(heap_and_stack)
+{
+    static const char text[] =
+        "(module (type $b (struct (field i64 i64 (ref null $b)))) (func $f (export \"deep\") (call $f))\n"
+        "  (func (export \"keep\") (local $r (ref null $b)) (loop $l\n"
+        "    (local.set $r (struct.new $b (i64.const 1) (i64.const 2) (local.get $r))) (br $l))))";
+    hemi_store *store;
+    start_with("heap = \"4MiB\"; table_elements = 100; linear_memory = \"1MiB\"; instances = 2;");
+    hemi_client *c = client_open(d.socket);
+    hemi_instance *in = instance_from(c, text, &store);
+    expect(c, HEMI_TRAP, hemi_call(export_of(in, "keep"), NULL, 0, NULL, 0, NULL));
+    ck_assert_uint_eq(hemi_client_trap(c), 20);
+    expect(c, HEMI_TRAP, hemi_call(export_of(in, "deep"), NULL, 0, NULL, 0, NULL));
+    ck_assert_uint_eq(hemi_client_trap(c), 10);
+    hemi_object *o;
+    hemi_val null = hemi_null(HEMI_CLASS_EXTERN);
+    expect(c, HEMI_LIMIT, hemi_table_new(store, HEMI_TYPE_EXTERNREF, 101, UINT64_MAX, &null, &o, NULL));
+    ok(c, hemi_table_new(store, HEMI_TYPE_EXTERNREF, 100, UINT64_MAX, &null, &o, NULL));
+    expect(c, HEMI_LIMIT, hemi_memory_new(store, 17, UINT64_MAX, false, &o, NULL));
+    ok(c, hemi_memory_new(store, 16, UINT64_MAX, false, &o, NULL));
+    hemi_module *m = module_from(c, "(module)");
+    hemi_instance *more;
+    ok(c, hemi_instance_new(store, m, NULL, 0, NULL, &more, NULL));
+    expect_named(c, HEMI_LIMIT, "instance", hemi_instance_new(store, m, NULL, 0, NULL, &more, NULL));
+    hemi_client_free(c);
+    stop();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("limits");
+    TCase *t = tcase_create("limits");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, stores);
+    tcase_add_test(t, connections);
+    tcase_add_test(t, handles);
+    tcase_add_test(t, modules_and_their_size);
+    tcase_add_test(t, the_budget_of_many_stores);
+    tcase_add_test(t, memory_that_the_kernel_refuses);
+    tcase_add_test(t, three_hundred_idle_connections);
+    tcase_add_test(t, heap_and_stack);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}
