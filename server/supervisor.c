@@ -86,6 +86,7 @@ static void reload(struct supervisor *s)
 /* No descriptor is left: gives up the reserve for as long as it takes to say so to whoever comes first. */
 static void refuse_one(struct supervisor *s, int listener)
 {
+    if (s->reserve < 0) s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC); /* somebody was faster last time */
     if (s->reserve < 0) return;
     close(s->reserve);
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
