@@ -1,11 +1,12 @@
 /* runtime/runtime.h -- the engine's public interface, used by server/ and tests/. Never sees a socket.
  *
  * Schools: bytes of modules are UNTRUSTED (an error with an offset comes back); arguments of this interface come from
- * our own server, which has checked kinds and ownership: they are asserted. A call's values are checked against its type by
- * the caller (server) for number and kind; reference TYPES (a concrete type wanted) are checked here and give ARGUMENT.
+ * our own server, which has checked kinds and ownership: they are asserted. A call's values are checked against its
+ * type by the caller (server) for number and kind; reference TYPES (a concrete type wanted) are checked here and give
+ * ARGUMENT.
  *
- * Ownership: engine > modules (counted) ; engine > stores > instances, functions, tables, memories, globals, tags: these
- * are borrowed pointers that live until the store is freed. References to heap objects are never handed out bare:
+ * Ownership: engine > modules (counted) ; engine > stores > instances, functions, tables, memories, globals, tags:
+ * these are borrowed pointers that live until the store is freed. References to heap objects are never handed out bare:
  * a struct root holds each (.root): collections update it in place.
  * Threads: everything of one engine on one thread. Native stacks may differ: a call into the guest runs on whichever
  * native stack calls rt_call, on the VM stack given; while it runs it may call `yield`, which may switch native
@@ -28,12 +29,12 @@ struct instance;
 struct rt_error {
     enum hemi_status status;
     enum wasm_trap trap;
-    uint64_t offset;     /* byte offset in the module, when has_offset */
+    uint64_t offset; /* byte offset in the module, when has_offset */
     bool has_offset;
-    uint32_t func;       /* module function index, when has_func */
+    uint32_t func; /* module function index, when has_func */
     bool has_func;
     int32_t exit_code;
-    char message[240];   /* names what and where, terminated; includes function name when known */
+    char message[240]; /* names what and where, terminated; includes function name when known */
 };
 
 /* ---- Engine: one per worker. */
@@ -49,9 +50,14 @@ enum hemi_status engine_new(const struct engine_options *opt, struct engine **ou
 void engine_free(struct engine *e); /* all modules and stores must be gone */
 
 /* ---- Modules */
-struct module_limits { uint32_t max_functions; uint64_t max_bytes; }; /* zero: default (proto limits) */
-/* Decodes, validates and translates. Copies the bytes. INVALID_MODULE, UNSUPPORTED, LIMIT, NO_MEMORY or what yield returned. */
-enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out, struct rt_error *err);
+struct module_limits {
+    uint32_t max_functions;
+    uint64_t max_bytes;
+}; /* zero: default (proto limits) */
+/* Decodes, validates and translates. Copies the bytes. INVALID_MODULE, UNSUPPORTED, LIMIT, NO_MEMORY or what yield
+ * returned. */
+enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out,
+                            struct rt_error *err);
 struct module *module_ref(struct module *m);
 void module_unref(struct module *m); /* NULL is allowed */
 
@@ -71,12 +77,12 @@ void root_deinit(struct root *r); /* idempotent */
 
 /* ---- Stores */
 struct store_options {
-    uint64_t heap_limit;    /* bytes; 0 = default 256 MiB */
-    uint64_t memory_limit;  /* bytes of all linear memories together; 0 = default 4 GiB */
-    uint64_t table_limit;   /* elements of all tables; 0 = default 10,000,000 */
+    uint64_t heap_limit;     /* bytes; 0 = default 256 MiB */
+    uint64_t memory_limit;   /* bytes of all linear memories together; 0 = default 4 GiB */
+    uint64_t table_limit;    /* elements of all tables; 0 = default 10,000,000 */
     uint32_t instance_limit; /* 0 = default 10,000 */
-    uint32_t gc_stress;     /* heap_options.stress_every */
-    uint32_t gc_growth;     /* heap_options.growth_percent; 0 = default */
+    uint32_t gc_stress;      /* heap_options.stress_every */
+    uint32_t gc_growth;      /* heap_options.growth_percent; 0 = default */
     void *ctx;
     void (*extern_dead)(void *ctx, uint64_t id);
     bool (*charge)(void *ctx, int64_t delta); /* memory budget wider than the store */
@@ -86,7 +92,13 @@ void store_free(struct store *s); /* no activation may be running; reports remai
 void store_collect(struct store *s);
 void store_trim(struct store *s);
 bool store_verify(struct store *s, char *why, size_t len); /* heap_verify and our own tables */
-struct store_stats { struct heap_stats heap; uint64_t memory_bytes; uint32_t instances; uint64_t roots; uint64_t host_calls; };
+struct store_stats {
+    struct heap_stats heap;
+    uint64_t memory_bytes;
+    uint32_t instances;
+    uint64_t roots;
+    uint64_t host_calls;
+};
 void store_get_stats(const struct store *s, struct store_stats *out);
 
 /* Makes or finds the externref with this host id (identity: same id, same live object). HEAP exhaustion: NO_MEMORY. */
@@ -110,7 +122,10 @@ struct rt_extern {
     };
 };
 /* A VM stack for one activation: `size` bytes at `base`, writable, 16-byte aligned. The caller owns it. */
-struct vm_stack { char *base; size_t size; };
+struct vm_stack {
+    char *base;
+    size_t size;
+};
 
 /* Instantiates: checks imports (LINK names module, name and both types), evaluates initialisers (may collect), copies
  * segments, runs the start function. On failure after side effects the instance stays alive unreachable, as the
@@ -131,8 +146,9 @@ const struct rtype *func_type(struct store *s, uint32_t func, uint32_t *type_id 
 enum hemi_status rt_call(struct store *s, uint32_t func, const union val *args, union val *results,
                          struct vm_stack stack, struct rt_error *err);
 /* A host function. `call` runs on the guest's native stack and may switch away from it. It reads args, writes results;
- * bits of references in args are valid until anything may collect, so root them first. Returns HEMI_OK, or a status with which the
- * guest is unwound: TRAP (HOST_TRAP), EXIT with *exit_code, CANCELLED, ... `drop` is called when the store is freed. */
+ * bits of references in args are valid until anything may collect, so root them first. Returns HEMI_OK, or a status
+ * with which the guest is unwound: TRAP (HOST_TRAP), EXIT with *exit_code, CANCELLED, ... `drop` is called when the
+ * store is freed. */
 struct host_func_options {
     void *ctx;
     enum hemi_status (*call)(void *ctx, struct store *s, struct instance *caller, const union val *args,
@@ -145,7 +161,8 @@ uint32_t store_thrown(const struct store *s);
 void store_throw(struct store *s, uint32_t exn);
 enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t nparams, uint32_t nresults,
                                const struct host_func_options *opt, uint32_t *func);
-enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const struct host_func_options *opt, uint32_t *func);
+enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const struct host_func_options *opt,
+                                     uint32_t *func);
 
 /* ---- Memories, globals, tables, tags. Offsets and counts are checked here: ARGUMENT with a message on failure. */
 enum hemi_status memory_new(struct store *s, const struct limits *l, struct memory **out);

@@ -110,8 +110,8 @@ void request_finish(struct request *r, enum hemi_status status);
 /* Looks at the lanes that were marked since the last time, and starts what can start. */
 void requests_pump(struct worker *w);
 /* The lane may have something to start. Idempotent. lane_unmark before its owner is freed.
- * A request that needs a stack waits while three quarters of them are in use, first come, first served; the rest are for
- * requests made inside host calls, which others wait for, so that waiting always ends. */
+ * A request that needs a stack waits while three quarters of them are in use, first come, first served; the rest are
+ * for requests made inside host calls, which others wait for, so that waiting always ends. */
 void lane_mark(struct worker *w, struct lane *l);
 void lane_unmark(struct worker *w, struct lane *l);
 /* CANCEL and INTERRUPT. */

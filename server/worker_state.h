@@ -32,7 +32,9 @@ struct worker {
     struct connection *connections;
     struct connection *to_flush;
     uint32_t nconnections, nstores, served, nesting_max;
-    struct lane_list { struct lane *head, *tail; } pump, starved;
+    struct lane_list {
+        struct lane *head, *tail;
+    } pump, starved;
     uint64_t memory_used; /* what the engine and we have announced */
     struct worker_message *out_head, *out_tail;
     bool draining, stopping;
