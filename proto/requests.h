@@ -85,7 +85,8 @@ enum frame_answer {
 };
 
 /* Flags of the frame header. Any other bit is an error. */
-#define FRAME_FLAG_IF_PREVIOUS_OK 1u /* requests: runs only if the request sent before it succeeded, else fails like it */
-#define FRAME_FLAG_FD 2u             /* a descriptor comes with the frame's first byte */
+#define FRAME_FLAG_IF_PREVIOUS_OK                                                                                      \
+    1u                   /* requests: runs only if the request sent before it succeeded, else fails like it */
+#define FRAME_FLAG_FD 2u /* a descriptor comes with the frame's first byte */
 
 #endif

@@ -1,6 +1,6 @@
 /* runtime/const_eval.c -- constant expressions, at instantiation. A plain one is a value that the decoder has left; any
- * other is a piece of code that runs like a function, so that whatever it has made so far is rooted in its frame when it
- * allocates more. */
+ * other is a piece of code that runs like a function, so that whatever it has made so far is rooted in its frame when
+ * it allocates more. */
 #include "runtime/store.h"
 #include "runtime/translate.h"
 
@@ -21,9 +21,17 @@ static enum hemi_status run(struct instance *in, const struct const_expr *e, uni
 enum hemi_status const_eval(struct instance *in, const struct const_expr *e, union val *out, struct rt_error *err)
 {
     switch (e->kind) {
-    case CONST_VAL: *out = e->val; return HEMI_OK;
-    case CONST_GLOBAL: *out = in->globals[e->index]->val; return HEMI_OK;
-    case CONST_FUNC: *out = (union val){.u64 = {func_id(in, e->index), 0}}; return HEMI_OK;
-    default: assert(e->kind == CONST_CODE); return run(in, e, out, err);
+    case CONST_VAL:
+        *out = e->val;
+        return HEMI_OK;
+    case CONST_GLOBAL:
+        *out = in->globals[e->index]->val;
+        return HEMI_OK;
+    case CONST_FUNC:
+        *out = (union val){.u64 = {func_id(in, e->index), 0}};
+        return HEMI_OK;
+    default:
+        assert(e->kind == CONST_CODE);
+        return run(in, e, out, err);
     }
 }

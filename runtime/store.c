@@ -146,9 +146,10 @@ static void options_fill(struct store_options *o)
 
 static enum hemi_status heap_make(struct store *s)
 {
-    struct heap_options opt = {
-        .limit_bytes = s->opt.heap_limit, .growth_percent = s->opt.gc_growth, .stress_every = s->opt.gc_stress,
-        .extern_desc = ENGINE_EXTERN_DESC};
+    struct heap_options opt = {.limit_bytes = s->opt.heap_limit,
+                               .growth_percent = s->opt.gc_growth,
+                               .stress_every = s->opt.gc_stress,
+                               .extern_desc = ENGINE_EXTERN_DESC};
     struct heap_embedder emb = {
         .ctx = s, .roots = roots_visit, .poll = heap_poll, .extern_dead = extern_dead, .charge = charge};
     return heap_new(&opt, &emb, engine_descs(s->engine), &s->vm.heap, &s->heap) == HEAP_OK ? HEMI_OK : HEMI_NO_MEMORY;

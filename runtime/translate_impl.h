@@ -208,7 +208,8 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
 #define TRANSLATE_HANDLERS(X)                                                                                          \
     X(UNREACHABLE, tr_unreachable)                                                                                     \
     X(NOP, tr_nop)                                                                                                     \
-    X(BLOCK, tr_block) X(LOOP, tr_loop) X(IF, tr_if) X(ELSE, tr_else) X(END, tr_end) X(BR, tr_br) X(BR_IF, tr_br_if)   \
+    X(BLOCK, tr_block)                                                                                                 \
+    X(LOOP, tr_loop) X(IF, tr_if) X(ELSE, tr_else) X(END, tr_end) X(BR, tr_br) X(BR_IF, tr_br_if)                      \
         X(BR_TABLE, tr_br_table) X(RETURN, tr_return) X(CALL, tr_call) X(CALL_INDIRECT, tr_call_indirect) X(           \
             CALL_REF, tr_call_ref) X(RETURN_CALL, tr_return_call) X(RETURN_CALL_INDIRECT, tr_return_call_indirect)     \
             X(RETURN_CALL_REF, tr_return_call_ref) X(TRY_TABLE, tr_try_table) X(BR_ON_NULL, tr_br_on_null) X(          \

@@ -38,7 +38,7 @@ enum { PAGE = 512, PAGES = 4, FIRST_PREFIX = 0xFB };
 /* The page of a prefix byte: 0 for none. */
 #define OPCODE_PAGE(prefix) ((prefix) == 0 ? 0 : (prefix) - (FIRST_PREFIX - 1))
 static const uint16_t opcode_of_code[PAGES * PAGE] = {
-    /* enum opcode + 1, or 0 */
+/* enum opcode + 1, or 0 */
 #define OP(name, prefix, code, text, imm, sig, feature) [OPCODE_PAGE(prefix) * PAGE + (code)] = OP_##name + 1,
 #include "proto/tables/opcodes.def"
 };

@@ -15,15 +15,15 @@
  * (HEMI_WORKER_LOST, HEMI_PROTOCOL, HEMI_CLOSED, ...) that status comes back from everything, at once, from then on.
  *
  * Tickets. A function whose last parameter is `hemi_ticket *ticket` makes a request. With NULL it waits for the answer.
- * Otherwise it returns as soon as the request is queued, and hemi_wait() on the ticket gives its status. What it makes (a
- * module, an instance, ...) can be used in further requests at once, without waiting: if it comes to nothing, they fail
- * with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must stay until hemi_wait() or hemi_forget() of that
- * ticket, and are filled in by then. Every ticket is waited for or forgotten. Requests to one store run in order.
+ * Otherwise it returns as soon as the request is queued, and hemi_wait() on the ticket gives its status. What it makes
+ * (a module, an instance, ...) can be used in further requests at once, without waiting: if it comes to nothing, they
+ * fail with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must stay until hemi_wait() or hemi_forget() of
+ * that ticket, and are filled in by then. Every ticket is waited for or forgotten. Requests to one store run in order.
  *
  * Ownership. A client owns all that is made from it; hemi_client_free() frees what is left. Freeing something ends
  * the client's hold on it; what the guest still uses stays. All of a store dies with hemi_store_close().
- * References (hemi_val of kind HEMI_REF) are kept alive by handles: each reference that you are given has a handle of its
- * own until hemi_drop(), or until the scope ends in which it was got.
+ * References (hemi_val of kind HEMI_REF) are kept alive by handles: each reference that you are given has a handle of
+ * its own until hemi_drop(), or until the scope ends in which it was got.
  *
  * Threads and signals: a client belongs to one thread at a time; only hemi_client_interrupt() may be called from
  * elsewhere. The library has no global state, starts no threads, touches no signals, prints nothing.
@@ -44,32 +44,33 @@ extern "C" {
 
 typedef enum hemi_status {
     HEMI_OK = 0,
-    HEMI_TRAP = 1,               /* the guest trapped: hemi_client_trap() */
-    HEMI_EXCEPTION = 2,          /* the guest threw something that nothing caught: hemi_client_exception() */
-    HEMI_EXIT = 3,               /* the guest called proc_exit: hemi_client_exit_code() */
-    HEMI_INVALID_MODULE = 4,     /* malformed, or does not validate: hemi_client_offset() */
-    HEMI_UNSUPPORTED = 5,        /* a feature that is not built yet */
-    HEMI_LINK = 6,               /* an import is missing or has another type */
-    HEMI_LIMIT = 7,              /* a configured limit was reached; the message names it */
-    HEMI_NO_MEMORY = 8,          /* the system or the tenant's budget refused memory */
-    HEMI_DEADLINE = 9,           /* the request's deadline passed */
-    HEMI_CANCELLED = 10,         /* hemi_cancel() */
-    HEMI_INTERRUPTED = 11,       /* hemi_client_interrupt() */
-    HEMI_DEADLOCK = 12,          /* waiting would close a circle of waits */
-    HEMI_DEPENDENCY_FAILED = 13, /* what the request uses was to be made by one that failed: hemi_client_failed_request() */
-    HEMI_HANDLE = 14,            /* something used here was dropped, closed, or belongs to another store */
-    HEMI_ARGUMENT = 15,          /* an argument is out of range or of the wrong type */
-    HEMI_NOT_FOUND = 16,         /* no such export */
-    HEMI_HOST = 17,              /* a host function reported a failure */
-    HEMI_PROTOCOL = 18,          /* the peer broke the protocol; the connection has ended */
-    HEMI_WORKER_LOST = 19,       /* the worker died; everything it held is gone */
-    HEMI_CONNECT = 20,           /* no daemon answered at the socket */
-    HEMI_DENIED = 21,            /* the daemon does not know this peer, or refuses it */
-    HEMI_DRAINING = 22,          /* the daemon is shutting down */
-    HEMI_CLOSED = 23,            /* the connection or the store was closed in an orderly way */
-    HEMI_BUSY = 24,              /* not allowed inside the callback that is running */
-    HEMI_INTERNAL = 25,          /* a defect in Hemi */
-    HEMI_VERSION_MISMATCH = 26,  /* the daemon speaks another protocol version */
+    HEMI_TRAP = 1,           /* the guest trapped: hemi_client_trap() */
+    HEMI_EXCEPTION = 2,      /* the guest threw something that nothing caught: hemi_client_exception() */
+    HEMI_EXIT = 3,           /* the guest called proc_exit: hemi_client_exit_code() */
+    HEMI_INVALID_MODULE = 4, /* malformed, or does not validate: hemi_client_offset() */
+    HEMI_UNSUPPORTED = 5,    /* a feature that is not built yet */
+    HEMI_LINK = 6,           /* an import is missing or has another type */
+    HEMI_LIMIT = 7,          /* a configured limit was reached; the message names it */
+    HEMI_NO_MEMORY = 8,      /* the system or the tenant's budget refused memory */
+    HEMI_DEADLINE = 9,       /* the request's deadline passed */
+    HEMI_CANCELLED = 10,     /* hemi_cancel() */
+    HEMI_INTERRUPTED = 11,   /* hemi_client_interrupt() */
+    HEMI_DEADLOCK = 12,      /* waiting would close a circle of waits */
+    HEMI_DEPENDENCY_FAILED =
+        13,                /* what the request uses was to be made by one that failed: hemi_client_failed_request() */
+    HEMI_HANDLE = 14,      /* something used here was dropped, closed, or belongs to another store */
+    HEMI_ARGUMENT = 15,    /* an argument is out of range or of the wrong type */
+    HEMI_NOT_FOUND = 16,   /* no such export */
+    HEMI_HOST = 17,        /* a host function reported a failure */
+    HEMI_PROTOCOL = 18,    /* the peer broke the protocol; the connection has ended */
+    HEMI_WORKER_LOST = 19, /* the worker died; everything it held is gone */
+    HEMI_CONNECT = 20,     /* no daemon answered at the socket */
+    HEMI_DENIED = 21,      /* the daemon does not know this peer, or refuses it */
+    HEMI_DRAINING = 22,    /* the daemon is shutting down */
+    HEMI_CLOSED = 23,      /* the connection or the store was closed in an orderly way */
+    HEMI_BUSY = 24,        /* not allowed inside the callback that is running */
+    HEMI_INTERNAL = 25,    /* a defect in Hemi */
+    HEMI_VERSION_MISMATCH = 26, /* the daemon speaks another protocol version */
 } hemi_status;
 
 /* A static text, never NULL. */
@@ -93,16 +94,16 @@ typedef uint32_t hemi_ticket; /* never 0 */
 /* Connecting */
 
 struct hemi_connect_options {
-    const char *socket;          /* path; NULL: $HEMI_SOCKET, else $XDG_RUNTIME_DIR/hemi/hemi.sock, else
-                                    /run/hemi/hemi.sock */
-    const void *token;           /* up to 256 bytes that name a tenant; NULL: none */
+    const char *socket; /* path; NULL: $HEMI_SOCKET, else $XDG_RUNTIME_DIR/hemi/hemi.sock, else
+                           /run/hemi/hemi.sock */
+    const void *token;  /* up to 256 bytes that name a tenant; NULL: none */
     size_t token_length;
-    uint32_t timeout_ms;         /* to connect and be welcomed; 0: 10 s */
-    uint32_t window_requests;    /* unanswered requests wished for; 0: the daemon's default */
-    uint32_t window_bytes;       /* their bytes; 0: the daemon's default */
-    uint32_t max_nesting;        /* host functions within host functions; 0: 64 */
-    bool no_welcome;             /* return before the worker has answered: a refusal then comes from a later call */
-    bool no_memfd;               /* send large modules in chunks, never as a sealed memfd */
+    uint32_t timeout_ms;      /* to connect and be welcomed; 0: 10 s */
+    uint32_t window_requests; /* unanswered requests wished for; 0: the daemon's default */
+    uint32_t window_bytes;    /* their bytes; 0: the daemon's default */
+    uint32_t max_nesting;     /* host functions within host functions; 0: 64 */
+    bool no_welcome;          /* return before the worker has answered: a refusal then comes from a later call */
+    bool no_memfd;            /* send large modules in chunks, never as a sealed memfd */
 };
 
 /* Connects. *out is a client even on failure, so that hemi_client_error() can say why (NULL only with HEMI_NO_MEMORY);
@@ -141,7 +142,8 @@ HEMI_API void hemi_free_text(char *text);
 /* Tickets, event loops */
 
 /* Waits for the answer. Runs callbacks meanwhile (inside a host function: only those of its own chain). The
- * ticket is used up, unless HEMI_BUSY. A request with a deadline is given up by the client itself one second after it. */
+ * ticket is used up, unless HEMI_BUSY. A request with a deadline is given up by the client itself one second after it.
+ */
 HEMI_API hemi_status hemi_wait(hemi_client *client, hemi_ticket ticket);
 /* Is the answer here, so that hemi_wait would not block? */
 HEMI_API bool hemi_ready(const hemi_client *client, hemi_ticket ticket);
@@ -161,9 +163,9 @@ HEMI_API bool hemi_would_block(const hemi_client *client);
 HEMI_API void hemi_client_interrupt(hemi_client *client);
 
 /* For an event loop: poll hemi_client_fd for hemi_client_events (POLLIN/POLLOUT bits) for at most hemi_client_timeout
- * milliseconds (-1: no limit), or not at all while hemi_client_pending; then hemi_client_dispatch, which never blocks, does
- * all I/O that is due and runs host functions, stream callbacks, finalizers and `done` callbacks. The descriptor is the
- * client's; do nothing else with it. */
+ * milliseconds (-1: no limit), or not at all while hemi_client_pending; then hemi_client_dispatch, which never blocks,
+ * does all I/O that is due and runs host functions, stream callbacks, finalizers and `done` callbacks. The descriptor
+ * is the client's; do nothing else with it. */
 HEMI_API int hemi_client_fd(hemi_client *client);
 HEMI_API int hemi_client_events(const hemi_client *client);
 HEMI_API int hemi_client_timeout(const hemi_client *client);
@@ -291,8 +293,8 @@ HEMI_API void hemi_scope_close(hemi_scope *scope);
 HEMI_API void hemi_keep(hemi_client *client, const hemi_val *val);
 
 /* An externref of this store that carries `pointer`. The same pointer gives the same reference as long as it lives (the
- * first call's finalizer counts). `finalizer` (may be NULL) is called exactly once, from an outermost wait, dispatch, or
- * free: when the guest cannot reach the reference any more and no copy of it is on the way, or when the store or the
+ * first call's finalizer counts). `finalizer` (may be NULL) is called exactly once, from an outermost wait, dispatch,
+ * or free: when the guest cannot reach the reference any more and no copy of it is on the way, or when the store or the
  * connection has ended. No request is made. */
 HEMI_API hemi_status hemi_extern_new(hemi_store *store, void *pointer, void (*finalizer)(void *pointer), hemi_val *out);
 /* Are two references the same? */
@@ -393,8 +395,7 @@ HEMI_API hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, h
                                        size_t nimports, hemi_wasi *wasi, hemi_instance **out, hemi_ticket *ticket);
 HEMI_API void hemi_instance_free(hemi_instance *instance);
 /* The export of that name. hemi_export_get_n: the name may hold any byte. */
-HEMI_API hemi_status hemi_export_get(hemi_instance *instance, const char *name, hemi_object **out,
-                                     hemi_ticket *ticket);
+HEMI_API hemi_status hemi_export_get(hemi_instance *instance, const char *name, hemi_object **out, hemi_ticket *ticket);
 HEMI_API hemi_status hemi_export_get_n(hemi_instance *instance, const char *name, size_t length, hemi_object **out,
                                        hemi_ticket *ticket);
 /* All exports; valid until the instance is freed. The first call waits. */
@@ -425,8 +426,8 @@ HEMI_API hemi_val hemi_client_exception(const hemi_client *client);
 
 /* A host function: the guest calls it, it runs in the client, inside a wait or a dispatch. It fills in results (preset
  * to zeroes and nulls) and returns HEMI_OK; or any other status, which makes the guest trap with the text set by
- * hemi_caller_fail. References among args are dropped when it returns, unless kept. It may use the client freely, also call
- * back into the guest; requests it makes are answered before those of others. */
+ * hemi_caller_fail. References among args are dropped when it returns, unless kept. It may use the client freely, also
+ * call back into the guest; requests it makes are answered before those of others. */
 typedef hemi_status (*hemi_host_function)(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env);
 
 struct hemi_func_options {
@@ -453,8 +454,8 @@ HEMI_API hemi_status hemi_caller_exit(hemi_caller *caller, int32_t code);
 HEMI_API hemi_status hemi_caller_throw(hemi_caller *caller, const hemi_val *exception);
 /* The answer will come later: return HEMI_OK, and call hemi_deferred_finish exactly once. */
 HEMI_API hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out);
-/* status OK: nresults values. Otherwise the guest traps with `text` (may be NULL). Frees `deferred`; before the client is
- * freed. */
+/* status OK: nresults values. Otherwise the guest traps with `text` (may be NULL). Frees `deferred`; before the client
+ * is freed. */
 HEMI_API hemi_status hemi_deferred_finish(hemi_deferred *deferred, hemi_status status, const hemi_val *results,
                                           size_t nresults, const char *text);
 

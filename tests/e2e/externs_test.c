@@ -5,21 +5,22 @@
 
 #include "tests/e2e/support.h"
 
-static const char TEXT[] = "(module\n"
-                           "  (table $t (export \"table\") 16 externref)\n"
-                           "  (type $n (struct (field i32)))\n"
-                           "  (func (export \"id\") (param externref) (result externref) (local.get 0))\n"
-                           "  (func (export \"eat\") (param externref))\n"
-                           "  (func (export \"keep\") (param i32 externref) (table.set $t (local.get 0) (local.get 1)))\n"
-                           "  (func (export \"kept\") (param i32) (result externref) (table.get $t (local.get 0)))\n"
-                           "  (func (export \"any\") (param externref) (result anyref)\n"
-                           "    (any.convert_extern (local.get 0)))\n"
-                           "  (func (export \"make\") (param i32) (result anyref) (struct.new $n (local.get 0)))\n"
-                           "  (func (export \"read\") (param anyref) (result i32)\n"
-                           "    (struct.get $n 0 (ref.cast (ref $n) (local.get 0))))\n"
-                           "  (func (export \"churn\") (param i32)\n"
-                           "    (loop $l (drop (struct.new $n (local.get 0)))\n"
-                           "      (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))";
+static const char TEXT[] =
+    "(module\n"
+    "  (table $t (export \"table\") 16 externref)\n"
+    "  (type $n (struct (field i32)))\n"
+    "  (func (export \"id\") (param externref) (result externref) (local.get 0))\n"
+    "  (func (export \"eat\") (param externref))\n"
+    "  (func (export \"keep\") (param i32 externref) (table.set $t (local.get 0) (local.get 1)))\n"
+    "  (func (export \"kept\") (param i32) (result externref) (table.get $t (local.get 0)))\n"
+    "  (func (export \"any\") (param externref) (result anyref)\n"
+    "    (any.convert_extern (local.get 0)))\n"
+    "  (func (export \"make\") (param i32) (result anyref) (struct.new $n (local.get 0)))\n"
+    "  (func (export \"read\") (param anyref) (result i32)\n"
+    "    (struct.get $n 0 (ref.cast (ref $n) (local.get 0))))\n"
+    "  (func (export \"churn\") (param i32)\n"
+    "    (loop $l (drop (struct.new $n (local.get 0)))\n"
+    "      (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))";
 
 enum { MANY = 100000 };
 

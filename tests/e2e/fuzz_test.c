@@ -9,9 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "proto/hemi.pb-c.h"
 #include "proto/frame.h"
 #include "proto/hello.h"
+#include "proto/hemi.pb-c.h"
 #include "proto/value.h"
 #include "tests/e2e/support.h"
 
@@ -128,10 +128,17 @@ static void mutate(uint8_t *bytes, size_t n)
     for (unsigned i = 0; i < times; i++) {
         size_t at = pick(3) == 0 ? pick(24) : pick((unsigned)n);
         switch (pick(4)) {
-        case 0: bytes[at] ^= (uint8_t)(1u << pick(8)); break;
-        case 1: bytes[at] = (uint8_t)pick(256); break;
-        case 2: bytes[at] = pick(2) ? 0xFF : 0; break;
-        default: bytes[at] = (uint8_t)(bytes[at] + (pick(2) ? 1 : -1));
+        case 0:
+            bytes[at] ^= (uint8_t)(1u << pick(8));
+            break;
+        case 1:
+            bytes[at] = (uint8_t)pick(256);
+            break;
+        case 2:
+            bytes[at] = pick(2) ? 0xFF : 0;
+            break;
+        default:
+            bytes[at] = (uint8_t)(bytes[at] + (pick(2) ? 1 : -1));
         }
     }
 }
@@ -268,8 +275,8 @@ START_TEST(mutated_modules_through_the_daemon)
             hemi_client_set_deadline(client, 0);
             ok(client, hemi_store_close(store, NULL));
         } else {
-            ck_assert_msg(status == HEMI_INVALID_MODULE || status == HEMI_UNSUPPORTED || status == HEMI_LIMIT,
-                          "%s: %s", hemi_status_text(status), hemi_client_error(client));
+            ck_assert_msg(status == HEMI_INVALID_MODULE || status == HEMI_UNSUPPORTED || status == HEMI_LIMIT, "%s: %s",
+                          hemi_status_text(status), hemi_client_error(client));
         }
         hemi_module_free(module);
     }

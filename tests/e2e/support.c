@@ -333,7 +333,8 @@ struct outcome run_program(const char *const *argv, const char *input)
     ck_assert_int_gt(pid, 0);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     struct outcome o = {.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-                        .out = read_file(out), .err = read_file(err)};
+                        .out = read_file(out),
+                        .err = read_file(err)};
     for (int i = 0; i < 3; i++) close(fds[i]);
     unlink(in);
     unlink(out);

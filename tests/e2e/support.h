@@ -1,5 +1,6 @@
 /* tests/e2e/support.h -- what end-to-end tests share: a daemon with a configuration of the test's own in a scratch
- * directory, clients, modules from text, and the processes behind it all. Everything fails the running test by itself. */
+ * directory, clients, modules from text, and the processes behind it all. Everything fails the running test by itself.
+ */
 #ifndef HEMI_TESTS_E2E_SUPPORT_H
 #define HEMI_TESTS_E2E_SUPPORT_H
 
@@ -11,10 +12,10 @@
 
 struct daemon {
     pid_t pid;
-    char dir[64];     /* scratch directory, removed by daemon_stop */
-    char log[96];     /* its stderr */
-    char socket[96];  /* of tenant 0 */
-    bool crashes;     /* the test makes workers crash: a sanitizer's report in the log is no failure */
+    char dir[64];    /* scratch directory, removed by daemon_stop */
+    char log[96];    /* its stderr */
+    char socket[96]; /* of tenant 0 */
+    bool crashes;    /* the test makes workers crash: a sanitizer's report in the log is no failure */
 };
 
 /* The path of a built program: "hemid", "hemi". Borrowed, until the next call. */
@@ -23,7 +24,8 @@ const char *built(const char *program);
 /* Starts hemid with this configuration text ("%s" in it is replaced by the scratch directory) and waits until its
  * socket answers; NULL: no configuration, one tenant, the socket given with --socket. */
 void daemon_start(struct daemon *d, const char *config);
-/* A configuration with tenants named a, b, ... on sockets DIR/a.sock, ...; `limits` goes into each tenant's limits group. */
+/* A configuration with tenants named a, b, ... on sockets DIR/a.sock, ...; `limits` goes into each tenant's limits
+ * group. */
 void daemon_start_tenants(struct daemon *d, unsigned count, const char *limits);
 /* SIGTERM, and the exit status must be 0; fails the test if a worker outlives it, or if its log holds a sanitizer's
  * report or a leak. */
@@ -43,7 +45,8 @@ hemi_client *client_open(const char *socket);
 /* The test fails, with the client's own message, unless the status is the one expected. */
 #define expect(client, wanted, call) expect_status((client), (wanted), (call), #call, __FILE__, __LINE__)
 #define ok(client, call) expect((client), HEMI_OK, (call))
-void expect_status(hemi_client *client, hemi_status wanted, hemi_status got, const char *what, const char *file, int line);
+void expect_status(hemi_client *client, hemi_status wanted, hemi_status got, const char *what, const char *file,
+                   int line);
 
 /* Modules from text; the caller frees bytes. */
 void wat(const char *text, uint8_t **bytes, size_t *size);
@@ -61,7 +64,10 @@ uint64_t test_seed(void); /* HEMI_SEED, or from the clock; printed once */
 uint64_t test_random(uint64_t *state);
 
 /* Runs a program to its end and collects what it prints (NUL-terminated, caller frees). `input` may be NULL. */
-struct outcome { int status; /* exit status, 128 + signal */ char *out, *err; };
+struct outcome {
+    int status; /* exit status, 128 + signal */
+    char *out, *err;
+};
 struct outcome run_program(const char *const *argv, const char *input);
 void outcome_deinit(struct outcome *o);
 

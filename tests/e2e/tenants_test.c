@@ -195,7 +195,8 @@ END_TEST
 START_TEST(sigterm_drains_running_calls_end_and_new_connections_are_refused)
 {
     struct daemon mine;
-    daemon_start(&mine, "drain_timeout = \"8s\";\ntenants = ({ name = \"a\"; socket = { path = \"%s/a.sock\"; }; });\n");
+    daemon_start(&mine,
+                 "drain_timeout = \"8s\";\ntenants = ({ name = \"a\"; socket = { path = \"%s/a.sock\"; }; });\n");
     hemi_client *client = client_open(mine.socket);
     hemi_store *store;
     const char *text = "(module (func (export \"work\") (param i32) (result i32)\n"
@@ -227,7 +228,8 @@ END_TEST
 START_TEST(a_drain_that_takes_too_long_ends_at_its_timeout)
 {
     struct daemon mine;
-    daemon_start(&mine, "drain_timeout = \"500ms\";\ntenants = ({ name = \"a\"; socket = { path = \"%s/a.sock\"; }; });\n");
+    daemon_start(&mine,
+                 "drain_timeout = \"500ms\";\ntenants = ({ name = \"a\"; socket = { path = \"%s/a.sock\"; }; });\n");
     hemi_client *client = client_open(mine.socket);
     hemi_store *store;
     hemi_object *spin = export_of(instance_from(client, COUNTER, &store), "spin");
@@ -299,7 +301,8 @@ START_TEST(a_bad_configuration_is_refused_with_file_line_and_key)
 {
     char path[] = "/tmp/hemi-conf-XXXXXX";
     int fd = mkstemp(path);
-    const char text[] = "tenants = (\n  { name = \"a\"; socket = { path = \"/tmp/x.sock\"; }; limits = { heap = \"lots\"; }; }\n);\n";
+    const char text[] =
+        "tenants = (\n  { name = \"a\"; socket = { path = \"/tmp/x.sock\"; }; limits = { heap = \"lots\"; }; }\n);\n";
     ck_assert_int_eq(write(fd, text, sizeof text - 1), sizeof text - 1);
     close(fd);
     struct outcome o = run_program((const char *const[]){built("hemid"), "--config", path, NULL}, NULL);

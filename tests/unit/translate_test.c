@@ -80,8 +80,8 @@ static uint64_t leaf(struct gen *g, bool wide)
 
 #define BINARY_OPS(X)                                                                                                  \
     X("add", a + b)                                                                                                    \
-    X("sub", a - b) X("mul", a *b) X("and", a &b) X("or", a | b) X("xor", a ^ b) X("shl", a << (b & mask))             \
-        X("shr_u", a >> (b & mask))
+    X("sub", a - b)                                                                                                    \
+    X("mul", a *b) X("and", a &b) X("or", a | b) X("xor", a ^ b) X("shl", a << (b & mask)) X("shr_u", a >> (b & mask))
 
 static uint64_t binary(struct gen *g, bool wide, uint32_t depth)
 {

@@ -1,7 +1,7 @@
 /* A benchmark peer: runs one i32 -> i32 export in wasm3. usage: peer-wasm3 FILE EXPORT ARG */
+#include "wasm3.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include "wasm3.h"
 
 static uint8_t *slurp(const char *path, long *size)
 {
