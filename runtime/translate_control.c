@@ -172,7 +172,7 @@ static bool is_eqz_of_r0(const struct cond *c) { return c->branch == VM_I32_EQZ_
 struct cond take_cond(struct translator *t)
 {
     struct value v = pop(t);
-    if (v.loc != LOC_REG || v.pos != t->last.pos || t->last.branch == 0) {
+    if (v.loc != LOC_REG || v.pos == NO_POS || v.pos != t->last.pos || t->last.branch == 0) {
         no_const(t, &v);
         if (v.loc == LOC_REG) return (struct cond){.branch = VM_I32_EQZ_R_BT, .negate = true};
         struct cond plain = slot_cond(VM_I32_EQZ_S_BT, &v, 0, 0);
@@ -294,6 +294,8 @@ void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label,
         return;
     }
     uint32_t over = branch_over(t, c, !sense);
+    /* .patch: the way out uses r0, and what follows still has the operand. */
+    if (t->reg != NO_VALUE && t->reg >= t->nvals - nvalues) t->vals[t->reg].pos = NO_POS;
     if (is_return) {
         emit_return(t, nvalues);
     } else {

@@ -91,6 +91,24 @@
 (assert_return (invoke "select" (i32.const 1)) (f64.const 1))
 (assert_return (invoke "select" (i32.const 0)) (f64.const nan:canonical))
 
+;; An operand in a register that a conditional branch would take along, and that the code behind it still uses: it must
+;; not be computed elsewhere afterwards, since the branch reads it where it was.
+(module
+  (func $use (param f32))
+  (func (export "taken-along") (param i32) (result f32)
+    (block $out (result f32)
+      (f64.const 1) (f32.convert_i64_s (i64.const 77))
+      (br_if $out (local.get 0))
+      (call $use) (drop) (f32.const -1)))
+  (func (export "returned-along") (param i32) (result f32)
+    (f64.const 1) (f32.convert_i64_s (i64.const 78))
+    (br_if 0 (local.get 0))
+    (call $use) (drop) (f32.const -1)))
+(assert_return (invoke "taken-along" (i32.const 1)) (f32.const 77))
+(assert_return (invoke "taken-along" (i32.const 0)) (f32.const -1))
+(assert_return (invoke "returned-along" (i32.const 1)) (f32.const 78))
+(assert_return (invoke "returned-along" (i32.const 0)) (f32.const -1))
+
 ;; Modules in their other forms, and what is refused.
 (module quote "(func (export \"f\") (result i32) (i32.const 1))")
 (assert_return (invoke "f") (i32.const 1))
