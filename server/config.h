@@ -45,7 +45,6 @@
     X(deadline, DURATION, 0, 0, 86400 * SECONDS, "longest time for one request, also when it asks for more; 0: none")  \
     X(slice, DURATION, 10, 1, 1000, "time a guest runs before other ready activations get their turn")                 \
     X(stack, SIZE, MIB, 64 * KIB, 64 * MIB, "VM stack of one activation")                                              \
-    X(frames, COUNT, 50000, 16, 1000000, "call depth of one activation")                                               \
     X(nesting, COUNT, 64, 1, 64, "host calls that may be outstanding inside one another")                              \
     X(idle_exit, DURATION, 60 * SECONDS, 0, 86400 * SECONDS,                                                           \
       "a worker without stores and connections ends after this time; 0: it stays")
