@@ -58,6 +58,13 @@ static void flush_entry(struct translator *t, uint32_t nparams)
     flush_top(t, nparams);
 }
 
+/* .patch: a conditional branch takes the topmost n operands along from where they are, and what follows still has them:
+ * their producers must not be patched to put them elsewhere. */
+static void pin_values(struct translator *t, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) top(t, i)->pos = NO_POS;
+}
+
 void tr_block(struct translator *t, const struct insn *i)
 {
     flush_entry(t, i->nparams);
@@ -82,6 +89,7 @@ void tr_if(struct translator *t, const struct insn *i)
 {
     struct cond cond = take_cond(t);
     flush_entry(t, i->nparams);
+    pin_values(t, i->nparams); /* the else wants them too */
     struct ctrl *c = push_ctrl(t, i);
     if (c) branch_on(t, &cond, false, NO_POS, 0);
 }
@@ -286,6 +294,7 @@ void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label,
     struct ctrl *to = label_ctrl(t, label);
     bool is_return = label == t->nctrls - 1;
     if (values_in_place(t, to, nvalues)) {
+        pin_values(t, nvalues);
         uint32_t field = emit_cond(t, c, sense, to->is_loop);
         if (to->is_loop)
             patch_u32(t, field, to->head - t->last.pos);
@@ -294,8 +303,7 @@ void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label,
         return;
     }
     uint32_t over = branch_over(t, c, !sense);
-    /* .patch: the way out uses r0, and what follows still has the operand. */
-    if (t->reg != NO_VALUE && t->reg >= t->nvals - nvalues) t->vals[t->reg].pos = NO_POS;
+    pin_values(t, nvalues);
     if (is_return) {
         emit_return(t, nvalues);
     } else {

@@ -109,6 +109,25 @@
 (assert_return (invoke "returned-along" (i32.const 1)) (f32.const 78))
 (assert_return (invoke "returned-along" (i32.const 0)) (f32.const -1))
 
+;; The same for an operand that is already where the label wants it, and for an if's parameters, which the else wants.
+(module
+  (global $zero (mut i32) (i32.const 0))
+  (memory 1) (data (i32.const 8) "\05")
+  (func $sum (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "in-place") (result i32)
+    (block $out (result i32)
+      (i32.load16_s (i32.const 8))
+      (br_if $out (i32.eqz (global.get $zero)))
+      (i32.const 63) (call $sum)))
+  (func (export "else") (param i32) (result i32)
+    (i32.load16_s (i32.const 8))
+    (if (param i32) (result i32) (local.get 0)
+      (then (i32.const 63) (call $sum))
+      (else (i32.const 1) (i32.add)))))
+(assert_return (invoke "in-place") (i32.const 5))
+(assert_return (invoke "else" (i32.const 1)) (i32.const 68))
+(assert_return (invoke "else" (i32.const 0)) (i32.const 6))
+
 ;; Modules in their other forms, and what is refused.
 (module quote "(func (export \"f\") (result i32) (i32.const 1))")
 (assert_return (invoke "f") (i32.const 1))
