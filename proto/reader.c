@@ -173,7 +173,10 @@ bool frame_reader_recv(struct frame_reader *r, int socket)
         n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
-    if (n < 0 && errno == ECONNRESET) n = 0; /* the peer died with our bytes unread: an end like any other */
+    if (n < 0 && errno == ECONNRESET) { /* the peer died with our bytes unread: an end like any other */
+        frame_reader_fed_end(r);
+        return true;
+    }
     if (n < 0) {
         fail(r, PROTO_IO);
         return true;

@@ -433,6 +433,34 @@ START_TEST(descriptors_that_do_not_come)
 }
 END_TEST
 
+/* A peer that dies with bytes unread resets the connection: that read brings nothing, least of all a descriptor that
+ * the read before it left on the stack. */
+START_TEST(a_reset_brings_no_descriptors)
+{
+    int pair[2];
+    struct frame_writer w;
+    struct frame_reader r;
+    struct frame f;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    frame_writer_init(&w);
+    frame_reader_init(&r, FRAME_C2W, FRAME_OPEN);
+    put_module(&w, 1, dev_null());
+    ck_assert(frame_writer_send(&w, pair[0]));
+    ck_assert_int_eq(write(pair[1], "x", 1), 1);
+    close(pair[0]);
+    for (int i = 0; i < 3 && !r.ended; i++) ck_assert(frame_reader_recv(&r, pair[1]));
+    ck_assert(r.ended);
+    ck_assert_uint_eq(r.nfds, 1);
+    ck_assert_int_eq(frame_reader_next(&r, &f), FRAME_READY);
+    close(f.fd);
+    ck_assert_int_eq(frame_reader_next(&r, &f), FRAME_FAILED);
+    ck_assert_int_eq(r.error, PROTO_END);
+    frame_reader_deinit(&r);
+    frame_writer_deinit(&w);
+    close(pair[1]);
+}
+END_TEST
+
 START_TEST(descriptors_cut_off)
 {
     int pair[2], fds[8];
@@ -647,6 +675,7 @@ int main(void)
     tcase_add_test(c, descriptors_travel_with_their_frames);
     tcase_add_test(c, descriptors_nobody_asked_for);
     tcase_add_test(c, descriptors_that_do_not_come);
+    tcase_add_test(c, a_reset_brings_no_descriptors);
     tcase_add_test(c, descriptors_cut_off);
     tcase_add_test(c, hello_round_trip);
     tcase_add_test(c, hello_refused);
