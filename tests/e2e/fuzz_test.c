@@ -114,7 +114,7 @@ static void put_plausible(struct frame_writer *w, const struct frame_info *info,
         else if (f->type == PROTOBUF_C_TYPE_UINT64)
             memcpy(body + f->offset, &(uint64_t){v}, 8);
     }
-    size_t n = info->raw_max == 0 ? 0 : pick(3) == 0 ? pick(64) : 16u * pick(4);
+    size_t n = info->raw_max == 0 || pick(3) == 0 ? 0 : pick(3) == 0 ? pick(64) : 16u * pick(4);
     if (n > info->raw_max) n = info->raw_max;
     for (size_t i = 0; i < n; i++) raw[i] = (uint8_t)(pick(3) ? pick(4) : pick(256));
     put(w, info->type, frame_is_request(info) ? id : 0, body, raw, n);
@@ -124,9 +124,11 @@ static void put_plausible(struct frame_writer *w, const struct frame_info *info,
 
 static void mutate(uint8_t *bytes, size_t n)
 {
-    unsigned times = 1 + pick(4);
+    unsigned times = 1 + pick(3);
     for (unsigned i = 0; i < times; i++) {
-        size_t at = pick(3) == 0 ? pick(24) : pick((unsigned)n);
+        /* Mostly what follows the header: a broken header hardly gets anywhere. */
+        size_t at = n > FRAME_HEADER_BYTES && pick(4) ? FRAME_HEADER_BYTES + pick((unsigned)(n - FRAME_HEADER_BYTES))
+                                                      : pick((unsigned)n);
         switch (pick(4)) {
         case 0:
             bytes[at] ^= (uint8_t)(1u << pick(8));
@@ -154,7 +156,8 @@ static int raw_open(void)
 
 enum ending { PONG, CLOSED, SILENT_END };
 
-/* Reads until the PING is answered or the connection ends; what comes must be well formed. */
+/* Reads until the PING is answered or the connection ends; what comes must be well formed. A mutated length may have
+ * swallowed the PING: after a while without an answer our side is closed. */
 static enum ending listen_to(int fd)
 {
     struct frame_reader r;
@@ -171,7 +174,8 @@ static enum ending listen_to(int fd)
         }
         if (how != SILENT_END || next == FRAME_FAILED) break;
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        ck_assert_msg(poll(&p, 1, 1000) >= 0 && now_ms() < end, "neither an answer nor an end");
+        if (poll(&p, 1, 500) == 0) shutdown(fd, SHUT_WR);
+        ck_assert_msg(now_ms() < end, "neither an answer nor an end");
         frame_reader_recv(&r, fd);
     }
     ck_assert_msg(how != SILENT_END || r.error == PROTO_END || r.error == PROTO_IO, "the worker sent %s",
@@ -190,6 +194,17 @@ static void send_all(int fd, const uint8_t *bytes, size_t n)
     }
 }
 
+/* Does the stream end between two frames, as their headers have it? If not the worker waits for more. */
+static bool ends_whole(const uint8_t *at, const uint8_t *end)
+{
+    while (end - at >= (ptrdiff_t)FRAME_HEADER_BYTES) {
+        uint32_t length = wire_get_u32(at);
+        if ((size_t)(end - at) - FRAME_HEADER_BYTES < length) return false;
+        at += FRAME_HEADER_BYTES + length;
+    }
+    return at == end;
+}
+
 static enum ending exchange(const struct frame_info *info)
 {
     struct frame_writer w;
@@ -206,7 +221,7 @@ static enum ending exchange(const struct frame_info *info)
     struct hello h = {.major = PROTO_MAJOR, .minor = PROTO_MINOR};
     send_all(fd, hello, hello_write(&h, hello));
     send_all(fd, w.buffer + w.begin, w.end - w.begin);
-    shutdown(fd, SHUT_WR);
+    if (!ends_whole(w.buffer + from, w.buffer + w.end)) shutdown(fd, SHUT_WR);
     enum ending how = listen_to(fd);
     close(fd);
     frame_writer_deinit(&w);
