@@ -465,12 +465,14 @@ struct call {
     uint32_t n, more[4];
 };
 
-/* One or two moves just emitted become part of the call. */
+/* One or two moves just emitted become part of the call. What they moved must not be patched to go elsewhere any more:
+ * the call stands where the first of them stood. */
 static void take_moves(struct translator *t, struct call *c)
 {
     uint32_t n = t->last.pos != NO_POS && t->last.op >= VM_MOV_S ? t->last.op - VM_MOV_S + 1u : 0;
     if (n < 1 || n > 2 || t->status != HEMI_OK) return;
     memcpy(&c->more[c->n], t->code.at + t->last.pos + AT_DEST, n * sizeof *c->more);
+    for (uint32_t i = 0; i < n; i++) touch(t, c->more[c->n + i] & UINT16_MAX, t->last.pos + 1);
     c->n += n;
     c->op = n == 1 ? VM_CALL_DEFINED_MOV1_V : VM_CALL_DEFINED_MOV2_V;
     cut_last(t);

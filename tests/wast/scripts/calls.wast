@@ -103,3 +103,15 @@
 (assert_exhaustion (invoke "mutual" (i32.const 0) (i64.const 0)) "call stack exhausted")
 (assert_return (invoke "turns" (i32.const 11)) (i32.const -11))
 (assert_return (invoke "through") (f64.const 54))
+
+;; A call that takes over the move before it stands where the move stood: the operand moved is not the call's to move on.
+(module
+  (global $sum (mut i32) (i32.const 0))
+  (func $add (param i32)
+    (global.set $sum (i32.add (i32.mul (global.get $sum) (i32.const 10)) (local.get 0))))
+  (func $three (result i32) (i32.const 3))
+  (func (export "moved-before") (param i32) (result i32)
+    (local.get 0) (call $three)
+    (block (param i32 i32) (call $add) (call $add))
+    (global.get $sum)))
+(assert_return (invoke "moved-before" (i32.const 7)) (i32.const 37))
