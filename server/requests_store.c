@@ -155,7 +155,7 @@ enum proto_error read_store_new(struct request *r)
 
 static uint64_t least(uint64_t wish, uint64_t limit) { return wish > 0 && wish < limit ? wish : limit; }
 
-enum { GC_GROWTH_MAX = 10000 }; /* per cent */
+enum { GC_GROWTH_MAX = 10000 }; /* per cent; a wish of 0 is the heap's own default, not this */
 
 enum hemi_status run_store_new(struct request *r)
 {
@@ -167,7 +167,7 @@ enum hemi_status run_store_new(struct request *r)
         .table_limit = least(b->table_elements, limits->table_elements),
         .instance_limit = (uint32_t)least(b->instances, limits->instances),
         .gc_stress = b->gc_stress_every,
-        .gc_growth = (uint32_t)least(b->gc_growth_percent, GC_GROWTH_MAX),
+        .gc_growth = b->gc_growth_percent < GC_GROWTH_MAX ? b->gc_growth_percent : GC_GROWTH_MAX,
     };
     r->store->stack = (size_t)least(b->stack_bytes, limits->stack) & ~(size_t)15;
     enum hemi_status status = wstore_open(r->store, &opt);

@@ -221,6 +221,31 @@ START_TEST(heap_and_stack)
 }
 END_TEST
 
+/* A store that said nothing of its heap's growth got a hundred times its live data, in place of the heap's default. */
+START_TEST(the_default_growth_keeps_garbage_in_bounds)
+{
+    static const char text[] =
+        "(module (type $n (struct (field (ref null $n)) (field i32))) (global $all (mut (ref null $n)) (ref.null $n))\n"
+        "  (func (export \"keep\") (param i32) (loop $l\n"
+        "    (global.set $all (struct.new $n (global.get $all) (local.get 0)))\n"
+        "    (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))\n"
+        "  (func (export \"waste\") (param i32) (loop $l (drop (struct.new $n (global.get $all) (local.get 0)))\n"
+        "    (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))";
+    start_with(NULL);
+    hemi_client *c = client_open(d.socket);
+    hemi_store *store;
+    hemi_instance *instance = instance_from(c, text, &store);
+    hemi_val keep = hemi_i32(50000), waste = hemi_i32(4000000);
+    ok(c, hemi_call(export_of(instance, "keep"), &keep, 1, NULL, 0, NULL));
+    ok(c, hemi_call(export_of(instance, "waste"), &waste, 1, NULL, 0, NULL));
+    struct hemi_stats stats;
+    ok(c, hemi_stats_get(c, store, &stats));
+    ck_assert_msg(stats.bytes_peak < 8u << 20, "%llu bytes for 600,000 live", (unsigned long long)stats.bytes_peak);
+    hemi_client_free(c);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("limits");
@@ -234,6 +259,7 @@ int main(void)
     tcase_add_test(t, memory_that_the_kernel_refuses);
     tcase_add_test(t, three_hundred_idle_connections);
     tcase_add_test(t, heap_and_stack);
+    tcase_add_test(t, the_default_growth_keeps_garbage_in_bounds);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
