@@ -93,7 +93,8 @@ static const struct wasi_function {
 /* A host function's context. */
 struct wasi_ctx {
     struct wasi *wasi;                    /* counted */
-    const struct wasi_function *function; /* NULL: not built, ENOSYS */
+    const struct wasi_function *function; /* NULL: not built */
+    uint32_t error;                       /* then: what it returns */
     bool returns;
 };
 
@@ -101,7 +102,7 @@ static enum hemi_status run(void *ctx, struct store *store, struct instance *cal
                             union val *results, struct rt_error *err)
 {
     const struct wasi_ctx *c = ctx;
-    struct wasi_call call = {.wasi = c->wasi, .args = args, .err = err, .error = WASI_NOSYS};
+    struct wasi_call call = {.wasi = c->wasi, .args = args, .err = err, .error = c->error};
     struct rt_extern x;
     (void)store;
     if (caller && instance_export(caller, "memory", strlen("memory"), &x) && x.kind == EXTERN_MEMORY)
@@ -129,6 +130,12 @@ static const struct wasi_function *find(struct name name)
     return NULL;
 }
 
+/* There are no directories, so whatever works from one got a bad descriptor. */
+static uint32_t missing(struct name name)
+{
+    return name.len > 5 && memcmp(name.at, "path_", 5) == 0 ? WASI_BADF : WASI_NOSYS;
+}
+
 static bool returns_errno(const struct wasi_function *f) { return f->call != wasi_proc_exit; }
 
 static bool has_signature(const struct rtype *t, const struct wasi_function *f)
@@ -153,7 +160,7 @@ enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id,
                        (int)(name.len < 64 ? name.len : 64), name.at);
     struct wasi_ctx *c = malloc(sizeof *c);
     if (!c) return rt_fail(err, HEMI_NO_MEMORY, "no memory for a WASI function");
-    *c = (struct wasi_ctx){.wasi = w, .function = f, .returns = returns};
+    *c = (struct wasi_ctx){.wasi = w, .function = f, .error = missing(name), .returns = returns};
     struct host_func_options opt = {.ctx = c, .call = run, .drop = drop};
     w->refs++;
     enum hemi_status status = host_func_new_typed(s, type_id, &opt, func);

@@ -6,7 +6,8 @@
  *
  * A WASI object belongs to a store. instance_new's imports from wasi_snapshot_preview1 become host functions that
  * refer to it and to the memory that the calling instance exports as "memory". A function of the module that is not in
- * WASI_FUNCTIONS resolves, by its name, to one that returns ENOSYS.
+ * WASI_FUNCTIONS resolves to one that returns ENOSYS; EBADF if it works from a directory (path_*), since there are
+ * none.
  *
  * Numbers: `errno` values of the specification, see WASI_ERRNOS. */
 #ifndef HEMI_SERVER_WASI_H

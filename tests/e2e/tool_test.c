@@ -64,6 +64,22 @@ START_TEST(run_exits_with_the_guests_status)
 }
 END_TEST
 
+START_TEST(paths_have_no_directory_to_start_from)
+{
+    const char *text =
+        "(module " WASI "\"path_open\" (func $o (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))\n"
+        "  " WASI "\"proc_exit\" (func $x (param i32)))\n"
+        "  " WASI "\"sock_shutdown\" (func $s (param i32 i32) (result i32)))\n"
+        "  (memory (export \"memory\") 1) (func (export \"_start\")\n"
+        "    (call $x (i32.add (call $s (i32.const 9) (i32.const 0))\n"
+        "      (call $o (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)\n"
+        "        (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 0))))))";
+    struct outcome o = hemi(NULL, "run", file("open.wat", text));
+    ck_assert_msg(o.status == 8 + 52, "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(run_tells_a_trap_with_its_place)
 {
     const char *text = "(module (func $inner unreachable) (func (export \"_start\") (call $inner)))";
@@ -197,6 +213,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, run_prints_what_the_guest_prints);
     tcase_add_test(t, run_exits_with_the_guests_status);
+    tcase_add_test(t, paths_have_no_directory_to_start_from);
     tcase_add_test(t, run_tells_a_trap_with_its_place);
     tcase_add_test(t, invoke_calls_an_export_and_prints_its_results);
     tcase_add_test(t, assemble_writes_a_binary_module_that_runs);
