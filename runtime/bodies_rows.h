@@ -176,8 +176,8 @@
 /* SET3_INNER(name, tc, body): a and b are u32, c is stored; no immediates. Variants in the order of SET3_KINDS. */
 #define SET3_KINDS(X)                                                                                                  \
     X(S, S, S)                                                                                                         \
-    X(S, S, R) X(S, S, C) X(S, C, S) X(S, C, R) X(S, C, C) X(S, R, S) X(S, R, C) X(R, S, S) X(R, S, C) X(R, C, S)      \
-        X(R, C, C)
+    X(S, S, R)                                                                                                         \
+    X(S, S, C) X(S, C, S) X(S, C, R) X(S, C, C) X(S, R, S) X(S, R, C) X(R, S, S) X(R, S, C) X(R, C, S) X(R, C, C)
 #define SET3_INNER(name, tc, ...)                                                                                      \
     SET3_ONE(name, S, S, S, tc, __VA_ARGS__)                                                                           \
     SET3_ONE(name, S, S, R, tc, __VA_ARGS__)                                                                           \
