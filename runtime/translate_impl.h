@@ -205,42 +205,78 @@ void finish_body(struct translator *t);
 void begin_body(struct translator *t, const valtype *results, uint32_t nresults);
 
 /* ---- Irregular instructions: opcode, function. */
+/* clang-format off */
 #define TRANSLATE_HANDLERS(X)                                                                                          \
     X(UNREACHABLE, tr_unreachable)                                                                                     \
     X(NOP, tr_nop)                                                                                                     \
     X(BLOCK, tr_block)                                                                                                 \
     X(LOOP, tr_loop)                                                                                                   \
-    X(IF, tr_if) X(ELSE, tr_else) X(END, tr_end) X(BR, tr_br) X(BR_IF, tr_br_if) X(BR_TABLE, tr_br_table) X(           \
-        RETURN, tr_return) X(CALL, tr_call) X(CALL_INDIRECT, tr_call_indirect) X(CALL_REF, tr_call_ref)                \
-        X(RETURN_CALL, tr_return_call) X(RETURN_CALL_INDIRECT, tr_return_call_indirect) X(                             \
-            RETURN_CALL_REF, tr_return_call_ref) X(TRY_TABLE, tr_try_table) X(BR_ON_NULL, tr_br_on_null)               \
-            X(BR_ON_NON_NULL, tr_br_on_non_null) X(BR_ON_CAST, tr_br_on_cast) X(BR_ON_CAST_FAIL, tr_br_on_cast) X(     \
-                DROP, tr_drop) X(SELECT, tr_select) X(SELECT_T, tr_select) X(LOCAL_GET, tr_local_get) X(LOCAL_SET,     \
-                                                                                                        tr_local_set)  \
-                X(LOCAL_TEE, tr_local_tee) X(GLOBAL_GET, tr_global_get) X(GLOBAL_SET, tr_global_set)                   \
-                    X(TABLE_GET, tr_table_get) X(TABLE_SET, tr_table_set) X(TABLE_SIZE, tr_table_size) X(              \
-                        MEMORY_SIZE,                                                                                   \
-                        tr_memory_size) X(I32_CONST, tr_const) X(I64_CONST, tr_const)                                  \
-                        X(F32_CONST, tr_const) X(F64_CONST, tr_const) X(I32_EQZ, tr_eqz) X(I64_EXTEND_I32_U, tr_nop)   \
-                            X(I32_REINTERPRET_F32, tr_nop) X(I64_REINTERPRET_F64, tr_nop) X(                           \
-                                F32_REINTERPRET_I32, tr_nop) X(F64_REINTERPRET_I64,                                    \
-                                                               tr_nop) X(ANY_CONVERT_EXTERN, tr_nop)                   \
-                                X(EXTERN_CONVERT_ANY, tr_nop) X(REF_NULL, tr_ref_null) X(REF_IS_NULL, tr_ref_is_null)  \
-                                    X(REF_FUNC, tr_ref_func) X(REF_EQ, tr_ref_eq) X(                                   \
-                                        REF_AS_NON_NULL,                                                               \
-                                        tr_ref_as_non_null) X(REF_I31, tr_ref_i31) X(REF_TEST, tr_ref_test)            \
-                                        X(REF_TEST_NULL, tr_ref_test) X(REF_CAST, tr_ref_cast) X(                      \
-                                            REF_CAST_NULL, tr_ref_cast) X(STRUCT_NEW, tr_struct_new)                   \
-                                            X(STRUCT_NEW_DEFAULT, tr_struct_new_default) X(STRUCT_GET, tr_struct_get)  \
-                                                X(STRUCT_GET_S, tr_struct_get) X(STRUCT_GET_U, tr_struct_get)          \
-                                                    X(STRUCT_SET, tr_struct_set) X(ARRAY_NEW, tr_array_new) X(         \
-                                                        ARRAY_NEW_DEFAULT, tr_array_new_default) X(ARRAY_NEW_FIXED,    \
-                                                                                                   tr_array_new_fixed) \
-                                                        X(ARRAY_GET, tr_array_get) X(ARRAY_GET_S, tr_array_get)        \
-                                                            X(ARRAY_GET_U, tr_array_get) X(                            \
-                                                                ARRAY_SET,                                             \
-                                                                tr_array_set) /* Several rows share a function, so it  \
-                                                                                 may be declared more than once. */
+    X(IF, tr_if)                                                                                                       \
+    X(ELSE, tr_else)                                                                                                   \
+    X(END, tr_end)                                                                                                     \
+    X(BR, tr_br)                                                                                                       \
+    X(BR_IF, tr_br_if)                                                                                                 \
+    X(BR_TABLE, tr_br_table)                                                                                           \
+    X(RETURN, tr_return)                                                                                               \
+    X(CALL, tr_call)                                                                                                   \
+    X(CALL_INDIRECT, tr_call_indirect)                                                                                 \
+    X(CALL_REF, tr_call_ref)                                                                                           \
+    X(RETURN_CALL, tr_return_call)                                                                                     \
+    X(RETURN_CALL_INDIRECT, tr_return_call_indirect)                                                                   \
+    X(RETURN_CALL_REF, tr_return_call_ref)                                                                             \
+    X(TRY_TABLE, tr_try_table)                                                                                         \
+    X(BR_ON_NULL, tr_br_on_null)                                                                                       \
+    X(BR_ON_NON_NULL, tr_br_on_non_null)                                                                               \
+    X(BR_ON_CAST, tr_br_on_cast)                                                                                       \
+    X(BR_ON_CAST_FAIL, tr_br_on_cast)                                                                                  \
+    X(DROP, tr_drop)                                                                                                   \
+    X(SELECT, tr_select)                                                                                               \
+    X(SELECT_T, tr_select)                                                                                             \
+    X(LOCAL_GET, tr_local_get)                                                                                         \
+    X(LOCAL_SET, tr_local_set)                                                                                         \
+    X(LOCAL_TEE, tr_local_tee)                                                                                         \
+    X(GLOBAL_GET, tr_global_get)                                                                                       \
+    X(GLOBAL_SET, tr_global_set)                                                                                       \
+    X(TABLE_GET, tr_table_get)                                                                                         \
+    X(TABLE_SET, tr_table_set)                                                                                         \
+    X(TABLE_SIZE, tr_table_size)                                                                                       \
+    X(MEMORY_SIZE, tr_memory_size)                                                                                     \
+    X(I32_CONST, tr_const)                                                                                             \
+    X(I64_CONST, tr_const)                                                                                             \
+    X(F32_CONST, tr_const)                                                                                             \
+    X(F64_CONST, tr_const)                                                                                             \
+    X(I32_EQZ, tr_eqz)                                                                                                 \
+    X(I64_EXTEND_I32_U, tr_nop)                                                                                        \
+    X(I32_REINTERPRET_F32, tr_nop)                                                                                     \
+    X(I64_REINTERPRET_F64, tr_nop)                                                                                     \
+    X(F32_REINTERPRET_I32, tr_nop)                                                                                     \
+    X(F64_REINTERPRET_I64, tr_nop)                                                                                     \
+    X(ANY_CONVERT_EXTERN, tr_nop)                                                                                      \
+    X(EXTERN_CONVERT_ANY, tr_nop)                                                                                      \
+    X(REF_NULL, tr_ref_null)                                                                                           \
+    X(REF_IS_NULL, tr_ref_is_null)                                                                                     \
+    X(REF_FUNC, tr_ref_func)                                                                                           \
+    X(REF_EQ, tr_ref_eq)                                                                                               \
+    X(REF_AS_NON_NULL, tr_ref_as_non_null)                                                                             \
+    X(REF_I31, tr_ref_i31)                                                                                             \
+    X(REF_TEST, tr_ref_test)                                                                                           \
+    X(REF_TEST_NULL, tr_ref_test)                                                                                      \
+    X(REF_CAST, tr_ref_cast)                                                                                           \
+    X(REF_CAST_NULL, tr_ref_cast)                                                                                      \
+    X(STRUCT_NEW, tr_struct_new)                                                                                       \
+    X(STRUCT_NEW_DEFAULT, tr_struct_new_default)                                                                       \
+    X(STRUCT_GET, tr_struct_get)                                                                                       \
+    X(STRUCT_GET_S, tr_struct_get)                                                                                     \
+    X(STRUCT_GET_U, tr_struct_get)                                                                                     \
+    X(STRUCT_SET, tr_struct_set)                                                                                       \
+    X(ARRAY_NEW, tr_array_new)                                                                                         \
+    X(ARRAY_NEW_DEFAULT, tr_array_new_default)                                                                         \
+    X(ARRAY_NEW_FIXED, tr_array_new_fixed)                                                                             \
+    X(ARRAY_GET, tr_array_get)                                                                                         \
+    X(ARRAY_GET_S, tr_array_get)                                                                                       \
+    X(ARRAY_GET_U, tr_array_get)                                                                                       \
+    X(ARRAY_SET, tr_array_set)
+/* clang-format on */
 #define X(op, function) void function(struct translator *t, const struct insn *i);
 TRANSLATE_HANDLERS(X)
 #undef X
