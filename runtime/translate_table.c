@@ -9,7 +9,6 @@
 
 const struct body_row body_rows[OP_COUNT] = {
 #define BODIES_OWN_ROWS
-#define HANDLER(id, size, ...)
 #define UNARY(name, tr, ta, flags, ...)                                                                                \
     [OP_##name] = {BODY_UNARY, CHARS_##tr, CHARS_##ta, 0, flags, VM_##name##_S_R, OP_COUNT, OP_COUNT},
 #define BINARY(name, tr, ta, tb, flags, ...)                                                                           \
@@ -20,45 +19,11 @@ const struct body_row body_rows[OP_COUNT] = {
 #define LOAD(name, tr, ctype) [OP_##name] = {BODY_LOAD, CHARS_##tr, 'i', 0, TRAPS, VM_##name##_S_R, OP_COUNT, OP_COUNT},
 #define STORE(name, tb, ctype)                                                                                         \
     [OP_##name] = {BODY_STORE, 0, 'i', CHARS_##tb, TRAPS, VM_##name##_SS, OP_COUNT, OP_COUNT},
-#define UNARY_INNER(...)
-#define NULLARY_INNER(...)
-#define BINARY_INNER(...)
-#define TEST_INNER(...)
-#define SET_INNER(...)
-#define SET3_INNER(...)
-#define USE_INNER(...)
-#define SELECT_INNER(...)
-#define PLAIN(...)
-#define CALL_INNER(...)
-#define CALL_PLAIN(...)
-#define TAIL_INNER(...)
-#define TAIL_PLAIN(...)
-#define HELPED(...)
 #include "runtime/bodies.def"
 };
 
 const struct helped_row helped_rows[OP_COUNT] = {
 #define BODIES_OWN_ROWS
-#define HANDLER(...)
-#define UNARY(...)
-#define BINARY(...)
-#define COMPARE(...)
-#define TEST(...)
-#define LOAD(...)
-#define STORE(...)
-#define UNARY_INNER(...)
-#define NULLARY_INNER(...)
-#define BINARY_INNER(...)
-#define TEST_INNER(...)
-#define SET_INNER(...)
-#define SET3_INNER(...)
-#define USE_INNER(...)
-#define SELECT_INNER(...)
-#define PLAIN(...)
-#define CALL_INNER(...)
-#define CALL_PLAIN(...)
-#define TAIL_INNER(...)
-#define TAIL_PLAIN(...)
 #define HELPED(name, helper, params, results, a, b)                                                                    \
     [OP_##name] = {true, HELPER_##helper, params, results, ARG_##a, ARG_##b},
 #include "runtime/bodies.def"

@@ -6,26 +6,6 @@
 
 static const char *const helped[] = {
 #define BODIES_OWN_ROWS
-#define HANDLER(...)
-#define UNARY(...)
-#define BINARY(...)
-#define COMPARE(...)
-#define TEST(...)
-#define LOAD(...)
-#define STORE(...)
-#define UNARY_INNER(...)
-#define NULLARY_INNER(...)
-#define BINARY_INNER(...)
-#define TEST_INNER(...)
-#define SET_INNER(...)
-#define SET3_INNER(...)
-#define USE_INNER(...)
-#define SELECT_INNER(...)
-#define PLAIN(...)
-#define CALL_INNER(...)
-#define CALL_PLAIN(...)
-#define TAIL_INNER(...)
-#define TAIL_PLAIN(...)
 #define HELPED(name, helper, params, results, a, b) #name,
 #include "runtime/bodies.def"
 };
