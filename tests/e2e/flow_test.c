@@ -109,14 +109,17 @@ START_TEST(a_client_that_never_reads_costs_a_bounded_amount)
     uint8_t *frame = calloc(1, 24 + 65536);
     long before = peak_kb(worker);
     int fd = raw_connect();
-    frame[2] = 1; /* length 65536 */
-    frame[4] = 4; /* PING */
-    for (uint32_t i = 1; i <= 100000; i++) {
-        memcpy(frame + 8, &i, 4);
-        if (send(fd, frame, 24 + 65536, MSG_NOSIGNAL | MSG_DONTWAIT) <= 0) {
-            usleep(1000);
-            if (i > 2000) break;
-        }
+    frame[2] = 1;                        /* length 65536 */
+    frame[4] = 4;                        /* PING */
+    size_t sent = 0, whole = 24 + 65536; /* a frame that went half is finished first */
+    for (uint32_t i = 1, id = 1; i <= 100000 && i < 2000 + id; i++) {
+        memcpy(frame + 8, &id, 4);
+        ssize_t n = send(fd, frame + sent, whole - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n <= 0) usleep(1000);
+        sent += n > 0 ? (size_t)n : 0;
+        if (sent < whole) continue;
+        sent = 0;
+        id++;
     }
     ck_assert_int_eq(call_i32(next_of_other, 1, 8), 9);
     long grown = peak_kb(worker) - before;
