@@ -45,6 +45,9 @@ struct engine_options {
     enum hemi_status (*yield)(void *ctx);
     void *ctx;
     const volatile uint32_t *poll; /* NULL: a flag that is never set */
+    bool explicit_checks; /* bounds and nulls are compared; no page fault is ever relied on */
+    bool canonical_nans;  /* every NaN that arithmetic makes is the canonical one with sign 0 */
+    bool count_opcodes;   /* executed instructions are counted by opcode */
 };
 enum hemi_status engine_new(const struct engine_options *opt, struct engine **out);
 void engine_free(struct engine *e); /* all modules and stores must be gone */

@@ -64,6 +64,8 @@ static const char *kind_form(enum option_kind kind)
         return "one of auto, plain, json";
     case KIND_NEED:
         return "one of report, require";
+    case KIND_SWITCH:
+        return "one of off, on";
     case KIND_TEXT:
         return "a string";
     case KIND_MODE:

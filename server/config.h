@@ -4,8 +4,8 @@
  * dump (`hemid --dump-config`) and docs/config.md, which a test compares with the rows.
  *
  * Kinds: SIZE bytes, written "64MiB" or a number; DURATION milliseconds, "250ms", "30s", "5m", "2h" or a number of
- * seconds; COUNT a number; LEVEL, FORMAT, NEED one word of a list (config_words); TEXT a string of min..max bytes;
- * MODE an octal file mode, "0660"; UIDS a list of user ids or names.
+ * seconds; COUNT a number; LEVEL, FORMAT, NEED, SWITCH one word of a list (config_words); TEXT a string of min..max
+ * bytes; MODE an octal file mode, "0660"; UIDS a list of user ids or names.
  *
  * School of checking: the file comes from an administrator, so everything wrong in it is an error return with the
  * file, line and key, never an assertion. Threads: none here is thread-safe.
@@ -47,7 +47,13 @@
     X(stack, SIZE, MIB, 64 * KIB, 64 * MIB, "VM stack of one activation")                                              \
     X(nesting, COUNT, 64, 1, 64, "host calls that may be outstanding inside one another")                              \
     X(idle_exit, DURATION, 60 * SECONDS, 0, 86400 * SECONDS,                                                           \
-      "a worker without stores and connections ends after this time; 0: it stays")
+      "a worker without stores and connections ends after this time; 0: it stays")                                     \
+    X(fault_checks, SWITCH, SWITCH_ON, SWITCH_OFF, SWITCH_ON,                                                          \
+      "accesses outside a 32-bit memory and through null are found by page faults; off: by comparing, each time")      \
+    X(canonical_nans, SWITCH, SWITCH_OFF, SWITCH_OFF, SWITCH_ON,                                                       \
+      "arithmetic gives one NaN only, so that results are the same on every machine")                                  \
+    X(count_opcodes, SWITCH, SWITCH_OFF, SWITCH_OFF, SWITCH_ON,                                                        \
+      "guests count the instructions they execute, by opcode (`hemi info`); slow")
 
 /* The daemon itself. */
 #define DAEMON_OPTIONS(X)                                                                                              \
@@ -85,6 +91,7 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 enum log_format { FORMAT_AUTO, FORMAT_PLAIN, FORMAT_JSON };
 enum config_need { NEED_REPORT, NEED_REQUIRE };
+enum config_switch { SWITCH_OFF, SWITCH_ON };
 
 #define CONFIG_UIDS_MAX 64
 #define CONFIG_TOKEN_MAX 256 /* bytes of a token, without the line's end */
@@ -101,6 +108,7 @@ struct config_uids {
 #define CONFIG_MEMBER_LEVEL(name, max) uint64_t name;
 #define CONFIG_MEMBER_FORMAT(name, max) uint64_t name;
 #define CONFIG_MEMBER_NEED(name, max) uint64_t name;
+#define CONFIG_MEMBER_SWITCH(name, max) uint64_t name;
 #define CONFIG_MEMBER_MODE(name, max) uint64_t name;
 #define CONFIG_MEMBER_TEXT(name, max) char name[(max) + 1];
 #define CONFIG_MEMBER_UIDS(name, max) struct config_uids name;

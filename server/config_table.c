@@ -13,6 +13,7 @@
 #define NUMBER_LEVEL(v) (v)
 #define NUMBER_FORMAT(v) (v)
 #define NUMBER_NEED(v) (v)
+#define NUMBER_SWITCH(v) (v)
 #define NUMBER_MODE(v) (v)
 #define NUMBER_UIDS(v) (0)
 #define NUMBER_TEXT(v) (0)
@@ -39,6 +40,7 @@ const struct option_group config_tenant_group = {"tenant", tenant_rows, COUNT_OF
 static const char *const level_words[] = {"debug", "info", "warning", "error", NULL};
 static const char *const format_words[] = {"auto", "plain", "json", NULL};
 static const char *const need_words[] = {"report", "require", NULL};
+static const char *const switch_words[] = {"off", "on", NULL};
 
 struct unit {
     const char *name;
@@ -58,6 +60,8 @@ const char *const *config_words(enum option_kind kind)
         return format_words;
     case KIND_NEED:
         return need_words;
+    case KIND_SWITCH:
+        return switch_words;
     default:
         return NULL;
     }

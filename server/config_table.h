@@ -12,6 +12,7 @@ enum option_kind {
     KIND_LEVEL,
     KIND_FORMAT,
     KIND_NEED,
+    KIND_SWITCH,
     KIND_TEXT,
     KIND_MODE,
     KIND_UIDS
@@ -40,7 +41,7 @@ void config_group_defaults(const struct option_group *group, void *base);
 /* The row called `name`, or NULL. */
 const struct option_row *config_group_find(const struct option_group *group, const char *name);
 
-/* The words of a LEVEL, FORMAT or NEED option, ended by NULL; NULL for other kinds. */
+/* The words of a LEVEL, FORMAT, NEED or SWITCH option, ended by NULL; NULL for other kinds. */
 const char *const *config_words(enum option_kind kind);
 
 /* The row's value in `base` as the file would say it, quoted where the file quotes. */

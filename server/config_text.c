@@ -55,7 +55,11 @@ void config_dump(const struct config *config, FILE *out)
 
 static void docs_row(const struct option_row *row, FILE *out)
 {
-    static const char *const kinds[] = {"size", "time", "number", "word", "word", "word", "string", "mode", "list"};
+    static const char *const kinds[] = {
+        [KIND_SIZE] = "size",   [KIND_DURATION] = "time", [KIND_COUNT] = "number", [KIND_LEVEL] = "word",
+        [KIND_FORMAT] = "word", [KIND_NEED] = "word",     [KIND_SWITCH] = "word",  [KIND_TEXT] = "string",
+        [KIND_MODE] = "mode",   [KIND_UIDS] = "list",
+    };
     char def[64], min[64], max[64];
     config_format_number(row->kind, row->min, min, sizeof min);
     config_format_number(row->kind, row->max, max, sizeof max);

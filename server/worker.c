@@ -205,7 +205,12 @@ int worker_init(struct worker *w, const struct worker_boot *boot)
     w->sched.between = between;
     w->sched.before_used = before_used;
     w->sched.ctx = w;
-    struct engine_options opt = {.yield = scheduler_yield, .ctx = &w->sched, .poll = &w->sched.poll};
+    struct engine_options opt = {.yield = scheduler_yield,
+                                 .ctx = &w->sched,
+                                 .poll = &w->sched.poll,
+                                 .explicit_checks = boot->limits.fault_checks == SWITCH_OFF,
+                                 .canonical_nans = boot->limits.canonical_nans == SWITCH_ON,
+                                 .count_opcodes = boot->limits.count_opcodes == SWITCH_ON};
     return engine_new(&opt, &w->engine) == HEMI_OK ? 0 : WORKER_EXIT_MEMORY;
 }
 

@@ -72,6 +72,7 @@ START_TEST(defaults_are_within_their_ranges)
 #define RANGE_LEVEL RANGE_SIZE
 #define RANGE_FORMAT RANGE_SIZE
 #define RANGE_NEED RANGE_SIZE
+#define RANGE_SWITCH RANGE_SIZE
     LIMIT_OPTIONS(IN_RANGE)
     DAEMON_OPTIONS(IN_RANGE)
     ck_assert_uint_eq(config.limits.memory, GIB);
