@@ -5,18 +5,34 @@
 #include <string.h>
 #include <unistr.h>
 
-void cursor_fail(struct cursor *c, enum hemi_status status, uint32_t offset, const char *format, ...)
+static void fail(struct cursor *c, enum hemi_status status, uint32_t offset, const char *format, va_list args)
 {
-    c->at = c->end;
-    if (!cursor_ok(c)) return;
     struct rt_error *err = c->err;
     err->status = status;
     err->offset = offset;
     err->has_offset = true;
+    vsnprintf(err->message, sizeof err->message, format, args);
+}
+
+void cursor_fail(struct cursor *c, enum hemi_status status, uint32_t offset, const char *format, ...)
+{
+    c->at = c->end;
+    if (!cursor_ok(c)) return;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    fail(c, status, offset, format, args);
     va_end(args);
+}
+
+void cursor_malformed(struct cursor *c, uint32_t offset, const char *format, ...)
+{
+    c->at = c->end;
+    if (!cursor_ok(c)) return;
+    va_list args;
+    va_start(args, format);
+    fail(c, HEMI_INVALID_MODULE, offset, format, args);
+    va_end(args);
+    c->err->malformed = true;
 }
 
 bool cursor_limit(struct cursor *c, enum wasm_limit limit, uint64_t n)
@@ -37,7 +53,7 @@ bool cursor_limit(struct cursor *c, enum wasm_limit limit, uint64_t n)
 
 uint8_t cursor_end(struct cursor *c)
 {
-    cursor_fail(c, HEMI_INVALID_MODULE, cursor_offset(c), "%s", c->end_text);
+    cursor_malformed(c, cursor_offset(c), "%s", c->end_text);
     return 0;
 }
 
@@ -59,11 +75,11 @@ uint64_t cursor_leb(struct cursor *c, uint32_t bits, bool is_signed)
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (shift + 7 >= bits) {
             if (byte & 0x80) {
-                cursor_fail(c, HEMI_INVALID_MODULE, start, "integer representation too long");
+                cursor_malformed(c, start, "integer representation too long");
                 return 0;
             }
             if (!spare_bits_ok(byte, bits - shift, is_signed)) {
-                cursor_fail(c, HEMI_INVALID_MODULE, start, "integer too large");
+                cursor_malformed(c, start, "integer too large");
                 return 0;
             }
         }
@@ -96,21 +112,19 @@ uint32_t cursor_count(struct cursor *c, enum wasm_limit limit)
 {
     uint32_t start = cursor_offset(c), n = cursor_u32(c);
     if (!cursor_limit(c, limit, n)) return 0;
-    if (n > cursor_left(c) && cursor_ok(c))
-        cursor_fail(c, HEMI_INVALID_MODULE, start, "%s: length out of bounds", c->end_text);
+    if (n > cursor_left(c) && cursor_ok(c)) cursor_malformed(c, start, "%s: length out of bounds", c->end_text);
     return cursor_ok(c) ? n : 0;
 }
 
 struct name cursor_name(struct cursor *c)
 {
     uint32_t start = cursor_offset(c), n = cursor_u32(c);
-    if (cursor_ok(c) && n > cursor_left(c))
-        cursor_fail(c, HEMI_INVALID_MODULE, start, "length out of bounds: %s", c->end_text);
+    if (cursor_ok(c) && n > cursor_left(c)) cursor_malformed(c, start, "length out of bounds: %s", c->end_text);
     if (!cursor_limit(c, LIMIT_NAME_BYTES, n)) n = 0;
     start = cursor_offset(c);
     const uint8_t *bytes = cursor_ok(c) ? cursor_bytes(c, n) : NULL;
     if (bytes && u8_check(bytes, n)) {
-        cursor_fail(c, HEMI_INVALID_MODULE, start, "malformed UTF-8 encoding");
+        cursor_malformed(c, start, "malformed UTF-8 encoding");
         bytes = NULL;
     }
     return (struct name){.at = (const char *)bytes, .len = bytes ? n : 0};
@@ -121,8 +135,7 @@ struct cursor cursor_sub(struct cursor *c, uint32_t n)
     struct cursor sub = *c;
     sub.end_text = "unexpected end of section or function";
     if (n > cursor_left(c)) {
-        cursor_fail(c, HEMI_INVALID_MODULE, cursor_offset(c), "length out of bounds: %u bytes wanted, %zu left", n,
-                    cursor_left(c));
+        cursor_malformed(c, cursor_offset(c), "length out of bounds: %u bytes wanted, %zu left", n, cursor_left(c));
         sub.at = sub.end;
         return sub;
     }
@@ -133,5 +146,5 @@ struct cursor cursor_sub(struct cursor *c, uint32_t n)
 
 void cursor_done(struct cursor *c, const char *text)
 {
-    if (c->at != c->end && cursor_ok(c)) cursor_fail(c, HEMI_INVALID_MODULE, cursor_offset(c), "%s", text);
+    if (c->at != c->end && cursor_ok(c)) cursor_malformed(c, cursor_offset(c), "%s", text);
 }

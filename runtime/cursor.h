@@ -25,6 +25,8 @@ static inline size_t cursor_left(const struct cursor *c) { return (size_t)(c->en
 /* Records an error at `offset` unless there is one already, and ends the reading. */
 void cursor_fail(struct cursor *c, enum hemi_status status, uint32_t offset, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same for bytes that are no module at all: INVALID_MODULE, marked as malformed. */
+void cursor_malformed(struct cursor *c, uint32_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Refuses `n` with LIMIT when it is beyond the limit. */
 bool cursor_limit(struct cursor *c, enum wasm_limit limit, uint64_t n);
 

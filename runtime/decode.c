@@ -86,12 +86,11 @@ static void decode_section(struct decoder *d, struct cursor *c, uint8_t id, uint
     uint32_t rank = 0, count = sizeof sections / sizeof *sections;
     while (rank < count && sections[rank].id != id) rank++;
     if (rank == count) {
-        cursor_fail(c, HEMI_INVALID_MODULE, offset, "malformed section id: %u", id);
+        cursor_malformed(c, offset, "malformed section id: %u", id);
         return;
     }
     if (rank < d->last_rank) {
-        cursor_fail(c, HEMI_INVALID_MODULE, offset, "unexpected content after last section: section %u out of order",
-                    id);
+        cursor_malformed(c, offset, "unexpected content after last section: section %u out of order", id);
         return;
     }
     d->last_rank = rank + 1;
@@ -105,9 +104,9 @@ static void decode_header(struct cursor *c)
     const uint8_t *at = c->at;
     size_t left = cursor_left(c);
     if (left < 4 || memcmp(at, magic, 4) != 0) {
-        invalid_at(c, 0, left < 4 ? "unexpected end" : "magic header not detected");
+        malformed_at(c, 0, left < 4 ? "unexpected end" : "magic header not detected");
     } else if (left < 8 || memcmp(at + 4, version, 4) != 0) {
-        invalid_at(c, 4, left < 8 ? "unexpected end" : "unknown binary version");
+        malformed_at(c, 4, left < 8 ? "unexpected end" : "unknown binary version");
     } else {
         c->at += 8;
     }
@@ -119,9 +118,9 @@ static void decode_finish(struct decoder *d, struct cursor *c)
     struct module *m = d->module;
     if (!cursor_ok(c)) return;
     if (!d->has_code && m->nfuncs > m->nimported_funcs)
-        invalid_at(c, cursor_offset(c), "function and code section have inconsistent lengths");
+        malformed_at(c, cursor_offset(c), "function and code section have inconsistent lengths");
     if (d->has_data_count && !d->has_data && d->ndata > 0)
-        invalid_at(c, cursor_offset(c), "data count and data section have inconsistent lengths");
+        malformed_at(c, cursor_offset(c), "data count and data section have inconsistent lengths");
 }
 
 bool decode_module(struct decoder *d)

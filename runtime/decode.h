@@ -58,6 +58,10 @@ static inline void invalid_at(struct cursor *c, uint32_t offset, const char *tex
 {
     cursor_fail(c, HEMI_INVALID_MODULE, offset, "%s", text);
 }
+static inline void malformed_at(struct cursor *c, uint32_t offset, const char *text)
+{
+    cursor_malformed(c, offset, "%s", text);
+}
 
 static inline bool func_is_declared(const struct decoder *d, uint32_t f)
 {

@@ -14,7 +14,7 @@ static struct limits read_limits(struct decoder *d, struct cursor *c, uint64_t b
 {
     uint32_t offset = cursor_offset(c);
     uint8_t flags = cursor_u8(c);
-    if (flags & ~(LIMITS_MAX | LIMITS_64)) invalid_at(c, offset, "malformed limits flags");
+    if (flags & ~(LIMITS_MAX | LIMITS_64)) malformed_at(c, offset, "malformed limits flags");
     struct limits l = {.has_max = flags & LIMITS_MAX, .is64 = (flags & LIMITS_64) != 0, .max = UINT64_MAX};
     l.min = cursor_u64(c);
     if (l.has_max) l.max = cursor_u64(c);
@@ -42,7 +42,7 @@ static valtype read_global_type(struct decoder *d, struct cursor *c, bool *mut)
     if (t == VT_V128) decoder_unsupported(d, FEATURE_SIMD, "a v128 global", offset);
     offset = cursor_offset(c);
     uint8_t byte = cursor_u8(c);
-    if (byte > 1) invalid_at(c, offset, "malformed mutability");
+    if (byte > 1) malformed_at(c, offset, "malformed mutability");
     *mut = byte == 1;
     return t;
 }
@@ -91,7 +91,7 @@ static void add_tag(struct decoder *d, struct cursor *c)
 {
     struct module *m = d->module;
     uint32_t offset = cursor_offset(c);
-    if (cursor_u8(c) != 0) invalid_at(c, offset, "malformed tag attribute");
+    if (cursor_u8(c) != 0) malformed_at(c, offset, "malformed tag attribute");
     uint32_t type = decode_typeidx(d, c, TYPE_FUNC);
     if (cursor_ok(c) && d->engine->rtypes[type].nresults > 0) invalid_at(c, offset, "non-empty tag result type");
     if (ADD(d, c, m->tags, m->ntags, d->cap_tags, LIMIT_TAGS)) m->tags[m->ntags++] = type;
@@ -128,7 +128,7 @@ static void read_import(struct decoder *d, struct cursor *c, struct import *i)
         i->index = m->nimported_tags++;
         break;
     default:
-        invalid_at(c, offset, "malformed import kind");
+        malformed_at(c, offset, "malformed import kind");
     }
 }
 
@@ -157,7 +157,7 @@ static void read_table(struct decoder *d, struct cursor *c)
     bool has_init = c->at < c->end && *c->at == BYTE_TABLE_INIT;
     if (has_init) {
         c->at++;
-        if (cursor_u8(c) != 0) invalid_at(c, offset, "malformed table: zero byte expected");
+        if (cursor_u8(c) != 0) malformed_at(c, offset, "malformed table: zero byte expected");
     }
     add_table(d, c, has_init);
     const struct module *m = d->module;
@@ -253,7 +253,7 @@ static void check_export(struct decoder *d, struct cursor *c, const struct expor
                   [EXTERN_TAG] = {m->ntags, "tag"}};
     if (!cursor_ok(c)) return;
     if (x->kind > EXTERN_TAG) {
-        invalid_at(c, offset, "malformed export kind");
+        malformed_at(c, offset, "malformed export kind");
     } else if (x->index >= spaces[x->kind].count) {
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "unknown %s %u: export \"%.*s\"", spaces[x->kind].text, x->index,
                     (int)(x->name.len < 80 ? x->name.len : 80), x->name.at);

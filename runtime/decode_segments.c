@@ -31,7 +31,7 @@ static void read_elem_type(struct decoder *d, struct cursor *c, struct elem_seg 
         s->type = is_typed ? decode_reftype(d, c) : VT_REF(true, HT_FUNC);
     } else {
         s->type = VT_REF(false, HT_FUNC);
-        if (is_typed && cursor_u8(c) != 0) invalid_at(c, offset, "malformed element kind");
+        if (is_typed && cursor_u8(c) != 0) malformed_at(c, offset, "malformed element kind");
     }
     if (cursor_ok(c) && s->mode == SEG_ACTIVE && !valtype_matches(d->engine, s->type, d->module->tables[s->table].type))
         invalid_at(c, offset, "type mismatch: the elements do not fit the table");
@@ -68,7 +68,7 @@ static void read_items(struct decoder *d, struct cursor *c, struct elem_seg *s, 
 static void read_elem(struct decoder *d, struct cursor *c, struct elem_seg *s)
 {
     uint32_t offset = cursor_offset(c), flags = cursor_u32(c);
-    if (flags > 7) invalid_at(c, offset, "malformed elements segment kind");
+    if (flags > 7) malformed_at(c, offset, "malformed elements segment kind");
     if (!(flags & ELEM_NOT_ACTIVE)) {
         s->mode = SEG_ACTIVE;
         read_active_table(d, c, s, flags);
@@ -106,7 +106,7 @@ static void read_data(struct decoder *d, struct cursor *c, struct data_seg *s)
 {
     const struct module *m = d->module;
     uint32_t offset = cursor_offset(c), flags = cursor_u32(c);
-    if (flags > DATA_EXPLICIT) invalid_at(c, offset, "malformed data segment kind");
+    if (flags > DATA_EXPLICIT) malformed_at(c, offset, "malformed data segment kind");
     s->mode = flags == DATA_PASSIVE ? SEG_PASSIVE : SEG_ACTIVE;
     s->memory = flags == DATA_EXPLICIT ? cursor_u32(c) : 0;
     if (cursor_ok(c) && s->mode == SEG_ACTIVE && s->memory >= m->nmemories)
@@ -122,7 +122,7 @@ void decode_datas(struct decoder *d, struct cursor *c)
     uint32_t offset = cursor_offset(c), n = cursor_count(c, LIMIT_DATA_SEGMENTS), cap = 0;
     d->has_data = true;
     if (cursor_ok(c) && d->has_data_count && n != d->ndata)
-        invalid_at(c, offset, "data count and data section have inconsistent lengths");
+        malformed_at(c, offset, "data count and data section have inconsistent lengths");
     if (!decoder_reserve(c, (void **)&m->datas, &cap, 0, n, sizeof *m->datas)) return;
     while (m->ndatas < n && decoder_poll(d, c)) {
         read_data(d, c, &m->datas[m->ndatas]);
@@ -155,7 +155,7 @@ void decode_code(struct decoder *d, struct cursor *c)
     uint32_t offset = cursor_offset(c), n = cursor_u32(c);
     d->has_code = true;
     if (cursor_ok(c) && n != m->nfuncs - m->nimported_funcs)
-        invalid_at(c, offset, "function and code section have inconsistent lengths");
+        malformed_at(c, offset, "function and code section have inconsistent lengths");
     if (!decoder_code_begin(d, c)) return;
     m->code = calloc(m->nfuncs + 1, sizeof *m->code);
     if (!m->code) cursor_fail(c, HEMI_NO_MEMORY, offset, "no memory for %u functions", m->nfuncs);

@@ -165,7 +165,7 @@ enum hemi_status import_check(struct store *s, const struct module *m, uint32_t 
     error_set(err, HEMI_LINK, "%s", "");
     if (err == NULL) return HEMI_LINK;
     struct text t = {err->message, sizeof err->message, 0};
-    text_add(&t, "import %u ", i);
+    text_add(&t, "incompatible import type: import %u ", i);
     text_name(&t, want->module);
     text_add(&t, " ");
     text_name(&t, want->name);

@@ -33,6 +33,7 @@ struct rt_error {
     bool has_offset;
     uint32_t func; /* module function index, when has_func */
     bool has_func;
+    bool malformed; /* INVALID_MODULE, because the binary format is broken, not because validation failed */
     int32_t exit_code;
     char message[240]; /* names what and where, terminated; includes function name when known */
 };
@@ -45,9 +46,9 @@ struct engine_options {
     enum hemi_status (*yield)(void *ctx);
     void *ctx;
     const volatile uint32_t *poll; /* NULL: a flag that is never set */
-    bool explicit_checks; /* bounds and nulls are compared; no page fault is ever relied on */
-    bool canonical_nans;  /* every NaN that arithmetic makes is the canonical one with sign 0 */
-    bool count_opcodes;   /* executed instructions are counted by opcode */
+    bool explicit_checks;          /* bounds and nulls are compared; no page fault is ever relied on */
+    bool canonical_nans;           /* every NaN that arithmetic makes is the canonical one with sign 0 */
+    bool count_opcodes;            /* executed instructions are counted by opcode */
 };
 enum hemi_status engine_new(const struct engine_options *opt, struct engine **out);
 void engine_free(struct engine *e); /* all modules and stores must be gone */

@@ -16,6 +16,11 @@ void v_fail(struct validator *v, const char *format, ...)
     cursor_fail(&v->c, HEMI_INVALID_MODULE, v->in.offset, "%s in %s", text, opcode_rows[v->in.op].text);
 }
 
+void v_malformed(struct validator *v, const char *text)
+{
+    cursor_malformed(&v->c, v->in.offset, "%s in %s", text, opcode_rows[v->in.op].text);
+}
+
 const char *v_type_text(const struct validator *v, valtype t, char *buf, size_t len)
 {
     if (vt_is_ref(t) && !ht_is_abstract(vt_heap(t))) {

@@ -47,8 +47,7 @@ static bool read_prefixed(struct validator *v, uint8_t prefix)
 {
     uint32_t code = cursor_u32(&v->c);
     uint32_t op = code < PAGE ? opcode_of_code[OPCODE_PAGE(prefix) * PAGE + code] : 0;
-    if (op == 0 && v_ok(v))
-        cursor_fail(&v->c, HEMI_INVALID_MODULE, v->in.offset, "illegal opcode %02x %02x", prefix, code);
+    if (op == 0 && v_ok(v)) cursor_malformed(&v->c, v->in.offset, "illegal opcode %02x %02x", prefix, code);
     v->in.op = op ? (uint16_t)(op - 1) : OP_NOP;
     return op != 0 && v_ok(v);
 }
@@ -63,7 +62,7 @@ static bool read_opcode(struct validator *v)
         return v_ok(v);
     }
     if (byte >= FIRST_PREFIX && byte < FIRST_PREFIX + PAGES - 1) return read_prefixed(v, byte);
-    cursor_fail(&v->c, HEMI_INVALID_MODULE, v->in.offset, "illegal opcode %02x", byte);
+    cursor_malformed(&v->c, v->in.offset, "illegal opcode %02x", byte);
     return false;
 }
 
@@ -226,7 +225,7 @@ static void read_locals(struct validator *v)
         v->in.offset = offset;
         valtype t = decode_valtype(v->d, &v->c);
         total += n;
-        if (total > UINT32_MAX) invalid_at(&v->c, offset, "too many locals");
+        if (total > UINT32_MAX) malformed_at(&v->c, offset, "too many locals");
         if (cursor_limit(&v->c, LIMIT_LOCALS, v->nlocals + (uint64_t)n)) add_locals(v, n, t, valtype_defaultable(t));
     }
 }

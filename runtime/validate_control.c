@@ -34,7 +34,7 @@ void validate_else(struct validator *v)
 {
     bool reachable = v->live;
     if (v->top->op != OP_IF) {
-        v_fail(v, "END opcode expected: no if is open");
+        v_malformed(v, "END opcode expected: no if is open");
         return;
     }
     pop_ctrl(v);

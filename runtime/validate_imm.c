@@ -23,7 +23,7 @@ static uint32_t read_elem(struct validator *v) { return check_elem(v, cursor_u32
 
 static uint32_t check_data(struct validator *v, uint32_t i)
 {
-    if (!v->d->has_data_count) v_fail(v, "data count section required");
+    if (!v->d->has_data_count) v_malformed(v, "data count section required");
     return check_index(v, i, v->d->ndata, "data segment");
 }
 
@@ -75,7 +75,7 @@ static void read_block_type(struct validator *v)
         set_block(v, NULL, 0, &v->block_type, 1);
     } else {
         int64_t local = cursor_s33(c);
-        if (local < 0) v_fail(v, "malformed block type");
+        if (local < 0) v_malformed(v, "malformed block type");
         if (v_ok(v)) set_func_block(v, (uint64_t)local);
     }
 }
@@ -95,7 +95,7 @@ enum { CATCH_ALL = 2, CATCH_KINDS = 4 };
 static struct insn_catch read_catch(struct validator *v)
 {
     struct insn_catch clause = {.kind = cursor_u8(&v->c)};
-    if (clause.kind >= CATCH_KINDS) v_fail(v, "malformed catch clause %u", clause.kind);
+    if (clause.kind >= CATCH_KINDS) v_malformed(v, "malformed catch clause");
     if (clause.kind < CATCH_ALL) clause.tag = read_index(v, v->m->ntags, "tag");
     clause.label = read_label(v);
     return clause;
@@ -120,7 +120,7 @@ static void read_memarg(struct validator *v)
 {
     struct insn *in = &v->in;
     uint32_t flags = cursor_u32(&v->c);
-    if (flags >= 2 * MEMARG_MEMORY) v_fail(v, "malformed memop flags");
+    if (flags >= 2 * MEMARG_MEMORY) v_malformed(v, "malformed memop flags");
     in->align = flags & (MEMARG_MEMORY - 1);
     uint32_t memory = flags & MEMARG_MEMORY ? cursor_u32(&v->c) : 0;
     in->imm = cursor_u64(&v->c);
@@ -166,7 +166,7 @@ enum { CAST_FROM_NULL = 1, CAST_TO_NULL = 2 };
 static void read_br_cast(struct validator *v)
 {
     uint8_t flags = cursor_u8(&v->c);
-    if (flags > (CAST_FROM_NULL | CAST_TO_NULL)) v_fail(v, "malformed br_on_cast flags");
+    if (flags > (CAST_FROM_NULL | CAST_TO_NULL)) v_malformed(v, "malformed br_on_cast flags");
     v->in.index = read_label(v);
     v->in.type2 = read_cast_target(v, flags & CAST_FROM_NULL);
     v->in.type = read_cast_target(v, flags & CAST_TO_NULL);

@@ -52,6 +52,8 @@ struct validator {
 /* ---- validate.c: errors and the two stacks */
 /* Refuses the current instruction; the text goes first, then the instruction's name. */
 void v_fail(struct validator *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same where the bytes are no instruction: malformed, not invalid. */
+void v_malformed(struct validator *v, const char *text);
 void v_mismatch(struct validator *v, valtype expected, valtype found); /* VT_BOT: nothing */
 static inline bool v_ok(const struct validator *v) { return cursor_ok(&v->c); }
 /* Counts work that costs more than its bytes, for the next poll. */

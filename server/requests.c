@@ -146,6 +146,7 @@ static void send_reply(struct request *r, enum hemi_status status)
     body.values_unread = status != HEMI_OK && r->row->raw == RAW_VALUES && !r->store; /* no store to count them in */
     if (status != HEMI_OK && reply->error.has_offset) body.offset_plus_1 = reply->error.offset + 1;
     if (status != HEMI_OK && reply->error.has_func) body.function_plus_1 = (uint64_t)reply->error.func + 1;
+    body.malformed = status == HEMI_INVALID_MODULE && reply->error.malformed;
     if (status != HEMI_OK) {
         size_t len = strlen(reply->error.message);
         body.message = (ProtobufCBinaryData){len, len ? (uint8_t *)(uintptr_t)reply->error.message : NULL};

@@ -221,15 +221,43 @@ static void ref_entry(const struct object *o, struct entry *out)
     out->type = store_ref_type(s, (union val){.ref = bits}, slot);
 }
 
+/* The wire type of the narrowest abstract type of a reference, so that a client can tell a struct from an array. */
+static uint32_t abstract_type(const struct object *o)
+{
+    const struct engine *e = wstore_engine(o->store);
+    uint32_t heap = vt_heap(store_ref_type(o->store->store, (union val){.ref = o->u.root.bits}, o->u.root.slot));
+    if (!ht_is_abstract(heap)) {
+        uint8_t kind = types_get(e, heap)->kind;
+        heap = kind == TYPE_FUNC ? HT_FUNC : kind == TYPE_STRUCT ? HT_STRUCT : HT_ARRAY;
+    }
+    return wire_type_of(e, VT_REF(false, heap));
+}
+
+static enum hemi_status reply_ref_type(struct request *r, const struct object *o)
+{
+    struct entry entry;
+    ref_entry(o, &entry);
+    enum hemi_status status = entries_reply(r, 0, 1, one_entry, &entry);
+    r->reply.value = abstract_type(o);
+    return status;
+}
+
+static enum hemi_status reply_extern_type(struct request *r, const struct object *o, const struct rt_extern *x)
+{
+    struct entry entry;
+    entry_of_extern(o->store, x, &entry);
+    enum hemi_status status = entries_reply(r, 0, 1, one_entry, &entry);
+    r->reply.value = 0;
+    return status;
+}
+
 enum hemi_status run_ref_type(struct request *r)
 {
     const struct object *o = r->uses[0];
     struct rt_extern x = {0};
-    struct entry entry;
     switch (o->kind) {
     case OBJECT_REF:
-        ref_entry(o, &entry);
-        return entries_reply(r, 0, 1, one_entry, &entry);
+        return reply_ref_type(r, o);
     case OBJECT_TABLE:
         x = (struct rt_extern){.kind = EXTERN_TABLE, .table = o->u.table};
         break;
@@ -245,6 +273,5 @@ enum hemi_status run_ref_type(struct request *r)
     default:
         return request_fail(r, HEMI_HANDLE, "a %s has no type", object_kind_text((enum object_kind)o->kind));
     }
-    entry_of_extern(o->store, &x, &entry);
-    return entries_reply(r, 0, 1, one_entry, &entry);
+    return reply_extern_type(r, o, &x);
 }

@@ -269,7 +269,7 @@ static bool import_of_object(const struct object *o, struct rt_extern *x)
 
 static enum hemi_status missing(struct request *r, uint32_t i, const struct import *im)
 {
-    return request_fail(r, HEMI_LINK, "import %u \"%.*s\" \"%.*s\": nothing was given for it", i,
+    return request_fail(r, HEMI_LINK, "unknown import %u \"%.*s\" \"%.*s\": nothing was given for it", i,
                         (int)(im->module.len < 64 ? im->module.len : 64), im->module.at,
                         (int)(im->name.len < 64 ? im->name.len : 64), im->name.at);
 }

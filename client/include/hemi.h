@@ -124,6 +124,8 @@ HEMI_API unsigned hemi_client_trap(const hemi_client *client);
 HEMI_API int32_t hemi_client_exit_code(const hemi_client *client);
 HEMI_API bool hemi_client_offset(const hemi_client *client, uint64_t *offset);
 HEMI_API bool hemi_client_function(const hemi_client *client, uint32_t *function);
+/* After HEMI_INVALID_MODULE: are the bytes no module at all, rather than one that does not validate? */
+HEMI_API bool hemi_client_malformed(const hemi_client *client);
 HEMI_API hemi_ticket hemi_client_failed_request(const hemi_client *client);
 /* Is the connection over? HEMI_OK, or the status that everything returns now. */
 HEMI_API hemi_status hemi_client_ended(const hemi_client *client);
@@ -302,6 +304,10 @@ HEMI_API hemi_status hemi_ref_eq(hemi_client *client, const hemi_val *a, const h
                                  hemi_ticket *ticket);
 /* The dynamic type of a reference that has a handle. */
 HEMI_API hemi_status hemi_ref_type(hemi_client *client, const hemi_val *ref, hemi_type *out, hemi_ticket *ticket);
+/* The narrowest abstract type of a reference that has a handle: structref, arrayref, funcref, exnref, externref or
+ * anyref, not nullable. */
+HEMI_API hemi_status hemi_ref_abstract_type(hemi_client *client, const hemi_val *ref, hemi_type *out,
+                                            hemi_ticket *ticket);
 
 /* ---------------------------------------------------------------------------------------------------------------- */
 /* Modules, stores, instances */

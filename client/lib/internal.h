@@ -76,6 +76,7 @@ struct failure {
     int32_t exit_code;
     uint64_t offset_plus_1, function_plus_1;
     uint32_t failed_request;
+    bool malformed;
     hemi_val exception;
     char text[PROTO_TEXT_MAX + 1];
 };

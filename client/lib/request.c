@@ -175,6 +175,7 @@ static void refused(hemi_client *c, struct request *r, const Hemi__V1__Reply *re
         r->failure->exit_code = reply->exit_code;
         r->failure->offset_plus_1 = reply->offset_plus_1;
         r->failure->function_plus_1 = reply->function_plus_1;
+        r->failure->malformed = reply->malformed;
         r->failure->failed_request = reply->failed_request;
     }
     if (reply->values_unread)

@@ -52,6 +52,7 @@ hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...)
 hemi_status hemi_client_status(const hemi_client *c) { return c->last.status; }
 const char *hemi_client_error(const hemi_client *c) { return c->last.text; }
 unsigned hemi_client_trap(const hemi_client *c) { return c->last.trap; }
+bool hemi_client_malformed(const hemi_client *c) { return c->last.malformed; }
 int32_t hemi_client_exit_code(const hemi_client *c) { return c->last.exit_code; }
 hemi_ticket hemi_client_failed_request(const hemi_client *c) { return c->last.failed_request; }
 hemi_status hemi_client_ended(const hemi_client *c) { return c->ended; }

@@ -220,6 +220,17 @@ static hemi_status take_type(hemi_client *c, struct request *r, const Hemi__V1__
     return HEMI_OK;
 }
 
+static hemi_status take_abstract_type(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply,
+                                      const struct frame *f)
+{
+    (void)c;
+    (void)f;
+    hemi_type type = (hemi_type)reply->value;
+    if (reply->value > UINT32_MAX || hemi_type_kind(type) != HEMI_REF) return HEMI_PROTOCOL;
+    memcpy(r->answer.to, &type, sizeof type);
+    return HEMI_OK;
+}
+
 static hemi_status check_handle(hemi_client *c, const hemi_val *v)
 {
     if (v->kind != HEMI_REF || v->of.ref.handle == 0) return fail(c, HEMI_ARGUMENT, "not a reference with a handle");
@@ -227,15 +238,25 @@ static hemi_status check_handle(hemi_client *c, const hemi_val *v)
     return HEMI_OK;
 }
 
-hemi_status hemi_ref_type(hemi_client *c, const hemi_val *ref, hemi_type *out, hemi_ticket *ticket)
+static hemi_status ask_type(hemi_client *c, const hemi_val *ref, struct answer answer, hemi_ticket *ticket)
 {
     hemi_status status = check_handle(c, ref);
     if (status != HEMI_OK) return status;
     Hemi__V1__RefType body = HEMI__V1__REF_TYPE__INIT;
     body.handle = ref->of.ref.handle;
     body.deadline_ms = c->deadline_ms;
-    struct sending s = {.f = {.type = FRAME_REF_TYPE, .body = &body.base}, .answer = {.take = take_type, .to = out}};
+    struct sending s = {.f = {.type = FRAME_REF_TYPE, .body = &body.base}, .answer = answer};
     return request_run(c, &s, ticket);
+}
+
+hemi_status hemi_ref_type(hemi_client *c, const hemi_val *ref, hemi_type *out, hemi_ticket *ticket)
+{
+    return ask_type(c, ref, (struct answer){.take = take_type, .to = out}, ticket);
+}
+
+hemi_status hemi_ref_abstract_type(hemi_client *c, const hemi_val *ref, hemi_type *out, hemi_ticket *ticket)
+{
+    return ask_type(c, ref, (struct answer){.take = take_abstract_type, .to = out}, ticket);
 }
 
 static hemi_status take_truth(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)

@@ -232,6 +232,53 @@ START_TEST(an_extern_goes_through_any_and_back)
 }
 END_TEST
 
+START_TEST(the_abstract_type_of_a_reference_tells_structs_arrays_functions_and_exceptions_apart)
+{
+    static const struct {
+        const char *name;
+        hemi_type type;
+    } rows[] = {{"struct", HEMI_TYPE_STRUCTREF}, {"array", HEMI_TYPE_ARRAYREF}, {"func", HEMI_TYPE_FUNCREF}};
+    hemi_store *other;
+    hemi_instance *of = instance_from(client,
+                                      "(module (type $s (struct)) (type $a (array i8))"
+                                      "  (func (export \"struct\") (result anyref) (struct.new $s))"
+                                      "  (func (export \"array\") (result externref)"
+                                      "    (extern.convert_any (array.new_fixed $a 0)))"
+                                      "  (elem declare func 0)"
+                                      "  (func (export \"func\") (result funcref) (ref.func 0))"
+                                      "  (tag $t) (func (export \"throw\") (result exnref) (throw $t)))",
+                                      &other);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hemi_val ref;
+        hemi_type type = 0;
+        ok(client, hemi_call(export_of(of, rows[i].name), NULL, 0, &ref, 1, NULL));
+        ok(client, hemi_ref_abstract_type(client, &ref, &type, NULL));
+        ck_assert_uint_eq(type, rows[i].type & ~16u); /* never nullable */
+    }
+    hemi_val exception;
+    expect(client, HEMI_EXCEPTION, hemi_call(export_of(of, "throw"), NULL, 0, &exception, 1, NULL));
+    hemi_type type = 0;
+    exception = hemi_client_exception(client);
+    ok(client, hemi_ref_abstract_type(client, &exception, &type, NULL));
+    ck_assert_uint_eq(type, HEMI_TYPE_EXNREF & ~16u);
+}
+END_TEST
+
+START_TEST(a_malformed_module_is_told_from_an_invalid_one)
+{
+    static const uint8_t malformed[] = {0, 'a', 's', 'm', 2, 0, 0, 0};
+    uint8_t *bytes;
+    size_t size;
+    hemi_module *module;
+    expect(client, HEMI_INVALID_MODULE, hemi_module_new(client, malformed, sizeof malformed, &module, NULL));
+    ck_assert(hemi_client_malformed(client));
+    wat("(module (func (result i32)))", &bytes, &size);
+    expect(client, HEMI_INVALID_MODULE, hemi_module_new(client, bytes, size, &module, NULL));
+    ck_assert(!hemi_client_malformed(client));
+    free(bytes);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("externs");
@@ -247,6 +294,8 @@ int main(void)
     tcase_add_test(t, references_survive_collections_and_scopes_drop_them_together);
     tcase_add_test(t, a_reference_of_another_store_is_refused);
     tcase_add_test(t, an_extern_goes_through_any_and_back);
+    tcase_add_test(t, the_abstract_type_of_a_reference_tells_structs_arrays_functions_and_exceptions_apart);
+    tcase_add_test(t, a_malformed_module_is_told_from_an_invalid_one);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -17,13 +17,15 @@ START_TEST(imports_are_matched_by_kind_and_type)
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (func (param i32)))", &f, &in), HEMI_OK);
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (func (param i64) (result i32)))", &f, &in), HEMI_LINK);
     ck_assert_str_eq(r.err.message,
-                     "import 0 \"x\" \"y\" (func): wanted (func (param i64) (result i32)), got (func (param i32))");
+                     "incompatible import type: import 0 \"x\" \"y\" (func): wanted (func (param i64) (result i32)), "
+                     "got (func (param i32))");
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (func))", &m, &in), HEMI_LINK);
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (memory 2 3))", &m, &in), HEMI_OK);
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (memory 1))", &m, &in), HEMI_OK);
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (memory 3))", &m, &in), HEMI_LINK);
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (memory 1 2))", &m, &in), HEMI_LINK);
-    ck_assert_str_eq(r.err.message, "import 0 \"x\" \"y\" (memory): wanted (memory 1 2), got (memory 2 3)");
+    ck_assert_str_eq(r.err.message,
+                     "incompatible import type: import 0 \"x\" \"y\" (memory): wanted (memory 1 2), got (memory 2 3)");
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (global i32))", &g, &in), HEMI_OK);
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (global (mut i32)))", &g, &in), HEMI_LINK);
     ck_assert_int_eq(rig_try(&r, "(import \"x\" \"y\" (table 5 funcref))", &t, &in), HEMI_OK);
