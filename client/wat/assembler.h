@@ -3,7 +3,8 @@
  *   lexer.c   text to tokens            names.c   symbol spaces, the cursor, errors, memory
  *   number.c  numerals to values        types.c   types, type definitions, type uses
  *   instr.c   instructions              fields.c  module fields, in two passes
- *   emit.c    bytes, LEB128, sections   wat.c     the order of it all
+ *   emit.c    bytes, LEB128, sections   namesec.c the name section
+ *   wat.c     the order of it all       custom.c  (@custom ...)
  *
  * Pass 1 (fields.c, wat_declare) numbers and names every definition; then types.c reads all type definitions; pass 2
  * (wat_define) reads everything else and appends straight to the sections' buffers. */
@@ -11,6 +12,7 @@
 #define HEMI_WAT_ASSEMBLER_H
 
 #include "client/wat/lexer.h"
+#include "client/wat/words.h"
 #include "proto/tables/opcodes.h"
 #include "proto/tables/status.h"
 #include "proto/tables/types.h"
@@ -24,7 +26,7 @@ struct name {
 
 struct symbol {
     struct name name;
-    uint32_t index;
+    uint32_t index; /* of the definition; of labels: how many were open when it was, itself included; 0: closed */
 };
 
 /* Names of one kind and how many indices are taken. All zeros is an empty space. */
@@ -35,20 +37,8 @@ struct space {
     uint32_t count; /* indices given, with and without a name */
 };
 
-/* kind, word in messages */
-#define WAT_SPACES(X)                                                                                                  \
-    X(TYPE, "type")                                                                                                    \
-    X(FUNC, "func")                                                                                                    \
-    X(TABLE, "table")                                                                                                  \
-    X(MEMORY, "memory")                                                                                                \
-    X(TAG, "tag")                                                                                                      \
-    X(GLOBAL, "global")                                                                                                \
-    X(ELEM, "elem")                                                                                                    \
-    X(DATA, "data")                                                                                                    \
-    X(LOCAL, "local")
-
 enum space_kind {
-#define X(kind, word) SPACE_##kind,
+#define X(kind, word, names) SPACE_##kind,
     WAT_SPACES(X)
 #undef X
         SPACE_COUNT
@@ -61,27 +51,10 @@ struct buffer {
     size_t length, capacity;
 };
 
-/* The sections in the order of the binary format: name, id. */
-#define WAT_SECTIONS(X)                                                                                                \
-    X(TYPE, 1)                                                                                                         \
-    X(IMPORT, 2)                                                                                                       \
-    X(FUNC, 3)                                                                                                         \
-    X(TABLE, 4)                                                                                                        \
-    X(MEMORY, 5)                                                                                                       \
-    X(TAG, 13)                                                                                                         \
-    X(GLOBAL, 6)                                                                                                       \
-    X(EXPORT, 7)                                                                                                       \
-    X(START, 8)                                                                                                        \
-    X(ELEM, 9)                                                                                                         \
-    X(DATA_COUNT, 12)                                                                                                  \
-    X(CODE, 10)                                                                                                        \
-    X(DATA, 11)
-
-enum section {
-#define X(name, id) SECTION_##name,
-    WAT_SECTIONS(X)
-#undef X
-        SECTION_COUNT
+/* Part of the name section: entries, and how many. */
+struct name_map {
+    struct buffer bytes;
+    uint32_t count;
 };
 
 /* ---- types.c: type definitions ---- */
@@ -124,8 +97,15 @@ struct type_use {
 
 struct chunk;
 
+/* A block around the cursor. */
+struct open_label {
+    struct name name;
+    uint32_t shadowed; /* what the name's symbol says outside of the block */
+};
+
 struct wat {
     const char *text;
+    const struct wat_options *options; /* never NULL */
     struct tokens tokens;
     uint32_t at;           /* the cursor; [STICKY] */
     uint32_t end;          /* the end token */
@@ -147,9 +127,16 @@ struct wat {
     valtype *scratch; /* value types being read */
     uint32_t scratch_count, scratch_capacity;
 
-    struct name *labels; /* of the blocks around the cursor, outermost first */
+    struct open_label *labels; /* outermost first */
     uint32_t label_count, label_capacity;
+    uint32_t blocks; /* how many the function has had so far */
 
+    struct name module_name;
+    struct name_map local_names, label_names; /* their entries are functions */
+    struct name_map labels_of_function;
+
+    uint32_t custom_at;                      /* the next of tokens.customs */
+    struct buffer customs[SECTION_COUNT][2]; /* whole sections, to be written before and after each */
     struct buffer sections[SECTION_COUNT];
     uint32_t entries[SECTION_COUNT]; /* how long each section's vector is */
     struct buffer body;              /* of the function being read */
@@ -161,7 +148,8 @@ struct wat {
 void wat_fail(struct wat *w, int status, const struct token *where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void wat_no_memory(struct wat *w);
-void wat_unexpected(struct wat *w); /* at the cursor */
+void wat_expected(struct wat *w, const char *what); /* ... but the cursor is at something else */
+void wat_fail_name(struct wat *w, const struct token *where, const char *problem, const char *word, struct name name);
 
 /* names.c: memory. All return NULL or false, with the error recorded, when there is none. */
 void *wat_alloc(struct wat *w, size_t size);                                               /* zeroed, until the end */
@@ -182,24 +170,25 @@ bool wat_take_keyword(struct wat *w, const char *keyword);
 bool wat_take_open(struct wat *w, const char *keyword);
 void wat_expect_open(struct wat *w, const char *keyword);
 void wat_expect_close(struct wat *w);
-void wat_expect_keyword(struct wat *w, const char *keyword);
 void wat_skip_group(struct wat *w); /* from its "(" to behind its ")" */
 
 /* names.c: operands. */
 struct name wat_text_of(const struct wat *w, const struct token *token);
-struct name wat_name_of(struct wat *w, const struct token *id); /* an identifier without $ and quotes */
-struct name wat_optional_id(struct wat *w);                     /* NULL bytes: there was none */
-struct name wat_string(struct wat *w);                          /* any bytes */
-struct name wat_utf8(struct wat *w);                            /* a name: valid UTF-8 */
-bool wat_peek_index(const struct wat *w);                       /* an identifier or a numeral */
-uint64_t wat_unsigned(struct wat *w, uint64_t max);
-uint32_t wat_u32(struct wat *w);
+struct name wat_name_of(struct wat *w, const struct token *id);       /* an identifier without $ and quotes */
+struct name wat_optional_id(struct wat *w);                           /* NULL bytes: there was none */
+struct name wat_string(struct wat *w);                                /* any bytes */
+void wat_strings(struct wat *w, struct buffer *out);                  /* zero or more, one after the other */
+struct name wat_utf8(struct wat *w);                                  /* a name: valid UTF-8 */
+bool wat_peek_index(const struct wat *w);                             /* an identifier or a numeral */
+uint64_t wat_unsigned(struct wat *w, uint64_t max, const char *what); /* what: of it, in messages */
+uint32_t wat_u32(struct wat *w, const char *what);
 uint64_t wat_integer(struct wat *w, unsigned bits);
 uint64_t wat_float(struct wat *w, unsigned bits);
 
 /* names.c: symbol spaces. names_add takes the next index and names it, unless the name is NULL; wat_index reads an
  * identifier (refused when unknown) or a numeral (anything: whether it exists is for validation). */
 uint32_t names_add(struct wat *w, struct space *space, struct name name, const char *word);
+struct symbol *names_symbol(struct wat *w, struct space *space, struct name name); /* new ones have index 0 */
 bool names_find(const struct space *space, struct name name, uint32_t *index);
 void names_deinit(struct space *space);
 const char *wat_space_word(enum space_kind kind);
@@ -216,10 +205,16 @@ void bin_name(struct wat *w, struct buffer *b, struct name name);
 void bin_heaptype(struct wat *w, struct buffer *b, uint32_t ht);
 void bin_valtype(struct wat *w, struct buffer *b, valtype type);
 void bin_opcode(struct wat *w, struct buffer *b, enum opcode op);
+void bin_custom(struct wat *w, struct buffer *b, struct name name, const void *bytes, size_t length); /* a section */
 struct buffer *bin_entry(struct wat *w, enum section section); /* one more entry: its buffer */
 void bin_types(struct wat *w);
 void bin_module(struct wat *w, struct buffer *out);
 void bin_deinit(struct buffer *b);
+
+/* namesec.c: the name section. The first two gather what is forgotten after a function, the third writes all. */
+void names_of_label(struct wat *w, struct name name);
+void names_of_function(struct wat *w, uint32_t function);
+void bin_names(struct wat *w, struct buffer *out);
 
 /* types.c. */
 valtype wat_valtype(struct wat *w);
@@ -249,6 +244,9 @@ uint32_t wat_value_lists(struct wat *w, const char *word, enum param_names names
 bool wat_init_keywords(struct wat *w);
 void wat_instructions(struct wat *w, struct buffer *out); /* up to the ")" around them, which is not taken */
 void wat_one_folded(struct wat *w, struct buffer *out);   /* one (instruction ...) */
+
+/* custom.c: reads the (@custom ...) between the last field and the cursor, or the end of the fields. */
+void wat_customs(struct wat *w);
 
 /* fields.c. */
 void wat_declare(struct wat *w);

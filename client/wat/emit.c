@@ -150,11 +150,30 @@ static void emit_section(struct wat *w, struct buffer *out, enum section section
     bin_deinit(&count);
 }
 
+void bin_custom(struct wat *w, struct buffer *b, struct name name, const void *bytes, size_t length)
+{
+    struct buffer head = {0};
+    bin_name(w, &head, name);
+    if (head.length + length > UINT32_MAX) wat_fail(w, HEMI_LIMIT, NULL, "a section has 4 GiB or more");
+    bin_byte(w, b, 0);
+    bin_unsigned(w, b, head.length + length);
+    bin_bytes(w, b, head.data, head.length);
+    bin_bytes(w, b, bytes, length);
+    bin_deinit(&head);
+}
+
+static void append(struct wat *w, struct buffer *out, const struct buffer *bytes)
+{
+    bin_bytes(w, out, bytes->data, bytes->length);
+}
+
 void bin_module(struct wat *w, struct buffer *out)
 {
     bin_bytes(w, out, "\0asm\1\0\0\0", 8);
-#define X(name, id)                                                                                                    \
-    if (w->entries[SECTION_##name]) emit_section(w, out, SECTION_##name, id);
+#define X(name, id, word)                                                                                              \
+    append(w, out, &w->customs[SECTION_##name][0]);                                                                    \
+    if (w->entries[SECTION_##name]) emit_section(w, out, SECTION_##name, id);                                          \
+    append(w, out, &w->customs[SECTION_##name][1]);
     WAT_SECTIONS(X)
 #undef X
 }

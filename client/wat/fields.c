@@ -53,7 +53,7 @@ static void declare_import(struct wat *w, const char *after)
     wat_string(w);
     unsigned kind = take_external(w);
     if (kind == EXTERNALS)
-        wat_unexpected(w);
+        wat_expected(w, "(func, (table, (memory, (global or (tag");
     else
         declare(w, externals[kind].space);
 }
@@ -99,7 +99,7 @@ static void declare_field(struct wat *w, const char **after)
     else if (!wat_peek_open(w, "export") && !wat_peek_open(w, "start")) {
         unsigned kind = take_external(w);
         if (kind == EXTERNALS)
-            wat_unexpected(w);
+            wat_expected(w, "a module field");
         else if (declare_definition(w, externals[kind].space, open->match, *after))
             *after = kind == 0 ? "function" : externals[kind].word;
     }
@@ -109,7 +109,8 @@ static void declare_field(struct wat *w, const char **after)
 void wat_declare(struct wat *w)
 {
     const char *after = NULL;
-    while (w->at < w->fields_end && w->status == HEMI_OK) declare_field(w, &after);
+    for (; w->at < w->fields_end && w->status == HEMI_OK; declare_field(w, &after)) wat_customs(w);
+    if (w->status == HEMI_OK) wat_customs(w);
 }
 
 /* ---- pass 2: what fields are made of ---- */
@@ -138,9 +139,9 @@ static bool address_type(struct wat *w)
 static struct limits limits(struct wat *w)
 {
     struct limits l = {.is64 = address_type(w)};
-    l.min = wat_unsigned(w, UINT64_MAX);
+    l.min = wat_unsigned(w, UINT64_MAX, "a minimum size");
     l.has_max = wat_peek(w)->kind == TOKEN_NUMBER;
-    if (l.has_max) l.max = wat_unsigned(w, UINT64_MAX);
+    if (l.has_max) l.max = wat_unsigned(w, UINT64_MAX, "a maximum size");
     return l;
 }
 
@@ -240,9 +241,10 @@ static void emit_locals(struct wat *w, struct buffer *b, uint32_t count)
     }
 }
 
-static void define_func(struct wat *w)
+static void define_func(struct wat *w, uint32_t index)
 {
     names_deinit(&w->spaces[SPACE_LOCAL]);
+    names_deinit(&w->spaces[SPACE_LABEL]);
     struct type_use use = wat_type_use(w, PARAMS_LOCALS);
     bin_unsigned(w, bin_entry(w, SECTION_FUNC), use.index);
     w->scratch_count = 0;
@@ -250,8 +252,10 @@ static void define_func(struct wat *w)
     w->body.length = 0;
     if (w->status != HEMI_OK) return;
     emit_locals(w, &w->body, locals);
-    w->label_count = 0;
+    w->label_count = w->blocks = w->labels_of_function.count = 0;
+    w->labels_of_function.bytes.length = 0;
     expression(w, &w->body);
+    names_of_function(w, index);
     struct buffer *code = bin_entry(w, SECTION_CODE);
     bin_unsigned(w, code, w->body.length);
     bin_bytes(w, code, w->body.data, w->body.length);
@@ -303,7 +307,7 @@ static struct items element_list(struct wat *w, bool bare)
         items.type = wat_reftype(w);
         item_expressions(w, &items);
     } else {
-        if (!wat_take_keyword(w, "func") && !bare) wat_unexpected(w);
+        if (!wat_take_keyword(w, "func") && !bare) wat_expected(w, "func or a reference type");
         item_functions(w, &items);
     }
     return items;
@@ -382,6 +386,7 @@ static void define_table(struct wat *w, uint32_t index)
     bool sized = wat_peek(w)->kind == TOKEN_NUMBER || wat_peek_next(w)->kind == TOKEN_NUMBER;
     if (!sized) {
         bool is64 = address_type(w);
+        if (!wat_peek_reftype(w)) wat_expected(w, "a minimum size or a reference type");
         table_of_elements(w, index, wat_reftype(w), is64);
         return;
     }
@@ -400,10 +405,7 @@ static void define_table(struct wat *w, uint32_t index)
 static size_t emit_strings(struct wat *w, struct buffer *b)
 {
     struct buffer bytes = {0};
-    while (wat_peek(w)->kind == TOKEN_STRING) {
-        struct name part = wat_string(w);
-        bin_bytes(w, &bytes, part.bytes, part.length);
-    }
+    wat_strings(w, &bytes);
     size_t bytes_length = bytes.length;
     bin_unsigned(w, b, bytes_length);
     bin_bytes(w, b, bytes.data, bytes_length);
@@ -455,6 +457,7 @@ static void define_memory(struct wat *w, uint32_t index)
         l = limits(w);
     } else {
         l.is64 = address_type(w);
+        if (!wat_peek_open(w, "data")) wat_expected(w, "a minimum size or (data");
         memory_of_data(w, index, &l);
     }
     emit_limits(w, bin_entry(w, SECTION_MEMORY), &l);
@@ -480,7 +483,7 @@ static void define_export(struct wat *w)
     struct name name = wat_utf8(w);
     unsigned kind = take_external(w);
     if (kind == EXTERNALS) {
-        wat_unexpected(w);
+        wat_expected(w, "(func, (table, (memory, (global or (tag");
         return;
     }
     emit_export(w, name, kind, wat_index(w, externals[kind].space));
@@ -497,7 +500,7 @@ static void define_external(struct wat *w, uint32_t next[SPACE_COUNT])
 {
     unsigned kind = take_external(w);
     if (kind == EXTERNALS) {
-        wat_unexpected(w);
+        wat_expected(w, "a module field");
         return;
     }
     uint32_t index = next[externals[kind].space]++;
@@ -505,7 +508,7 @@ static void define_external(struct wat *w, uint32_t next[SPACE_COUNT])
     if (inline_external(w, kind, index)) return;
     switch (externals[kind].space) {
     case SPACE_FUNC:
-        define_func(w);
+        define_func(w, index);
         break;
     case SPACE_TABLE:
         define_table(w, index);

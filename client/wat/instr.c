@@ -50,12 +50,7 @@ static bool take_opcode(struct wat *w, enum opcode *op)
         w->at++;
         return true;
     }
-    struct name text = wat_text_of(w, token);
-    if (token->kind != TOKEN_KEYWORD)
-        wat_unexpected(w);
-    else
-        wat_fail(w, HEMI_INVALID_MODULE, token, "unknown operator %.*s", text.length < 64 ? (int)text.length : 64,
-                 text.bytes);
+    wat_expected(w, token->kind == TOKEN_KEYWORD ? "an instruction" : "an instruction's keyword");
     return false;
 }
 
@@ -63,8 +58,21 @@ static bool take_opcode(struct wat *w, enum opcode *op)
 
 static void push_label(struct wat *w, struct name name)
 {
-    if (wat_grow(w, &w->labels, w->label_count, &w->label_capacity, sizeof *w->labels))
-        w->labels[w->label_count++] = name;
+    if (!wat_grow(w, &w->labels, w->label_count, &w->label_capacity, sizeof *w->labels)) return;
+    struct open_label *opened = &w->labels[w->label_count++];
+    *opened = (struct open_label){name, 0};
+    names_of_label(w, name);
+    struct symbol *symbol = name.bytes ? names_symbol(w, &w->spaces[SPACE_LABEL], name) : NULL;
+    if (!symbol) return;
+    opened->shadowed = symbol->index;
+    symbol->index = w->label_count;
+}
+
+static void pop_label(struct wat *w)
+{
+    if (!w->label_count) return;
+    const struct open_label *closed = &w->labels[--w->label_count];
+    if (closed->name.bytes) names_symbol(w, &w->spaces[SPACE_LABEL], closed->name)->index = closed->shadowed;
 }
 
 static bool names_equal(struct name a, struct name b)
@@ -76,10 +84,10 @@ static uint32_t label(struct wat *w)
 {
     const struct token *token = wat_peek(w);
     struct name name = wat_optional_id(w);
-    if (!name.bytes) return wat_u32(w);
-    for (uint32_t depth = 0; depth < w->label_count; depth++)
-        if (names_equal(w->labels[w->label_count - 1 - depth], name)) return depth;
-    wat_fail(w, HEMI_INVALID_MODULE, token, "unknown label $%.*s", (int)name.length, name.bytes);
+    if (!name.bytes) return wat_u32(w, "a label index or name");
+    uint32_t opened = 0;
+    if (names_find(&w->spaces[SPACE_LABEL], name, &opened) && opened) return w->label_count - opened;
+    wat_fail_name(w, token, "unknown", "label", name);
     return 0;
 }
 
@@ -131,7 +139,7 @@ static bool take_assignment(struct wat *w, const char *key, uint64_t *value)
     else if (status == NUMBER_RANGE)
         wat_fail(w, HEMI_INVALID_MODULE, token, "i64 constant out of range");
     else
-        wat_fail(w, HEMI_INVALID_MODULE, token, "unknown operator %.*s", (int)token->length, text);
+        wat_expected(w, *key == 'o' ? "offset=N" : "align=N");
     return true;
 }
 
@@ -150,6 +158,8 @@ static void memarg(struct wat *w, struct buffer *b, unsigned width, uint32_t mem
     bin_unsigned(w, b, offset);
 }
 
+static unsigned lane_index(struct wat *w) { return (unsigned)wat_unsigned(w, UINT8_MAX, "a lane index"); }
+
 /* A single numeral is the lane; a numeral before it is the memory. */
 static void memarg_lane(struct wat *w, struct buffer *b, unsigned width)
 {
@@ -157,7 +167,7 @@ static void memarg_lane(struct wat *w, struct buffer *b, unsigned width)
     bool memory_given = wat_peek_index(w) && (after->kind == TOKEN_NUMBER || after->kind == TOKEN_KEYWORD) &&
                         (after->kind == TOKEN_NUMBER || memchr(w->text + after->offset, '=', after->length));
     memarg(w, b, width, memory_given ? wat_index(w, SPACE_MEMORY) : 0);
-    bin_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+    bin_byte(w, b, lane_index(w));
 }
 
 static void lane_literal(struct wat *w, struct buffer *b, unsigned width, bool is_float)
@@ -165,7 +175,7 @@ static void lane_literal(struct wat *w, struct buffer *b, unsigned width, bool i
     enum token_kind kind = (enum token_kind)wat_peek(w)->kind;
     bool numeral = kind == TOKEN_NUMBER || (is_float && kind == TOKEN_KEYWORD);
     if (!numeral)
-        wat_fail(w, HEMI_INVALID_MODULE, wat_peek(w), "wrong number of lane literals");
+        wat_expected(w, "another lane's literal");
     else
         bin_little(w, b, is_float ? wat_float(w, width * 8) : wat_integer(w, width * 8), width);
 }
@@ -183,16 +193,16 @@ static void v128(struct wat *w, struct buffer *b)
             lane_literal(w, b, shapes[i].width, shapes[i].is_float);
         return;
     }
-    wat_unexpected(w);
+    wat_expected(w, "a vector's shape");
 }
 
 static void shuffle(struct wat *w, struct buffer *b)
 {
     for (unsigned lane = 0; lane < 16; lane++) {
         if (wat_peek(w)->kind != TOKEN_NUMBER)
-            wat_fail(w, HEMI_INVALID_MODULE, wat_peek(w), "invalid lane length");
+            wat_expected(w, "another of 16 lane indices");
         else
-            bin_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+            bin_byte(w, b, lane_index(w));
     }
 }
 
@@ -245,16 +255,23 @@ static void branch_on_cast(struct wat *w, struct buffer *b)
 /* The clauses are outside the block: they do not see its label. */
 static void catches(struct wat *w, struct buffer *b)
 {
-    static const char *const words[] = {"catch", "catch_ref", "catch_all", "catch_all_ref"};
+    static const struct {
+        const char *word;
+        bool has_tag;
+    } rows[] = {
+#define X(word, code, has_tag) [code] = {word, has_tag},
+        WAT_CATCHES(X)
+#undef X
+    };
     struct buffer list = {0};
     uint32_t count = 0;
-    for (unsigned code = 0; code < 4;) {
-        if (!wat_take_open(w, words[code])) {
+    for (unsigned code = 0; code < sizeof rows / sizeof *rows;) {
+        if (!wat_take_open(w, rows[code].word)) {
             code++;
             continue;
         }
         bin_byte(w, &list, code);
-        if (code < 2) index_immediate(w, &list, SPACE_TAG);
+        if (rows[code].has_tag) index_immediate(w, &list, SPACE_TAG);
         bin_unsigned(w, &list, label(w));
         wat_expect_close(w);
         count++;
@@ -332,7 +349,7 @@ static void immediates(struct wat *w, struct buffer *b, const struct opcode_row 
         memarg_lane(w, b, row->width);
         break;
     case IMM_LANE:
-        bin_byte(w, b, (unsigned)wat_unsigned(w, UINT8_MAX));
+        bin_byte(w, b, lane_index(w));
         break;
     case IMM_SHUFFLE:
         shuffle(w, b);
@@ -363,7 +380,7 @@ static void immediates(struct wat *w, struct buffer *b, const struct opcode_row 
         break;
     case IMM_TYPE_N:
         index_immediate(w, b, SPACE_TYPE);
-        bin_unsigned(w, b, wat_u32(w));
+        bin_unsigned(w, b, wat_u32(w, "a number of operands"));
         break;
     case IMM_TYPE_DATA:
         index_immediate(w, b, SPACE_TYPE);
@@ -451,7 +468,7 @@ static void block_header(struct reader *r, enum opcode op)
 static void end_block(struct reader *r)
 {
     bin_opcode(r->w, r->out, OP_END);
-    if (r->w->label_count) r->w->label_count--;
+    pop_label(r->w);
 }
 
 /* Behind `else` and `end` the block's label may be repeated. */
@@ -459,8 +476,8 @@ static void repeated_label(struct wat *w)
 {
     const struct token *token = wat_peek(w);
     struct name name = wat_optional_id(w);
-    if (name.bytes && !names_equal(name, w->labels[w->label_count - 1]))
-        wat_fail(w, HEMI_INVALID_MODULE, token, "mismatching label $%.*s", (int)name.length, name.bytes);
+    if (name.bytes && !names_equal(name, w->labels[w->label_count - 1].name))
+        wat_fail_name(w, token, "mismatching", "label", name);
 }
 
 static void flat_end(struct reader *r, const struct token *token)
@@ -561,15 +578,15 @@ static void part_of_if(struct reader *r)
     else if (arms == 0)
         folded(r);
     else
-        wat_unexpected(r->w);
+        wat_expected(r->w, arms == 1 ? "(else or \")\"" : "\")\"");
 }
 
 static void close_frame(struct reader *r)
 {
     struct frame *frame = top(r);
-    bool unfinished = frame->kind >= FRAME_FLAT_BLOCK || (frame->kind == FRAME_IF && frame->arms == 0);
-    if (unfinished) {
-        wat_unexpected(r->w);
+    bool no_arm = frame->kind == FRAME_IF && frame->arms == 0;
+    if (no_arm || frame->kind >= FRAME_FLAT_BLOCK) {
+        wat_expected(r->w, no_arm ? "an operand or (then" : "an instruction or end");
         return;
     }
     r->w->at++;
@@ -600,10 +617,10 @@ static void step(struct reader *r)
             flat(r);
             break;
         }
-        wat_unexpected(r->w);
+        wat_expected(r->w, "a folded operand or \")\"");
         break;
     default:
-        wat_unexpected(r->w);
+        wat_expected(r->w, "an instruction or \")\"");
     }
 }
 
@@ -626,7 +643,7 @@ void wat_one_folded(struct wat *w, struct buffer *out)
     if (wat_peek(w)->kind == TOKEN_OPEN)
         folded(&r);
     else
-        wat_unexpected(w);
+        wat_expected(w, "an expression in parentheses");
     while (w->status == HEMI_OK && r.count) step(&r);
     reader_deinit(&r);
 }

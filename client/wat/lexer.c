@@ -17,6 +17,7 @@ struct lexer {
     uint32_t depth, open_capacity;
     uint32_t annotation; /* parentheses open inside an annotation; 0 outside */
     size_t annotation_start;
+    bool custom; /* the annotation is a (@custom ...) */
     struct wat_error *err;
     int status;
 };
@@ -83,12 +84,22 @@ static bool reserve(struct lexer *l, void *list, uint32_t count, uint32_t *capac
     return true;
 }
 
+static bool add_custom_token(struct lexer *l, const struct token *token)
+{
+    struct tokens *t = &l->tokens;
+    if (!reserve(l, &t->customs, t->custom_count, &t->custom_capacity, sizeof *t->customs)) return false;
+    t->customs[t->custom_count] = *token;
+    t->customs[t->custom_count++].match = t->count;
+    return true;
+}
+
 static bool add_token(struct lexer *l, enum token_kind kind, size_t start)
 {
-    if (l->annotation) return true;
     struct tokens *t = &l->tokens;
+    struct token token = {(uint32_t)start, (uint32_t)(l->at - start), 0, (uint8_t)kind};
+    if (l->annotation) return !l->custom || add_custom_token(l, &token);
     if (!reserve(l, &t->list, t->count, &t->capacity, sizeof *t->list)) return false;
-    t->list[t->count++] = (struct token){(uint32_t)start, (uint32_t)(l->at - start), 0, (uint8_t)kind};
+    t->list[t->count++] = token;
     return true;
 }
 
@@ -231,6 +242,16 @@ static bool run(struct lexer *l)
     return add_token(l, kind, start);
 }
 
+/* At the annotation's id. */
+static bool is_custom(const struct lexer *l)
+{
+    static const char id[] = "custom";
+    size_t length = sizeof id - 1;
+    if (l->len - l->at < length || memcmp(l->text + l->at, id, length) != 0) return false;
+    int c = peek(l, length);
+    return c < 0 || class_of((unsigned char)c) != C_IDCHAR;
+}
+
 /* At "(@" outside an annotation, or at "(" inside one. */
 static bool open_annotation(struct lexer *l)
 {
@@ -238,10 +259,12 @@ static bool open_annotation(struct lexer *l)
     bool outer = !l->annotation;
     l->at++;
     l->annotation++;
-    if (!outer) return true;
+    if (!outer) return add_token(l, TOKEN_OPEN, start);
     l->annotation_start = start;
-    int c = peek(l, 1);
     l->at++;
+    int c = peek(l, 0);
+    l->custom = is_custom(l);
+    if (!add_token(l, TOKEN_OPEN, start)) return false;
     if (c == '"') {
         size_t id = l->at;
         return string(l) && check_quoted_name(l, id, "empty annotation id");
@@ -264,8 +287,9 @@ static bool close_paren(struct lexer *l)
 {
     l->at++;
     if (l->annotation) {
+        bool added = add_token(l, TOKEN_CLOSE, l->at - 1);
         l->annotation--;
-        return true;
+        return added;
     }
     if (l->depth == 0) return malformed(l, l->at - 1, "unexpected token )");
     l->tokens.list[l->open[--l->depth]].match = l->tokens.count;
@@ -297,7 +321,7 @@ static bool next(struct lexer *l)
     case C_OTHER:
         if (l->annotation) {
             l->at++;
-            return true;
+            return add_token(l, TOKEN_RESERVED, l->at - 1);
         }
         return run(l);
     case C_IDCHAR:
@@ -313,7 +337,8 @@ static bool finish(struct lexer *l)
 {
     if (l->annotation) return malformed(l, l->annotation_start, "unclosed annotation");
     if (l->depth) return malformed(l, l->tokens.list[l->open[l->depth - 1]].offset, "unclosed parenthesis");
-    return add_token(l, TOKEN_END, l->len);
+    struct token end = {(uint32_t)l->len, 0, 0, TOKEN_END};
+    return add_token(l, TOKEN_END, l->len) && (!l->tokens.custom_count || add_custom_token(l, &end));
 }
 
 int lexer_run(const char *text, size_t len, struct tokens *out, struct wat_error *err)
@@ -339,6 +364,7 @@ int lexer_run(const char *text, size_t len, struct tokens *out, struct wat_error
 void tokens_deinit(struct tokens *tokens)
 {
     free(tokens->list);
+    free(tokens->customs);
     *tokens = (struct tokens){0};
 }
 

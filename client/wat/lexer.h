@@ -1,4 +1,5 @@
-/* client/wat/lexer.h -- the text as an array of tokens. Comments, white space and annotations leave no token.
+/* client/wat/lexer.h -- the text as an array of tokens. Comments, white space and annotations leave no token; those of
+ * (@custom ...) are kept aside.
  * The .wast runner uses it too: scripts have the same tokens. */
 #ifndef HEMI_WAT_LEXER_H
 #define HEMI_WAT_LEXER_H
@@ -21,7 +22,7 @@ enum token_kind {
 struct token {
     uint32_t offset; /* of its first byte in the text */
     uint32_t length; /* bytes */
-    uint32_t match;  /* OPEN: the index of the token that closes it */
+    uint32_t match;  /* OPEN: the index of the token that closes it; of a custom: of the token in `list` behind it */
     uint8_t kind;    /* enum token_kind */
 };
 
@@ -29,6 +30,8 @@ struct tokens {
     struct token *list; /* owned */
     uint32_t count;     /* including the end token */
     uint32_t capacity;
+    struct token *customs; /* owned; each custom's OPEN ("(@"), what is in it, its CLOSE, then the end token */
+    uint32_t custom_count, custom_capacity;
 };
 
 /* Splits `text`. Returns HEMI_OK, or a status with *err filled (place and message; `file` is left alone) and nothing to

@@ -24,15 +24,27 @@ void wat_fail(struct wat *w, int status, const struct token *where, const char *
 
 void wat_no_memory(struct wat *w) { wat_fail(w, HEMI_NO_MEMORY, NULL, "out of memory"); }
 
-void wat_unexpected(struct wat *w)
+/* The bytes of a text to show in a message, which are not to end within a character. */
+static int shown(struct name text)
+{
+    uint32_t length = text.length < 64 ? text.length : 64;
+    while (length > 0 && length < text.length && ((unsigned char)text.bytes[length] & 0xC0) == 0x80) length--;
+    return (int)length;
+}
+
+void wat_expected(struct wat *w, const char *what)
 {
     const struct token *token = wat_peek(w);
     struct name text = wat_text_of(w, token);
-    const char *what = token->kind == TOKEN_RESERVED ? "unknown operator" : "unexpected token";
     if (token->kind == TOKEN_END)
-        wat_fail(w, HEMI_INVALID_MODULE, token, "unexpected end of the text");
+        wat_fail(w, HEMI_INVALID_MODULE, token, "expected %s, got the end of the text", what);
     else
-        wat_fail(w, HEMI_INVALID_MODULE, token, "%s %.*s", what, text.length < 64 ? (int)text.length : 64, text.bytes);
+        wat_fail(w, HEMI_INVALID_MODULE, token, "expected %s, got \"%.*s\"", what, shown(text), text.bytes);
+}
+
+void wat_fail_name(struct wat *w, const struct token *where, const char *problem, const char *word, struct name name)
+{
+    wat_fail(w, HEMI_INVALID_MODULE, where, "%s %s $%.*s", problem, word, shown(name), name.bytes);
 }
 
 /* ---- memory ---- */
@@ -139,17 +151,14 @@ bool wat_take_open(struct wat *w, const char *keyword)
 
 void wat_expect_open(struct wat *w, const char *keyword)
 {
-    if (!wat_take_open(w, keyword)) wat_unexpected(w);
+    char what[32];
+    snprintf(what, sizeof what, "(%s", keyword);
+    if (!wat_take_open(w, keyword)) wat_expected(w, what);
 }
 
 void wat_expect_close(struct wat *w)
 {
-    if (!wat_take(w, TOKEN_CLOSE)) wat_unexpected(w);
-}
-
-void wat_expect_keyword(struct wat *w, const char *keyword)
-{
-    if (!wat_take_keyword(w, keyword)) wat_unexpected(w);
+    if (!wat_take(w, TOKEN_CLOSE)) wat_expected(w, "\")\"");
 }
 
 void wat_skip_group(struct wat *w)
@@ -157,7 +166,7 @@ void wat_skip_group(struct wat *w)
     if (wat_peek(w)->kind == TOKEN_OPEN)
         w->at = wat_peek(w)->match + 1; /* [BALANCED] */
     else
-        wat_unexpected(w);
+        wat_expected(w, "a module field");
 }
 
 /* ---- operands ---- */
@@ -188,10 +197,18 @@ struct name wat_string(struct wat *w)
 {
     const struct token *token = wat_peek(w);
     if (!wat_take(w, TOKEN_STRING)) {
-        wat_unexpected(w);
+        wat_expected(w, "a string");
         return (struct name){"", 0};
     }
     return unescaped(w, w->text + token->offset, token->length);
+}
+
+void wat_strings(struct wat *w, struct buffer *out)
+{
+    while (wat_peek(w)->kind == TOKEN_STRING) {
+        struct name part = wat_string(w);
+        bin_bytes(w, out, part.bytes, part.length);
+    }
 }
 
 struct name wat_utf8(struct wat *w)
@@ -207,23 +224,19 @@ bool wat_peek_index(const struct wat *w) { return wat_peek(w)->kind == TOKEN_ID 
 
 /* Takes the numeral that was just read, or reports what is wrong with it. */
 static uint64_t numeral(struct wat *w, const struct token *token, enum number_status status, uint64_t value,
-                        bool is_byte)
+                        const char *what)
 {
     struct name text = wat_text_of(w, token);
-    int shown = text.length < 64 ? (int)text.length : 64;
     switch (status) {
     case NUMBER_OK:
         w->at += w->at < w->end;
         return value;
     case NUMBER_RANGE:
-        wat_fail(w, HEMI_INVALID_MODULE, token, "%sconstant out of range: %.*s", is_byte ? "i8 " : "", shown,
+        wat_fail(w, HEMI_INVALID_MODULE, token, "constant out of range: expected %s, got \"%.*s\"", what, shown(text),
                  text.bytes);
         break;
     case NUMBER_MALFORMED:
-        if (token->kind == TOKEN_NUMBER)
-            wat_fail(w, HEMI_INVALID_MODULE, token, "unknown operator %.*s", shown, text.bytes);
-        else
-            wat_unexpected(w);
+        wat_expected(w, what);
         break;
     case NUMBER_NO_MEMORY:
         wat_no_memory(w);
@@ -232,16 +245,16 @@ static uint64_t numeral(struct wat *w, const struct token *token, enum number_st
     return 0;
 }
 
-uint64_t wat_unsigned(struct wat *w, uint64_t max)
+uint64_t wat_unsigned(struct wat *w, uint64_t max, const char *what)
 {
     uint64_t value = 0;
     const struct token *token = wat_peek(w);
     enum number_status status = NUMBER_MALFORMED;
     if (token->kind == TOKEN_NUMBER) status = number_unsigned(w->text + token->offset, token->length, max, &value);
-    return numeral(w, token, status, value, max == UINT8_MAX);
+    return numeral(w, token, status, value, what);
 }
 
-uint32_t wat_u32(struct wat *w) { return (uint32_t)wat_unsigned(w, UINT32_MAX); }
+uint32_t wat_u32(struct wat *w, const char *what) { return (uint32_t)wat_unsigned(w, UINT32_MAX, what); }
 
 uint64_t wat_integer(struct wat *w, unsigned bits)
 {
@@ -249,7 +262,9 @@ uint64_t wat_integer(struct wat *w, unsigned bits)
     const struct token *token = wat_peek(w);
     enum number_status status = NUMBER_MALFORMED;
     if (token->kind == TOKEN_NUMBER) status = number_integer(w->text + token->offset, token->length, bits, &value);
-    return numeral(w, token, status, value, bits == 8);
+    char what[32];
+    snprintf(what, sizeof what, "a %u-bit integer", bits);
+    return numeral(w, token, status, value, what);
 }
 
 uint64_t wat_float(struct wat *w, unsigned bits)
@@ -259,7 +274,7 @@ uint64_t wat_float(struct wat *w, unsigned bits)
     enum number_status status = NUMBER_MALFORMED;
     if (token->kind == TOKEN_NUMBER || token->kind == TOKEN_KEYWORD) /* inf and nan are spelt like keywords */
         status = number_float(w->text + token->offset, token->length, bits, &value);
-    return numeral(w, token, status, value, false);
+    return numeral(w, token, status, value, bits == 32 ? "a 32-bit float" : "a 64-bit float");
 }
 
 /* ---- symbol spaces ---- */
@@ -302,14 +317,22 @@ static bool make_room(struct wat *w, struct space *space)
     return true;
 }
 
+struct symbol *names_symbol(struct wat *w, struct space *space, struct name name)
+{
+    if (!make_room(w, space)) return NULL;
+    struct symbol *slot = slot_of(space->slots, space->capacity, name);
+    space->used += slot->name.bytes == NULL;
+    slot->name = name;
+    return slot;
+}
+
 uint32_t names_add(struct wat *w, struct space *space, struct name name, const char *word)
 {
     uint32_t index = space->count++;
     if (!name.bytes || !make_room(w, space)) return index;
     struct symbol *slot = slot_of(space->slots, space->capacity, name);
     if (slot->name.bytes) {
-        wat_fail(w, HEMI_INVALID_MODULE, &w->tokens.list[w->at ? w->at - 1 : 0], "duplicate %s $%.*s", word,
-                 (int)name.length, name.bytes);
+        wat_fail_name(w, &w->tokens.list[w->at ? w->at - 1 : 0], "duplicate", word, name);
         return index;
     }
     *slot = (struct symbol){name, index};
@@ -334,7 +357,7 @@ void names_deinit(struct space *space)
 const char *wat_space_word(enum space_kind kind)
 {
     static const char *const words[] = {
-#define X(kind, word) word,
+#define X(kind, word, names) word,
         WAT_SPACES(X)
 #undef X
     };
@@ -344,11 +367,14 @@ const char *wat_space_word(enum space_kind kind)
 uint32_t wat_index_in(struct wat *w, const struct space *space, const char *word)
 {
     const struct token *token = wat_peek(w);
-    if (token->kind != TOKEN_ID) return wat_u32(w);
+    if (token->kind != TOKEN_ID) {
+        char what[48];
+        snprintf(what, sizeof what, "a %s index or name", word);
+        return wat_u32(w, what);
+    }
     struct name name = wat_optional_id(w);
     uint32_t index = 0;
-    if (!names_find(space, name, &index))
-        wat_fail(w, HEMI_INVALID_MODULE, token, "unknown %s $%.*s", word, (int)name.length, name.bytes);
+    if (!names_find(space, name, &index)) wat_fail_name(w, token, "unknown", word, name);
     return index;
 }
 

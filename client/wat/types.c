@@ -20,12 +20,9 @@ static const struct {
     const char *text;
     uint32_t ht;
 } ref_words[] = {
-    {"anyref", HT_ANY},       {"eqref", HT_EQ},
-    {"i31ref", HT_I31},       {"structref", HT_STRUCT},
-    {"arrayref", HT_ARRAY},   {"nullref", HT_NONE},
-    {"funcref", HT_FUNC},     {"nullfuncref", HT_NOFUNC},
-    {"externref", HT_EXTERN}, {"nullexternref", HT_NOEXTERN},
-    {"exnref", HT_EXN},       {"nullexnref", HT_NOEXN},
+#define X(word, ht) {word, HT_##ht},
+    WAT_REF_WORDS(X)
+#undef X
 };
 
 static const struct {
@@ -70,7 +67,7 @@ valtype wat_reftype(struct wat *w)
         w->at++;
         return type;
     }
-    wat_expect_open(w, "ref");
+    if (!wat_take_open(w, "ref")) wat_expected(w, "a reference type");
     bool nullable = wat_take_keyword(w, "null");
     uint32_t ht = wat_heaptype(w);
     wat_expect_close(w);
@@ -81,7 +78,9 @@ valtype wat_valtype(struct wat *w)
 {
     for (size_t i = 0; i < COUNT(number_words); i++)
         if (wat_take_keyword(w, number_words[i].text)) return number_words[i].type;
-    return wat_reftype(w);
+    if (wat_peek_reftype(w)) return wat_reftype(w);
+    wat_expected(w, "a value type");
+    return VT_I32;
 }
 
 static valtype storage_type(struct wat *w)
@@ -261,7 +260,7 @@ static void composite_type(struct wat *w, struct wat_type *type)
         type->code = 0x5F;
         struct_fields(w, type);
     } else {
-        wat_expect_open(w, "array");
+        if (!wat_take_open(w, "array")) wat_expected(w, "(func, (struct or (array");
         struct wat_field element = field_type(w);
         type->code = 0x5E;
         type->field_list = wat_keep(w, &element, sizeof element);

@@ -11,11 +11,11 @@ static void find_fields(struct wat *w)
         w->fields_end = wat_peek(w)->match;
         if (w->fields_end + 1 != w->end) {
             w->at = w->fields_end + 1;
-            wat_unexpected(w);
+            wat_expected(w, "the end of the text");
             return;
         }
         w->at += 2;
-        wat_optional_id(w);
+        w->module_name = wat_optional_id(w);
     }
     w->fields_begin = w->at;
 }
@@ -30,14 +30,22 @@ static void assemble(struct wat *w, struct buffer *out)
     w->at = w->fields_begin;
     wat_define(w);
     if (w->status == HEMI_OK) bin_module(w, out);
+    if (w->status == HEMI_OK && !w->options->no_names) bin_names(w, out);
 }
 
 static void wat_deinit(struct wat *w)
 {
     for (uint32_t i = 0; i < w->type_count; i++) names_deinit(&w->types[i].field_names);
     for (unsigned i = 0; i < SPACE_COUNT; i++) names_deinit(&w->spaces[i]);
-    for (unsigned i = 0; i < SECTION_COUNT; i++) bin_deinit(&w->sections[i]);
+    for (unsigned i = 0; i < SECTION_COUNT; i++) {
+        bin_deinit(&w->sections[i]);
+        bin_deinit(&w->customs[i][0]);
+        bin_deinit(&w->customs[i][1]);
+    }
     bin_deinit(&w->body);
+    bin_deinit(&w->local_names.bytes);
+    bin_deinit(&w->label_names.bytes);
+    bin_deinit(&w->labels_of_function.bytes);
     free(w->types);
     free(w->groups);
     free(w->signatures);
@@ -47,10 +55,10 @@ static void wat_deinit(struct wat *w)
     tokens_deinit(&w->tokens);
 }
 
-int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
-                 struct wat_error *err)
+int wat_assemble_with(const struct wat_options *options, const char *text, size_t len, const char *filename,
+                      uint8_t **out, size_t *out_len, struct wat_error *err)
 {
-    struct wat w = {.text = text, .err = err, .status = HEMI_OK};
+    struct wat w = {.text = text, .options = options, .err = err, .status = HEMI_OK};
     struct buffer module = {0};
     *err = (struct wat_error){.file = filename};
     *out = NULL;
@@ -65,4 +73,11 @@ int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **o
     }
     wat_deinit(&w);
     return w.status;
+}
+
+int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
+                 struct wat_error *err)
+{
+    static const struct wat_options defaults;
+    return wat_assemble_with(&defaults, text, len, filename, out, out_len, err);
 }

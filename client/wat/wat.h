@@ -1,8 +1,9 @@
 /* client/wat/wat.h -- the assembler: WebAssembly's text format in, binary format out.
  *
  * All of WebAssembly 3.0's text format (specification 1 to 6.6): flat and folded instructions, every abbreviation,
- * symbolic names, annotations (skipped). A text is assembled as soon as it is well-formed; whether the module is valid
- * is the engine's business, so that invalid modules can be written down and tested.
+ * symbolic names; of annotations, (@custom ...) is read and others are skipped. A text is assembled as soon as it is
+ * well-formed; whether the module is valid is the engine's business, so that invalid modules can be written down and
+ * tested. Identifiers become the name section, from which traces and the disassembler name things.
  *
  * Checking school: the text is a stranger's. Everything wrong with it is an error return with line and column; nothing
  * in here asserts on it, prints, or recurses as deep as the text nests (instructions use a stack of frames of their
@@ -18,6 +19,7 @@
 #ifndef HEMI_WAT_H
 #define HEMI_WAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,11 +30,19 @@ struct wat_error {
     char message[232]; /* what is wrong, without the place; UTF-8, cut if long */
 };
 
+/* All zeros: the defaults. */
+struct wat_options {
+    bool no_names; /* leave out the name section */
+};
+
 /* Assembles one module: `(module ...)`, or its fields alone. `text` has `len` bytes, needs no terminator and must be
  * UTF-8; `filename` (may be NULL) is only repeated in the error.
  * Returns HEMI_OK (0) and gives `*out`, `*out_len`, which the caller frees; or HEMI_INVALID_MODULE, HEMI_LIMIT (4 GiB
  * of text or of a section) or HEMI_NO_MEMORY, fills `*err` and sets `*out` to NULL.
  * Any thread; no global state. */
+int wat_assemble_with(const struct wat_options *options, const char *text, size_t len, const char *filename,
+                      uint8_t **out, size_t *out_len, struct wat_error *err);
+/* With the default options. */
 int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
                  struct wat_error *err);
 

@@ -403,7 +403,7 @@ START_TEST(exceptions_carry_their_payload_through_collections)
     ck_assert_int_eq(rig_call(&r, in, "throw", RIG_ARGS(5), &out), HEMI_EXCEPTION);
     ck_assert_msg(strncmp(r.err.message, "uncaught exception with tag type (func (param i32 i64 (ref null ", 62) == 0,
                   "%s", r.err.message);
-    ck_assert_ptr_nonnull(strstr(r.err.message, ") in \"raise\" (function 0), called from \"throw\" (function 1)"));
+    ck_assert_ptr_nonnull(strstr(r.err.message, ") in \"throw\" (function 0), called from \"throw\" (function 1)"));
     rig_ok(&r, in, "keep", 31);
     store_collect(r.store);
     ck_assert_uint_eq(rig_ok(&r, in, "catch_again", 0), 31);

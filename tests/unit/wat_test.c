@@ -14,7 +14,8 @@
 
 static int assemble(const char *text, uint8_t **out, size_t *size, struct wat_error *err)
 {
-    return wat_assemble(text, strlen(text), "test.wat", out, size, err);
+    static const struct wat_options options = {.no_names = true};
+    return wat_assemble_with(&options, text, strlen(text), "test.wat", out, size, err);
 }
 
 /* The module's bytes behind magic and version, as hexadecimal digits. */
@@ -230,6 +231,70 @@ START_TEST(instructions)
 END_TEST
 
 /* Instructions that name a data segment need the data count, before the code. */
+/* Custom sections go where they say; by themselves, to the end. */
+START_TEST(customs)
+{
+    ck_bytes("(@custom \"a\") (@custom \"b\" (before first) \"x\" \"\\00\")", "00040162"
+                                                                              "7800"
+                                                                              "00020161");
+    ck_bytes("(module (@custom \"a\" (after type)) (type (func)) (@custom \"b\" (before type)) "
+             "(@custom \"c\" (after last)) (@custom \"d\" (before datacount)) (@custom (;;) \"e\" (after type)))",
+             "00020162"
+             "010401600000"
+             "00020161"
+             "00020165"
+             "00020164"
+             "00020163");
+    ck_bytes("(@customs \"a\") (@a (@custom)) (@\"custom\" 1)", "");
+    ck_refused("(@custom)", 1, 9, "expected a string, got \")\"");
+    ck_refused("(module\n (@custom bla))", 2, 11, "expected a string, got \"bla\"");
+    ck_refused("(@custom \"\\df\")", 1, 10, "malformed UTF-8 encoding");
+    ck_refused("(@custom \"a\" here)", 1, 14, "expected \")\", got \"here\"");
+    ck_refused("(@custom \"a\" (type))", 1, 14, "expected \")\", got \"(\"");
+    ck_refused("(@custom \"a\" (after))", 1, 20, "expected last or a section's name, got \")\"");
+    ck_refused("(@custom \"a\" (before types))", 1, 22, "expected first or a section's name, got \"types\"");
+    ck_refused("(@custom \"a\" ,)", 1, 14, "expected \")\", got \",\"");
+    ck_refused("(func) (type (@custom \"a\") $t (func))", 1, 14, "misplaced @custom annotation");
+    ck_refused("(func (@custom \"a\"))", 1, 7, "misplaced @custom annotation");
+    ck_refused("(@custom \"a\") (module)", 1, 1, "misplaced @custom annotation");
+    ck_refused("(module) (@custom \"a\")", 1, 10, "misplaced @custom annotation");
+}
+END_TEST
+
+static void ck_names(const char *text, const char *hex)
+{
+    struct wat_error err;
+    uint8_t *out;
+    size_t size;
+    ck_assert_msg(wat_assemble(text, strlen(text), NULL, &out, &size, &err) == HEMI_OK, "%s: %s", text, err.message);
+    uint8_t *names = memmem(out, size, "\4name", 5);
+    ck_assert_ptr_nonnull(names);
+    char actual[512] = "";
+    for (uint8_t *at = names + 5; at < out + size; at++) sprintf(actual + strlen(actual), "%02x", *at);
+    ck_assert_str_eq(actual, hex);
+    free(out);
+}
+
+/* Subsection, bytes, names: each space has its own, in the order of their numbers. */
+START_TEST(name_section)
+{
+    ck_names("(module $m)", "0002016d");
+    ck_names("(func $f) (func) (func $\"\\c3\\a9\")", "010802000166"
+                                                      "0202c3a9");
+    ck_names("(import \"\" \"\" (func)) (func (param i32) (param $a i32) (local $b f32))", "02090101"
+                                                                                           "02010161"
+                                                                                           "020162");
+    ck_names("(func block $a block end loop $b end end (if $c (block $d (i32.const 0)) (then)))",
+             "030f01000400016102016203016404"
+             "0163");
+    ck_names("(type $t (struct (field i32) (field $x i32)))", "0404010001740a0601000101"
+                                                              "0178");
+    ck_names("(table $t 1 funcref) (memory $m 1) (global $g i32 i32.const 0) (elem $e func) (data $d \"\") (tag $x)",
+             "05040100017406040100016d070401000167080401000165090401000164"
+             "0b0401000178");
+}
+END_TEST
+
 START_TEST(data_count)
 {
     ck_bytes("(func (memory.init 1 7)) (data \"\")", "010401600000"
@@ -245,7 +310,7 @@ END_TEST
 START_TEST(errors)
 {
     ck_refused("(module\n  (func\n    (local.get $x)))", 3, 16, "unknown local $x");
-    ck_refused("(func (i32.addd))", 1, 8, "unknown operator i32.addd");
+    ck_refused("(func (i32.addd))", 1, 8, "expected an instruction, got \"i32.addd\"");
     ck_refused("(func (block $a)\n (br $a))", 2, 6, "unknown label $a");
     ck_refused("(func $f) (func $f)", 1, 17, "duplicate func $f");
     ck_refused("(func (param $x i32) (local $x i32))", 1, 29, "duplicate local $x");
@@ -257,7 +322,7 @@ START_TEST(errors)
     ck_refused("(type (func)) (func (type 0) (param i32))", 1, 27, "inline function type");
     ck_refused("(module", 1, 1, "unclosed parenthesis");
     ck_refused("(module))", 1, 9, "unexpected token )");
-    ck_refused("(module) (func)", 1, 10, "unexpected token (");
+    ck_refused("(module) (func)", 1, 10, "expected the end of the text, got \"(\"");
     ck_refused("(func \"", 1, 7, "unclosed string");
     ck_refused("(; (; ;)", 1, 1, "unclosed comment");
     ck_refused("(@a (b)", 1, 1, "unclosed annotation");
@@ -265,10 +330,21 @@ START_TEST(errors)
     ck_refused("(data \"\\zz\")", 1, 8, "illegal escape");
     ck_refused(";; \xff", 1, 4, "malformed UTF-8 encoding");
     ck_refused("(export \"\\ff\" (func 0))", 1, 9, "malformed UTF-8 encoding");
-    ck_refused("(func nop) nop", 1, 12, "unexpected token nop");
-    ck_refused("(func (if (i32.const 1)))", 1, 24, "unexpected token )");
-    ck_refused("(func block)", 1, 12, "unexpected token )");
+    ck_refused("(func nop) nop", 1, 12, "expected a module field, got \"nop\"");
+    ck_refused("(func (if (i32.const 1)))", 1, 24, "expected an operand or (then, got \")\"");
+    ck_refused("(func block)", 1, 12, "expected an instruction or end, got \")\"");
     ck_refused("(func end)", 1, 7, "unexpected token end");
+    ck_refused("(func local.get)", 1, 16, "expected a local index or name, got \")\"");
+    ck_refused("(func (local i33))", 1, 14, "expected a value type, got \"i33\"");
+    ck_refused("(memory)", 1, 8, "expected a minimum size or (data, got \")\"");
+    ck_refused("(func i32.const x)", 1, 17, "expected a 32-bit integer, got \"x\"");
+    ck_refused("(func f32.const 0x)", 1, 17, "expected a 32-bit float, got \"0x\"");
+    ck_refused("(func i8x16.extract_lane_s 256)", 1, 28, "constant out of range: expected a lane index");
+    ck_refused("(func v128.const i32x3)", 1, 18, "expected a vector's shape, got \"i32x3\"");
+    ck_refused("(func (block $a) br $a)", 1, 21, "unknown label $a");
+    ck_refused("(import \"\" \"\" (type))", 1, 15, "expected (func, (table, (memory, (global or (tag, got \"(\"");
+    ck_refused("(type (array i8)", 1, 1, "unclosed parenthesis");
+    ck_refused("(type (i32))", 1, 7, "expected (func, (struct or (array, got \"(\"");
     ck_refused("(type $s (struct (field $a i32))) (func (struct.get $s $b))", 1, 56, "unknown field $b");
 }
 END_TEST
@@ -567,6 +643,8 @@ int main(void)
     tcase_add_test(tests, abbreviations);
     tcase_add_test(tests, implicit_types);
     tcase_add_test(tests, instructions);
+    tcase_add_test(tests, customs);
+    tcase_add_test(tests, name_section);
     tcase_add_test(tests, data_count);
     tcase_add_test(tests, errors);
     tcase_add_test(tests, integers);
