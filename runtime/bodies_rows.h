@@ -118,29 +118,41 @@
         NEXT(IMM + (imm) + 4);                                                                                         \
     })
 
-/* LOAD(name, tr, ctype): of memory 0 at a + u32. Variants S, R, C x R, S. (2.0: 4.4.7; the effective address is
- * computed in 64 bits, so it cannot wrap.) */
+/* LOAD(name, tr, ctype): of memory 0, with 32-bit addresses, at a + u32. Variants S, R, C x R, S. (3.0: 4.4.10; the
+ * effective address is computed in 64 bits, so it cannot wrap.) Then ANY x R, S: of any memory, a being a slot. */
 #define LOAD(name, tr, ctype)                                                                                          \
     LOAD_DESTS(name, S, tr, ctype)                                                                                     \
     LOAD_DESTS(name, R, tr, ctype)                                                                                     \
-    LOAD_DESTS(name, C, tr, ctype)
+    LOAD_DESTS(name, C, tr, ctype)                                                                                     \
+    LOAD_ANY(name, R, tr, ctype)                                                                                       \
+    LOAD_ANY(name, S, tr, ctype)
 #define LOAD_DESTS(name, ka, tr, ctype)                                                                                \
     LOAD_ONE(name, ka, R, tr, ctype)                                                                                   \
     LOAD_ONE(name, ka, S, tr, ctype)
-#define LOAD_ONE(name, ka, kd, tr, ctype)                                                                              \
-    UNARY_ONE(name, ka, kd, tr, i, 4, {                                                                                \
+#define LOAD_ONE(name, ka, kd, tr, ctype) UNARY_ONE(name, ka, kd, tr, i, 4, LOAD_BODY(MEMORY_ACCESS, tr, ctype))
+#define LOAD_ANY(name, kd, tr, ctype) UNARY_ONE(name##_ANY, S, kd, tr, I, 12, LOAD_BODY(MEMORY_ACCESS_ANY, tr, ctype))
+#define LOAD_BODY(access, tr, ctype)                                                                                   \
+    {                                                                                                                  \
         ctype v;                                                                                                       \
-        MEMORY_ACCESS(at, a, sizeof v);                                                                                \
+        access(at, a, sizeof v);                                                                                       \
         __builtin_memcpy(&v, at, sizeof v);                                                                            \
         r = (T_##tr)v;                                                                                                 \
-    })
-/* The one place where an address of linear memory is checked. */
+    }
+/* The two places where an address of linear memory is checked. */
 #define MEMORY_ACCESS(at, address, width)                                                                              \
     uint64_t ea_ = (uint64_t)(address) + FIELD_U32(IMM);                                                               \
     if (UNLIKELY(ea_ + (width) > mem->size)) TRAP(MEMORY_BOUNDS);                                                      \
     uint8_t *at = mem->base + ea_
+/* In general: immediates u32 memory, u64 offset; the address is 64 bits wide (an i32 in a slot is zero-extended). */
+#define MEMORY_ACCESS_ANY(at, address, width)                                                                          \
+    const struct memory *any_ = in->memories[FIELD_U32(IMM)];                                                          \
+    uint64_t ea_;                                                                                                      \
+    bool wraps_ = __builtin_add_overflow(address, FIELD_U64(IMM + 4), &ea_);                                           \
+    if (UNLIKELY(wraps_ || any_->size < (width) || ea_ > any_->size - (width))) TRAP(MEMORY_BOUNDS);                   \
+    uint8_t *at = any_->base + ea_
 
-/* STORE(name, tb, ctype): b to memory 0 at a + u32. Variants SS SC RS SR RC CS CR CC. */
+/* STORE(name, tb, ctype): b to memory 0 at a + u32. Variants SS SC RS SR RC CS CR CC; ANY: to any memory, from slots.
+ */
 #define STORE(name, tb, ctype)                                                                                         \
     STORE_ONE(name, S, S, tb, ctype)                                                                                   \
     STORE_ONE(name, S, C, tb, ctype)                                                                                   \
@@ -149,13 +161,16 @@
     STORE_ONE(name, R, C, tb, ctype)                                                                                   \
     STORE_ONE(name, C, S, tb, ctype)                                                                                   \
     STORE_ONE(name, C, R, tb, ctype)                                                                                   \
-    STORE_ONE(name, C, C, tb, ctype)
-#define STORE_ONE(name, ka, kb, tb, ctype)                                                                             \
-    SET_ONE(name, ka, kb, i, tb, 4, {                                                                                  \
+    STORE_ONE(name, C, C, tb, ctype)                                                                                   \
+    STORE_ANY(name, tb, ctype)
+#define STORE_ONE(name, ka, kb, tb, ctype) SET_ONE(name, ka, kb, i, tb, 4, STORE_BODY(MEMORY_ACCESS, ctype))
+#define STORE_ANY(name, tb, ctype) SET_ONE(name##_ANY, S, S, I, tb, 12, STORE_BODY(MEMORY_ACCESS_ANY, ctype))
+#define STORE_BODY(access, ctype)                                                                                      \
+    {                                                                                                                  \
         ctype v = (ctype)b;                                                                                            \
-        MEMORY_ACCESS(at, a, sizeof v);                                                                                \
+        access(at, a, sizeof v);                                                                                       \
         __builtin_memcpy(at, &v, sizeof v);                                                                            \
-    })
+    }
 
 /* SET_INNER(name, ta, tb, imm, body): uses a and b up, no result. Variants SS SC RS SR RC. */
 #define SET_INNER(name, ta, tb, imm, ...)                                                                              \
@@ -248,9 +263,9 @@
     CALL_KINDS(name, S, imm, __VA_ARGS__)                                                                              \
     CALL_KINDS(name, R, imm, __VA_ARGS__)
 #define CALL_KINDS(name, ka, imm, ...)                                                                                 \
-    CALL_ONE(name##_##ka##_V, SZ_##ka##_i, READ_##ka##_i, (void)0, imm, __VA_ARGS__)                                   \
-    CALL_ONE(name##_##ka##_R, SZ_##ka##_i, READ_##ka##_i, PUT_R(ld64(SLOT(IMM))), imm, __VA_ARGS__)                    \
-    CALL_ONE(name##_##ka##_S, SZ_##ka##_i, READ_##ka##_i, PUT_S(ld64(SLOT(IMM))), imm, __VA_ARGS__)
+    CALL_ONE(name##_##ka##_V, SZ_##ka##_I, READ_##ka##_I, (void)0, imm, __VA_ARGS__)                                   \
+    CALL_ONE(name##_##ka##_R, SZ_##ka##_I, READ_##ka##_I, PUT_R(ld64(SLOT(IMM))), imm, __VA_ARGS__)                    \
+    CALL_ONE(name##_##ka##_S, SZ_##ka##_I, READ_##ka##_I, PUT_S(ld64(SLOT(IMM))), imm, __VA_ARGS__)
 #define CALL_PLAIN(name, imm, ...)                                                                                     \
     CALL_ONE(name##_V, 0, NO_OPERAND, (void)0, imm, __VA_ARGS__)                                                       \
     CALL_ONE(name##_R, 0, NO_OPERAND, PUT_R(ld64(SLOT(IMM))), imm, __VA_ARGS__)                                        \
@@ -259,7 +274,7 @@
 #define CALL_ONE(id, asize, read_a, put, imm, ...)                                                                     \
     HANDLER(id, AT_A + (asize) + 6 + (imm), {                                                                          \
         enum { IMM = AT_A + (asize), MORE = IMM + 6 };                                                                 \
-        uint32_t a = read_a(AT_A);                                                                                     \
+        uint64_t a = read_a(AT_A);                                                                                     \
         const struct code *callee;                                                                                     \
         struct instance *target;                                                                                       \
         (void)a;                                                                                                       \
@@ -275,13 +290,13 @@
 /* A tail call; variants S, R, or no operand. The immediates start with {u16 first, u16 count}: the arguments, moved to
  * the frame's beginning. The header below stays: it names this frame's caller. */
 #define TAIL_INNER(name, imm, ...)                                                                                     \
-    TAIL_ONE(name##_S, SZ_S_i, READ_S_i, imm, __VA_ARGS__)                                                             \
-    TAIL_ONE(name##_R, SZ_R_i, READ_R_i, imm, __VA_ARGS__)
+    TAIL_ONE(name##_S, SZ_S_I, READ_S_I, imm, __VA_ARGS__)                                                             \
+    TAIL_ONE(name##_R, SZ_R_I, READ_R_I, imm, __VA_ARGS__)
 #define TAIL_PLAIN(name, imm, ...) TAIL_ONE(name, 0, NO_OPERAND, imm, __VA_ARGS__)
 #define TAIL_ONE(id, asize, read_a, imm, ...)                                                                          \
     HANDLER(id, AT_A + (asize) + 4 + (imm), {                                                                          \
         enum { IMM = AT_A + (asize), MORE = IMM + 4 };                                                                 \
-        uint32_t a = read_a(AT_A);                                                                                     \
+        uint64_t a = read_a(AT_A);                                                                                     \
         const struct code *callee;                                                                                     \
         struct instance *target;                                                                                       \
         (void)a;                                                                                                       \

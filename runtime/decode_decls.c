@@ -9,8 +9,7 @@
 enum { LIMITS_MAX = 1, LIMITS_64 = 4 };
 
 /* `bound` is what a 32-bit and a 64-bit one may have at most. */
-static struct limits read_limits(struct decoder *d, struct cursor *c, uint64_t bound32, uint64_t bound64,
-                                 const char *text)
+static struct limits read_limits(struct cursor *c, uint64_t bound32, uint64_t bound64, const char *text)
 {
     uint32_t offset = cursor_offset(c);
     uint8_t flags = cursor_u8(c);
@@ -21,18 +20,17 @@ static struct limits read_limits(struct decoder *d, struct cursor *c, uint64_t b
     uint64_t bound = l.is64 ? bound64 : bound32;
     if (l.min > bound || (l.has_max && l.max > bound)) invalid_at(c, offset, text);
     if (l.min > l.max) invalid_at(c, offset, "size minimum must not be greater than maximum");
-    if (l.is64) decoder_unsupported(d, FEATURE_MEMORY64, "64-bit limits", offset);
     return l;
 }
 
-static struct limits read_memory_limits(struct decoder *d, struct cursor *c)
+static struct limits read_memory_limits(struct cursor *c)
 {
-    return read_limits(d, c, 1u << 16, 1ull << 48, "memory size must be at most 65536 pages (4 GiB)");
+    return read_limits(c, 1u << 16, 1ull << 48, "memory size must be at most 65536 pages (4 GiB)");
 }
 
-static struct limits read_table_limits(struct decoder *d, struct cursor *c)
+static struct limits read_table_limits(struct cursor *c)
 {
-    return read_limits(d, c, UINT32_MAX, UINT64_MAX, "table size");
+    return read_limits(c, UINT32_MAX, UINT64_MAX, "table size");
 }
 
 static valtype read_global_type(struct decoder *d, struct cursor *c, bool *mut)
@@ -64,7 +62,7 @@ static void add_table(struct decoder *d, struct cursor *c, bool has_init)
 {
     struct module *m = d->module;
     struct table_decl t = {.type = decode_reftype(d, c), .has_init = has_init};
-    t.limits = read_table_limits(d, c);
+    t.limits = read_table_limits(c);
     if (has_init) decode_const_expr(d, c, t.type, &t.init);
     if (ADD(d, c, m->tables, m->ntables, d->cap_tables, LIMIT_TABLES)) m->tables[m->ntables++] = t;
 }
@@ -72,9 +70,7 @@ static void add_table(struct decoder *d, struct cursor *c, bool has_init)
 static void add_memory(struct decoder *d, struct cursor *c)
 {
     struct module *m = d->module;
-    uint32_t offset = cursor_offset(c);
-    struct memory_decl mem = {.limits = read_memory_limits(d, c)};
-    if (m->nmemories > 0) decoder_unsupported(d, FEATURE_MULTI_MEMORY, "a second memory", offset);
+    struct memory_decl mem = {.limits = read_memory_limits(c)};
     if (ADD(d, c, m->memories, m->nmemories, d->cap_memories, LIMIT_MEMORIES)) m->memories[m->nmemories++] = mem;
 }
 

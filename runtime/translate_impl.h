@@ -167,6 +167,7 @@ struct body_row {
 };
 enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE };
 enum { COMMUTES = 1, TRAPS = 2 };
+enum { LOAD_ANY_FORM = 6, STORE_ANY_FORM = 8 }; /* handlers of a LOAD or STORE before the one for any memory */
 extern const struct body_row body_rows[OP_COUNT];
 /* Instructions that are only a call of a helper. */
 enum helped_arg { ARG_zero, ARG_index, ARG_index2, ARG_local_type, ARG_local_type2 };
@@ -182,6 +183,7 @@ static inline uint32_t operand_bytes(const struct value *v, char type)
     return v->loc == LOC_REG ? 0 : v->loc != LOC_CONST ? 2 : type == 'D' || type == 'F' ? 8 : 4;
 }
 void emit_operand(struct translator *t, const struct value *v, char type);
+void emit_memarg(struct translator *t, const struct insn *i); /* the immediates of MEMORY_ACCESS_ANY */
 bool const_fits(const struct value *v, char type);
 /* Index among SS SC RS SR RC. */
 uint32_t pair_kind(const struct value *a, const struct value *b);

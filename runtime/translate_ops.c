@@ -135,6 +135,31 @@ void test_row(struct translator *t, uint32_t base, char ta, bool has_imm, uint32
     push_reg(t, op, pos, HEAP_SLOT_DATA);
 }
 
+/* Does the access fit the quick handlers? */
+static bool is_quick(const struct translator *t, const struct insn *i)
+{
+    return i->index == 0 && !t->m->memories[0].limits.is64;
+}
+
+void emit_memarg(struct translator *t, const struct insn *i)
+{
+    emit_u32(t, i->index);
+    emit_u64(t, i->imm);
+}
+
+static void tr_load_any(struct translator *t, const struct body_row *row, const struct insn *i)
+{
+    struct value a = pop(t);
+    in_slot(t, &a);
+    free_reg(t);
+    uint16_t op = (uint16_t)(row->base + LOAD_ANY_FORM);
+    uint32_t pos = emit(t, op);
+    emit_line(t, pos);
+    emit_operand(t, &a, 'I');
+    emit_memarg(t, i);
+    push_reg(t, op, pos, HEAP_SLOT_DATA);
+}
+
 static void tr_load(struct translator *t, const struct body_row *row, const struct insn *i)
 {
     struct value a = pop(t);
@@ -145,6 +170,16 @@ static void tr_load(struct translator *t, const struct body_row *row, const stru
     emit_operand(t, &a, 'i');
     emit_u32(t, (uint32_t)i->imm);
     push_reg(t, op, pos, HEAP_SLOT_DATA);
+}
+
+static void tr_store_any(struct translator *t, const struct body_row *row, const struct insn *i)
+{
+    struct value b = pop(t), a = pop(t);
+    in_slot(t, &a);
+    in_slot(t, &b);
+    free_reg(t);
+    emit_pair(t, row->base + STORE_ANY_FORM, &a, &b, 'I', row->tb, TRAPS);
+    emit_memarg(t, i);
 }
 
 static void tr_store(struct translator *t, const struct body_row *row, const struct insn *i)
@@ -264,14 +299,14 @@ static uint8_t table_slot(const struct translator *t, uint32_t table)
 
 void tr_table_get(struct translator *t, const struct insn *i)
 {
-    unary_imm(t, VM_TABLE_GET_X_S_R, 'i', i->index, table_slot(t, i->index));
+    unary_imm(t, VM_TABLE_GET_X_S_R, 'I', i->index, table_slot(t, i->index));
 }
 
 void tr_table_set(struct translator *t, const struct insn *i)
 {
     struct value a, b;
     pop_pair(t, &a, &b, 'i', false);
-    emit_pair(t, VM_TABLE_SET_X_SS + pair_kind(&a, &b), &a, &b, 'i', 'i', TRAPS);
+    emit_pair(t, VM_TABLE_SET_X_SS + pair_kind(&a, &b), &a, &b, 'I', 'i', TRAPS);
     emit_u32(t, i->index);
 }
 
@@ -282,10 +317,7 @@ void tr_table_size(struct translator *t, const struct insn *i)
 
 void tr_memory_size(struct translator *t, const struct insn *i)
 {
-    (void)i;
-    free_reg(t);
-    uint32_t pos = emit(t, VM_MEMORY_SIZE_0_R);
-    push_reg(t, VM_MEMORY_SIZE_0_R, pos, HEAP_SLOT_DATA);
+    nullary_imm(t, VM_MEMORY_SIZE_X_R, i->index, HEAP_SLOT_DATA);
 }
 
 /* ---- Comparisons with zero, references as numbers */
@@ -383,10 +415,10 @@ static void tr_regular(struct translator *t, const struct insn *i)
         test_row(t, row->base, row->ta, false, 0);
         break;
     case BODY_LOAD:
-        tr_load(t, row, i);
+        (is_quick(t, i) ? tr_load : tr_load_any)(t, row, i);
         break;
     case BODY_STORE:
-        tr_store(t, row, i);
+        (is_quick(t, i) ? tr_store : tr_store_any)(t, row, i);
         break;
     default:
         assert(helped_rows[i->op].is);

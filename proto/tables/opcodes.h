@@ -61,9 +61,7 @@ enum opcode_imm {
 #define WASM_FEATURES(X)                                                                                               \
     X(CORE, "core")                                                                                                    \
     X(SIMD, "SIMD")                                                                                                    \
-    X(RELAXED_SIMD, "relaxed SIMD")                                                                                    \
-    X(MEMORY64, "memory64")                                                                                            \
-    X(MULTI_MEMORY, "multi-memory")
+    X(RELAXED_SIMD, "relaxed SIMD")
 
 enum opcode_feature {
 #define X(name, text) FEATURE_##name,

@@ -221,8 +221,6 @@ START_TEST(unsupported_is_named_after_validation)
                   "\3\2\1\0"
                   "\12\11\1\7\0\x42\0\xFD\17\x1A\13"),
            "type mismatch");
-    refuse_as(HEMI_UNSUPPORTED, MODULE("\5\3\1\4\1"), "unsupported: 64-bit limits (memory64)");
-    refuse_as(HEMI_UNSUPPORTED, MODULE("\5\5\2\0\1\0\1"), "unsupported: a second memory (multi-memory)");
     /* A type may mention v128; a local of it would be a value. */
     module_unref(accept(MODULE("\1\5\1\x5F\1\x7B\0")));
     refuse_as(HEMI_UNSUPPORTED,

@@ -301,7 +301,64 @@ START_TEST(constant_expressions)
 }
 END_TEST
 
-/* SIMD, memory64 and multi-memory are told apart from mistakes in using them. */
+/* Each address, size and offset has the address type of its memory or table; a copy's length the smaller of two. */
+START_TEST(address_types)
+{
+#define BOTH_MEMORIES "(memory $m32 1) (memory $m64 i64 1)"
+#define BOTH_TABLES "(table $t32 1 funcref) (table $t64 i64 1 funcref)"
+    static const struct {
+        const char *text, *error;
+    } rows[] = {
+        {"(func (drop (i32.load $m64 (i64.const 0))) (i32.store8 $m64 (i64.const 0) (i32.const 0)))", NULL},
+        {"(func (drop (i32.load $m64 (i32.const 0))))", "type mismatch"},
+        {"(func (drop (i32.load $m32 (i64.const 0))))", "type mismatch"},
+        {"(func (drop (i32.load $m64 offset=0xFFFFFFFFFFFFFFFF (i64.const 0))))", NULL},
+        {"(func (drop (i32.load $m32 offset=0x100000000 (i32.const 0))))", "offset out of range"},
+        {"(func (result i64) (memory.grow $m64 (memory.size $m64)))", NULL},
+        {"(func (result i32) (memory.grow $m32 (memory.size $m32)))", NULL},
+        {"(func (result i32) (memory.size $m64))", "type mismatch"},
+        {"(func (memory.fill $m64 (i64.const 0) (i32.const 0) (i64.const 0)))", NULL},
+        {"(func (memory.fill $m64 (i64.const 0) (i32.const 0) (i32.const 0)))", "type mismatch"},
+        {"(func (memory.copy $m64 $m64 (i64.const 0) (i64.const 0) (i64.const 0)))", NULL},
+        {"(func (memory.copy $m64 $m32 (i64.const 0) (i32.const 0) (i32.const 0)))", NULL},
+        {"(func (memory.copy $m32 $m64 (i32.const 0) (i64.const 0) (i32.const 0)))", NULL},
+        {"(func (memory.copy $m32 $m64 (i32.const 0) (i64.const 0) (i64.const 0)))", "type mismatch"},
+        {"(data $d \"x\") (func (memory.init $m64 $d (i64.const 0) (i32.const 0) (i32.const 0)))", NULL},
+        {"(data $d \"x\") (func (memory.init $m64 $d (i64.const 0) (i64.const 0) (i64.const 0)))", "type mismatch"},
+        {"(data (memory $m64) (i64.const 0) \"x\")", NULL},
+        {"(data (memory $m64) (i32.const 0) \"x\")", "type mismatch"},
+        {"(func (drop (i32.load 2 (i32.const 0))))", "unknown memory 2"},
+        {"(func (result funcref) (table.get $t64 (i64.const 0)))", NULL},
+        {"(func (result funcref) (table.get $t64 (i32.const 0)))", "type mismatch"},
+        {"(func (table.set $t64 (i64.const 0) (ref.null func)))", NULL},
+        {"(func (result i64) (table.grow $t64 (ref.null func) (table.size $t64)))", NULL},
+        {"(func (table.fill $t64 (i64.const 0) (ref.null func) (i64.const 0)))", NULL},
+        {"(func (table.copy $t64 $t32 (i64.const 0) (i32.const 0) (i32.const 0)))", NULL},
+        {"(func (table.copy $t32 $t64 (i32.const 0) (i64.const 0) (i32.const 0)))", NULL},
+        {"(func (table.copy $t32 $t64 (i32.const 0) (i64.const 0) (i64.const 0)))", "type mismatch"},
+        {"(elem $e funcref) (func (table.init $t64 $e (i64.const 0) (i32.const 0) (i32.const 0)))", NULL},
+        {"(elem $e funcref) (func (table.init $t64 $e (i32.const 0) (i32.const 0) (i32.const 0)))", "type mismatch"},
+        {"(elem (table $t64) (i64.const 0) func)", NULL},
+        {"(elem (table $t64) (i32.const 0) func)", "type mismatch"},
+        {"(func (call_indirect $t64 (i64.const 0)))", NULL},
+        {"(func (call_indirect $t64 (i32.const 0)))", "type mismatch"},
+        {"(func (return_call_indirect $t64 (i64.const 0)))", NULL},
+        {"(memory i64 0 0x1000000000000) (table i64 0 0xFFFFFFFFFFFFFFFF funcref)", NULL},
+        {"(memory i64 0 0x1000000000001)", "memory size"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "(module " BOTH_MEMORIES BOTH_TABLES " %s)", rows[i].text);
+        enum hemi_status status = validate(text), want = rows[i].error ? HEMI_INVALID_MODULE : HEMI_OK;
+        bool same = !rows[i].error || strncmp(err.message, rows[i].error, strlen(rows[i].error)) == 0;
+        ck_assert_msg(status == want && same, "%s: %s", rows[i].text, status ? err.message : "accepted");
+    }
+#undef BOTH_MEMORIES
+#undef BOTH_TABLES
+}
+END_TEST
+
+/* SIMD is told apart from mistakes in using it. */
 START_TEST(what_is_not_built_is_validated)
 {
     static const struct {
@@ -309,14 +366,6 @@ START_TEST(what_is_not_built_is_validated)
         enum hemi_status status;
         const char *message;
     } rows[] = {
-        {"(module (memory i64 1) (func (drop (i32.load (i64.const 0)))))", HEMI_UNSUPPORTED, "unsupported: 64-bit"},
-        {"(module (memory i64 1) (func (drop (i32.load (i32.const 0)))))", HEMI_INVALID_MODULE, "type mismatch"},
-        {"(module (table i64 1 funcref) (func (drop (table.get 0 (i64.const 0)))))", HEMI_UNSUPPORTED,
-         "unsupported: 64"},
-        {"(module (table i64 1 funcref) (func (drop (table.get 0 (i32.const 0)))))", HEMI_INVALID_MODULE,
-         "type mismatch"},
-        {"(module (memory 1) (memory 1) (func (memory.copy 0 1 (i32.const 0) (i32.const 0) (i32.const 0))))",
-         HEMI_UNSUPPORTED, "unsupported: a second memory"},
         {"(module (func (drop (i32x4.add (v128.const i32x4 1 2 3 4) (v128.const i32x4 1 2 3 4)))))", HEMI_UNSUPPORTED,
          "unsupported: v128.const (SIMD)"},
         {"(module (func (drop (i32x4.add (v128.const i32x4 1 2 3 4) (i32.const 1)))))", HEMI_INVALID_MODULE,
@@ -443,6 +492,7 @@ int main(void)
     tcase_add_test(c, objects);
     tcase_add_test(c, exceptions);
     tcase_add_test(c, constant_expressions);
+    tcase_add_test(c, address_types);
     tcase_add_test(c, what_is_not_built_is_validated);
     tcase_add_test(c, every_irregular_row_has_a_handler);
     tcase_add_test(c, mutated_modules);
