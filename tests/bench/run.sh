@@ -1,31 +1,18 @@
 #!/usr/bin/env bash
 # tests/bench/run.sh [PROGRAM.wasm...] -- Hemi and its peers from one run, as ratios.
-# Peers are built in a scratch folder (HEMI_BENCH_DIR, default ~/.cache/hemi-bench) from the package registries:
-# Wasmtime (its crate, copying collector), Node 26 (npm), wasm3 (the source in PyPI's pywasm3). A peer that cannot be
-# had is skipped and named. Times are whole processes, medians of RUNS (5), the contestants taking turns.
+# `run.sh interp [PROGRAM...]` is interp.sh: the interpreter alone, without the protocol. Times here are whole
+# processes, medians of RUNS (5), the contestants taking turns; peers.sh says where they come from.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-scratch=${HEMI_BENCH_DIR:-$HOME/.cache/hemi-bench}
+[ "${1:-}" != interp ] || exec tests/bench/interp.sh "${@:2}"
 runs=${RUNS:-5}
 bin=$PWD/build/release/bin
 here=$PWD/tests/bench
-mkdir -p "$scratch"
 ./dev build release
-
-peer() { # name test-command build-command
-    if ! eval "$2" >/dev/null 2>&1; then
-        echo "building peer $1 in $scratch (once)" >&2
-        (eval "$3") >"$scratch/$1.log" 2>&1 || echo "peer $1 is not to be had here: see $scratch/$1.log" >&2
-    fi
-    eval "$2" >/dev/null 2>&1
-}
-wasmtime=$scratch/wasmtime/target/release/peer-wasmtime
-node=$scratch/node/node_modules/.bin/node
-wasm3=$scratch/peer-wasm3
-peer wasmtime "[ -x $wasmtime ]" "cp -r $here/peers/wasmtime $scratch/ && cd $scratch/wasmtime && cargo build --release" || wasmtime=
-peer node "[ -x $node ]" "mkdir -p $scratch/node && cd $scratch/node && npm init -y && npm i node@26" || node=
-peer wasm3 "[ -x $wasm3 ]" "cd $scratch && pip download pywasm3==0.5.0 --no-deps --no-binary :all: -d . && tar xf pywasm3-*.tar.gz &&
-    clang-19 -O3 -DNDEBUG -Ipywasm3-0.5.0/wasm3 $here/peers/wasm3.c pywasm3-0.5.0/wasm3/*.c -lm -o peer-wasm3" || wasm3=
+source tests/bench/peers.sh
+wasmtime=$(get_wasmtime)
+node=$(get_node)
+wasm3=$(get_wasm3)
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
