@@ -1,10 +1,11 @@
-/* runtime/decode_names.c -- function names out of the custom section "name" (3.0, A.4.1). Nothing in it can make a
- * module invalid, so what is malformed ends the reading quietly. */
+/* runtime/decode_names.c -- the module's name and its functions' out of the custom section "name" (3.0, A.4.1). Nothing
+ * in it can make a module invalid, so what is malformed is passed over: what a subsection says before its first error
+ * counts, and so do the subsections after it. */
 #include "runtime/decode.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUBSECTION_FUNCTIONS = 1, NAMES_PER_POLL = 4096 };
+enum { SUBSECTION_MODULE = 0, SUBSECTION_FUNCTIONS = 1, NAMES_PER_POLL = 4096 };
 
 static enum hemi_status read_function_names(struct engine *e, struct module *m, struct cursor *c)
 {
@@ -22,13 +23,24 @@ static enum hemi_status read_function_names(struct engine *e, struct module *m, 
     return HEMI_OK;
 }
 
+static enum hemi_status read_subsection(struct engine *e, struct module *m, uint8_t id, struct cursor *c)
+{
+    if (id == SUBSECTION_FUNCTIONS) return read_function_names(e, m, c);
+    if (id == SUBSECTION_MODULE) m->own_name = cursor_name(c);
+    return HEMI_OK;
+}
+
+/* They come in increasing order, each at most once: what does not is not read. */
 static enum hemi_status read_subsections(struct engine *e, struct module *m, struct cursor *c)
 {
-    while (cursor_ok(c) && c->at < c->end) {
+    for (int last = -1; cursor_ok(c) && c->at < c->end;) {
         uint8_t id = cursor_u8(c);
         uint32_t size = cursor_u32(c);
         struct cursor sub = cursor_sub(c, size);
-        if (id == SUBSECTION_FUNCTIONS && cursor_ok(c)) return read_function_names(e, m, &sub);
+        enum hemi_status status = cursor_ok(c) && id > last ? read_subsection(e, m, id, &sub) : HEMI_OK;
+        if (status != HEMI_OK) return status;
+        if (id > last) last = id;
+        if (cursor_left(c) > 0) c->err->status = HEMI_OK; /* the error of a subsection ends that one only */
     }
     return HEMI_OK;
 }

@@ -60,8 +60,7 @@ void text_functype(struct text *t, const struct engine *e, uint32_t type)
     text_add(t, ")");
 }
 
-/* The name section's name, or one under which the function is exported. */
-static struct name func_name(const struct module *m, uint32_t func)
+struct name func_name(const struct module *m, uint32_t func)
 {
     if (m->func_names != NULL && m->func_names[func].at != NULL) return m->func_names[func];
     for (uint32_t i = 0; i < m->nexports; i++)

@@ -48,7 +48,7 @@ enum hemi_status activation_enter(struct store *s, struct activation *a, struct 
         if (err != NULL) err->trap = TRAP_STACK_OVERFLOW;
         return HEMI_TRAP;
     }
-    *a = (struct activation){s->activation, vm->exit_fp, vm->stack_limit, stack.base + ENTRY_BYTES, depth, err};
+    *a = (struct activation){s->activation, vm->exit_fp, vm->stack_limit, stack.base + ENTRY_BYTES, depth, err, NULL};
     memset(a->fp - SLOT_BYTES, 0, SLOT_BYTES); /* {SITE_ENTRY, 0}: .bottom */
     s->activation = a;
     vm->exit_fp = a->fp;

@@ -113,7 +113,9 @@ static uint32_t host_run(struct vm *vm, struct instance *in, char *fp, union val
     slots_to_vals(vals, fp, t->vals, t->nparams);
     memset(results, 0, t->nresults * sizeof *results);
     s->host_calls++;
+    s->activation->host = in;
     enum hemi_status status = in->host->opt.call(in->host->opt.ctx, s, caller_of(vm, fp), vals, results, err);
+    s->activation->host = NULL;
     assert(vm->exit_fp == fp);
     if (status == HEMI_OK) status = vals_check(s, results, result_types, t->nresults, "a host function's result", err);
     if (status != HEMI_OK) return host_failed(vm, in, status, err);
@@ -121,9 +123,8 @@ static uint32_t host_run(struct vm *vm, struct instance *in, char *fp, union val
     return VM_OK;
 }
 
-uint32_t rt_host_call(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b)
+static uint32_t host_enter(struct vm *vm, struct instance *in, char *slots)
 {
-    (void)a, (void)b;
     const struct rtype *t = in->host->type;
     uint32_t nslots = in->code->nparams > in->code->nresults ? in->code->nparams : in->code->nresults;
     vm->exit_fp = slots;
@@ -134,4 +135,13 @@ uint32_t rt_host_call(struct vm *vm, struct instance *in, char *slots, uint32_t 
     uint32_t result = host_run(vm, in, slots, vals);
     if (vals != some) free(vals);
     return result;
+}
+
+/* The host function has no site: it adds itself to the trace. */
+uint32_t rt_host_call(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b)
+{
+    (void)a, (void)b;
+    if (host_enter(vm, in, slots) == VM_OK) return VM_OK;
+    trace_add_host(vm->store, in);
+    return VM_UNWIND;
 }

@@ -64,6 +64,13 @@ static struct instance *allocate(struct store *s, struct module *m, struct own *
 }
 
 /* ---- Filling the index spaces */
+static void import_func(struct instance *in, const struct import *import, uint32_t func)
+{
+    in->imported_funcs[import->index] = func;
+    struct host_func *host = func_instance(in->vm, func)->host;
+    if (host != NULL && host->import == NULL) host->import = import;
+}
+
 static void import_all(struct instance *in, const struct rt_extern *imports)
 {
     const struct module *m = in->module;
@@ -72,7 +79,7 @@ static void import_all(struct instance *in, const struct rt_extern *imports)
         uint32_t index = m->imports[i].index;
         switch (x->kind) {
         case EXTERN_FUNC:
-            in->imported_funcs[index] = x->func;
+            import_func(in, &m->imports[i], x->func);
             break;
         case EXTERN_TABLE:
             in->tables[index] = x->table;

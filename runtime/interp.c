@@ -114,10 +114,10 @@ static void deliver(struct vm *vm, const struct catch_clause *c, char *fp)
 COLD static VM_NONE uint32_t unwind(VM_PARAMS)
 {
     const struct site *site = &in->module->sites[r0];
-    if (vm->pending.status != HEMI_EXCEPTION || site->region == REGION_NONE) return VM_UNWIND;
+    if (vm->pending.status != HEMI_EXCEPTION || site->region == REGION_NONE) return vm_leave(vm, in, (uint32_t)r0);
     const struct code *code = &in->code[site->func];
     const struct catch_clause *clause = find_clause(vm, in, code, site->region);
-    if (clause == NULL) return VM_UNWIND;
+    if (clause == NULL) return vm_leave(vm, in, (uint32_t)r0);
     deliver(vm, clause, fp);
     pc = code->bytes + clause->pc;
     mem = in->mem0;

@@ -106,6 +106,7 @@ struct module {
     uint32_t nsites;
     uint16_t *live_slots;
     uint32_t nlive_slots;
+    struct name own_name;    /* from the name section; at == NULL: none */
     struct name *func_names; /* from the name section, nfuncs entries or NULL; at == NULL when unnamed */
 };
 

@@ -34,6 +34,7 @@ struct rt_error {
     uint32_t func; /* module function index, when has_func */
     bool has_func;
     bool malformed; /* INVALID_MODULE, because the binary format is broken, not because validation failed */
+    bool traced; /* store_trace_* tell the frames of this failure */
     int32_t exit_code;
     char message[240]; /* names what and where, terminated; includes function name when known */
 };
@@ -159,6 +160,17 @@ struct host_func_options {
                              union val *results, struct rt_error *err);
     void (*drop)(void *ctx);
 };
+/* The backtrace of the last failure of this store whose error is `traced`, innermost first; valid until guest code of
+ * the store runs again. Where a tail call replaced a frame, that frame is missing. */
+struct trace_entry {
+    uint8_t kind;             /* enum trace_kind */
+    uint32_t instance;        /* FUNC, CONST, HOST: a number of the instance, unique in the store */
+    uint32_t index;           /* FUNC: module function index. CONST: of the expression. MORE: how many frames */
+    uint64_t offset;          /* FUNC, CONST: byte offset of the instruction in the module */
+    struct name module, name; /* borrowed; at == NULL: it has none */
+};
+uint32_t store_trace_count(const struct store *s); /* at most TRACE_ENTRIES_MAX */
+void store_trace_entry(const struct store *s, uint32_t i, struct trace_entry *out);
 /* The exception with which the last call that ended with EXCEPTION did so; 0: none. Root it at once. */
 uint32_t store_thrown(const struct store *s);
 /* What a host function that is about to return EXCEPTION throws. */

@@ -11,12 +11,16 @@
  *   .activation  `activation` is the innermost call into the guest, NULL when there is none. vm.exit_fp and
  *                vm.stack_limit are its; those of the calls around it are kept in the activation records.
  *   .bottom      The frame at an activation's fp has the header {SITE_ENTRY, 0} below it, so a walk from any exit_fp
- * ends. .rooted      Whatever holds a heap reference across something that may collect is reached from roots_visit:
- * frames, struct root, globals, tables, element segments (from before their first element is evaluated), the pending
- * and the last uncaught exception. .alone       While an activation yields, nobody else uses its store, except nested
- * inside a host call. So a poll in the middle of a bulk operation changes no size; a heap base is still read again
- * after it (vm.h .base). .accounted   All memory of a store is announced through store_options.charge before it is
- * used. */
+ *                ends.
+ *   .rooted      Whatever holds a heap reference across something that may collect is reached from roots_visit: frames,
+ *                struct root, globals, tables, element segments (from before their first element is evaluated), the
+ *                pending and the last uncaught exception.
+ *   .alone       While an activation yields, nobody else uses its store, except nested inside a host call. So a poll in
+ *                the middle of a bulk operation changes no size; a heap base is still read again after it (vm.h .base).
+ *   .accounted   All memory of a store is announced through store_options.charge before it is used.
+ *   .trace       A backtrace is made by the unwinding itself: each frame adds its place as it is left, so that a trap
+ *                costs nothing before it happens and an exception nothing beyond its handler. The frames of the
+ *                activations around the one that failed still stand; they are walked when the failure leaves it. */
 #ifndef HEMI_RUNTIME_STORE_H
 #define HEMI_RUNTIME_STORE_H
 
@@ -24,13 +28,21 @@
 
 enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
 
+/* The frames that an unwinding has left, innermost first: all of the first TRACE_INNERMOST, then the last
+ * TRACE_OUTERMOST, in a ring. */
+struct trace {
+    uint32_t total;
+    struct place innermost[TRACE_INNERMOST], outermost[TRACE_OUTERMOST];
+};
+
 /* One call into the guest. Lives in rt_call's or instance_new's native frame. */
 struct activation {
     struct activation *outer;
     char *outer_exit_fp, *outer_stack_limit;
     char *fp; /* of its first frame: .bottom */
     uint32_t depth;
-    struct rt_error *err; /* where a host function leaves its message */
+    struct rt_error *err;  /* where a host function leaves its message */
+    struct instance *host; /* the host function that it is inside of, if any */
 };
 
 /* A host function: an instance of a module of one function. The module is shared by all of one type. */
@@ -43,6 +55,7 @@ struct host_type {
 struct host_func {
     struct host_func_options opt;
     const struct rtype *type;
+    const struct import *import; /* the first that it served, for traces; NULL: none yet */
     struct host_func *next;
 };
 
@@ -60,6 +73,7 @@ struct store {
     struct store_options opt;      /* with the defaults filled in */
     struct activation *activation; /* .activation */
     uint32_t thrown;               /* the last exception that left a call: a host function may pass it on; a root */
+    struct trace trace;            /* .trace: of the failure under way, then of the last one */
     struct root roots;             /* head of the list of struct root */
     struct memory nothing;         /* mem0 of instances without a memory */
     struct memory *memories;
@@ -111,6 +125,16 @@ enum hemi_status vals_check(const struct store *s, const union val *vals, const 
 /* Turns vm.pending into *err, clears it, and returns its status. */
 enum hemi_status pending_take(struct store *s, struct rt_error *err);
 
+/* ---- trace.c (.trace) */
+/* Forgets the last trace. */
+void trace_begin(struct store *s);
+void trace_add(struct store *s, struct place p);
+void trace_add_host(struct store *s, const struct instance *in);
+/* Adds the activations around the running one, each with the host function that it is inside of. */
+void trace_add_outer(struct store *s);
+/* The i-th frame that was kept; NULL: there is none. */
+const struct place *trace_place(const struct trace *t, uint32_t i);
+
 /* ---- describe.c: text for messages, always terminated, cut where it does not fit. */
 struct text {
     char *at;
@@ -120,6 +144,8 @@ void text_add(struct text *t, const char *format, ...) __attribute__((format(pri
 void text_name(struct text *t, struct name n); /* quoted, shortened */
 void text_functype(struct text *t, const struct engine *e, uint32_t type);
 void text_func(struct text *t, const struct module *m, uint32_t func); /* its name, if known, and its index */
+/* The name section's name, or one under which the function is exported; at == NULL: neither. */
+struct name func_name(const struct module *m, uint32_t func);
 
 /* ---- Slots of values, by type. */
 static inline uint32_t valtype_slots(valtype t) { return t == VT_V128 ? 2 : 1; }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { PLACES_SHOWN = 4 }; /* in a message; the trace has more */
+
 static const char *const trap_texts[] = {
 #define X(name, number, text) [number] = text,
     WASM_TRAPS(X)
@@ -15,48 +17,6 @@ static const char *const status_texts[] = {
 #undef X
 };
 
-/* ---- Places */
-static bool code_holds(const struct code *c, const uint8_t *pc)
-{
-    return c->bytes != NULL && pc >= c->bytes && pc < c->bytes + c->size;
-}
-
-/* The place of a pc in the module's code. Only a trap asks, so a linear search will do. */
-static bool place_of_pc(const struct instance *in, const uint8_t *pc, struct place *p)
-{
-    const struct module *m = in->module;
-    const struct code *found = NULL;
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs && found == NULL; i++)
-        if (code_holds(&m->code[i], pc)) found = &m->code[i];
-    for (uint32_t i = 0; i < m->nconst_code && found == NULL; i++)
-        if (code_holds(&m->const_code[i], pc)) found = &m->const_code[i];
-    if (found == NULL) return false;
-    *p = (struct place){in->id, found->func, code_offset(found, pc)};
-    return true;
-}
-
-/* The place of the frame whose callee's frame is at *fp, which then becomes the frame itself. False at the bottom. */
-static bool place_of_caller(const struct store *s, char **fp, struct place *p)
-{
-    uint32_t header[2]; /* site, instance */
-    memcpy(header, *fp - SLOT_BYTES, sizeof header);
-    if (header[0] == SITE_ENTRY || header[1] >= s->ninstances) return false;
-    const struct module *m = s->vm.instances[header[1]]->module;
-    if (header[0] >= m->nsites) return false;
-    const struct site *site = &m->sites[header[0]];
-    *p = (struct place){header[1], site->func, site->offset};
-    *fp -= site->delta * SLOT_BYTES;
-    return true;
-}
-
-static void places_walk(struct vm *vm)
-{
-    struct pending *p = &vm->pending;
-    char *fp = vm->exit_fp;
-    if (vm->store->activation == NULL) return;
-    while (p->nplaces < PENDING_PLACES && place_of_caller(vm->store, &fp, &p->places[p->nplaces])) p->nplaces++;
-}
-
 static uint32_t stop(struct vm *vm, enum hemi_status status, enum wasm_trap trap)
 {
     struct pending *p = &vm->pending;
@@ -65,24 +25,43 @@ static uint32_t stop(struct vm *vm, enum hemi_status status, enum wasm_trap trap
     p->exn = 0;
     p->exit_code = 0;
     p->from_host = false;
-    p->nplaces = 0;
+    trace_begin(vm->store);
     return VM_UNWIND;
+}
+
+static bool code_holds(const struct code *c, const uint8_t *pc)
+{
+    return c->bytes != NULL && pc >= c->bytes && pc < c->bytes + c->size;
+}
+
+/* Adds the place of a pc in the module's code. Only a trap asks, so a linear search will do. */
+static void add_pc(struct store *s, const struct instance *in, const uint8_t *pc)
+{
+    const struct module *m = in->module;
+    const struct code *found = NULL;
+    for (uint32_t i = m->nimported_funcs; i < m->nfuncs && found == NULL; i++)
+        if (code_holds(&in->code[i], pc)) found = &in->code[i];
+    for (uint32_t i = 0; i < m->nconst_code && found == NULL; i++)
+        if (code_holds(&m->const_code[i], pc)) found = &m->const_code[i];
+    if (found != NULL) trace_add(s, (struct place){in->id, found->func, code_offset(found, pc)});
 }
 
 uint32_t vm_trap(struct vm *vm, struct instance *in, const uint8_t *pc, enum wasm_trap trap)
 {
     stop(vm, HEMI_TRAP, trap);
-    if (pc == NULL)
-        places_walk(vm);
-    else if (place_of_pc(in, pc, &vm->pending.places[0]))
-        vm->pending.nplaces = 1;
+    if (pc != NULL && in->host != NULL)
+        trace_add_host(vm->store, in);
+    else if (pc != NULL)
+        add_pc(vm->store, in, pc);
     return VM_UNWIND;
 }
 
-uint32_t vm_stop(struct vm *vm, enum hemi_status status)
+uint32_t vm_stop(struct vm *vm, enum hemi_status status) { return stop(vm, status, TRAP_NONE); }
+
+uint32_t vm_leave(struct vm *vm, struct instance *in, uint32_t site)
 {
-    stop(vm, status, TRAP_NONE);
-    places_walk(vm);
+    const struct site *at = &in->module->sites[site];
+    trace_add(vm->store, (struct place){in->id, at->func, at->offset});
     return VM_UNWIND;
 }
 
@@ -113,12 +92,35 @@ static void text_what(struct text *t, const struct store *s, const struct pendin
     }
 }
 
-static void text_places(struct text *t, const struct store *s, const struct pending *p)
+/* The innermost frame of a module's; NULL: none is among those kept. */
+static const struct place *guest_place(const struct store *s)
 {
-    for (uint32_t i = 0; i < p->nplaces; i++) {
-        text_add(t, i == 0 ? " in " : ", called from ");
-        text_func(t, s->vm.instances[p->places[i].instance]->module, p->places[i].func);
+    const struct place *p;
+    for (uint32_t i = 0; (p = trace_place(&s->trace, i)) != NULL; i++)
+        if (s->vm.instances[p->instance]->host == NULL) return p;
+    return NULL;
+}
+
+static void text_places(struct text *t, const struct store *s)
+{
+    const struct place *p;
+    uint32_t shown = 0;
+    for (uint32_t i = 0; shown < PLACES_SHOWN && (p = trace_place(&s->trace, i)) != NULL; i++) {
+        const struct instance *in = s->vm.instances[p->instance];
+        if (in->host != NULL) continue;
+        text_add(t, shown++ == 0 ? " in " : ", called from ");
+        text_func(t, in->module, p->func);
     }
+}
+
+static void say_where(const struct store *s, struct rt_error *err)
+{
+    const struct place *p = guest_place(s);
+    err->traced = err->status != HEMI_EXIT && store_trace_count(s) > 0;
+    err->has_offset = p != NULL;
+    err->has_func = p != NULL && !(p->func & SITE_CONST);
+    err->offset = p != NULL ? p->offset : 0;
+    err->func = err->has_func ? p->func : 0;
 }
 
 enum hemi_status pending_take(struct store *s, struct rt_error *err)
@@ -131,14 +133,12 @@ enum hemi_status pending_take(struct store *s, struct rt_error *err)
         *err = (struct rt_error){0};
         struct text t = {err->message, sizeof err->message, 0};
         text_what(&t, s, &p);
-        if (p.status != HEMI_EXIT) text_places(&t, s, &p);
+        if (p.status != HEMI_EXIT) text_places(&t, s);
     }
     err->status = p.status;
     err->trap = p.trap;
     err->exit_code = p.exit_code;
-    err->has_offset = err->has_func = p.nplaces > 0;
-    err->has_func = err->has_func && !(p.places[0].func & SITE_CONST);
-    err->offset = p.nplaces > 0 ? p.places[0].offset : 0;
-    err->func = err->has_func ? p.places[0].func : 0;
+    say_where(s, err);
+    trace_add_outer(s);
     return p.status;
 }

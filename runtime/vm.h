@@ -26,15 +26,12 @@ struct place {
 };
 
 /* Why a guest is being unwound. */
-enum { PENDING_PLACES = 4 };
 struct pending {
     enum hemi_status status; /* TRAP, EXCEPTION, EXIT, CANCELLED, ... */
     enum wasm_trap trap;
     uint32_t exn;      /* EXCEPTION: the exception object; a root */
     int32_t exit_code; /* EXIT */
     bool from_host;    /* a host function asked for it: its message stands */
-    uint8_t nplaces;   /* where it happened, then the callers, as far as known */
-    struct place places[PENDING_PLACES];
 };
 
 /* A linear memory. Address space for its maximum is reserved, so `base` never moves; `size` is the accessible bytes. */
@@ -156,10 +153,13 @@ static inline const struct code *func_code(const struct vm *vm, uint32_t id)
 #include "runtime/helpers.def"
 #undef HELPER
 
-/* Sets pending to a trap of the innermost guest frame (.exit must hold, or pc be given by the body) and returns
- * VM_UNWIND. With pc != NULL the place is `in`'s function whose code holds pc; else the site at vm->exit_fp says it. */
+/* Sets pending to a trap, begins a new trace (store.h .trace), and returns VM_UNWIND. With pc != NULL its first frame
+ * is `in`'s function whose code holds pc, or the host function `in`; else the body that called the helper unwinds next,
+ * and its site is the first frame. */
 uint32_t vm_trap(struct vm *vm, struct instance *in, const uint8_t *pc, enum wasm_trap trap);
-/* Sets pending to another status (LIMIT, CANCELLED, EXIT...) and returns VM_UNWIND. */
+/* Sets pending to another status (LIMIT, CANCELLED, EXIT...), begins a new trace, and returns VM_UNWIND. */
 uint32_t vm_stop(struct vm *vm, enum hemi_status status);
+/* The frame of `in` that had stopped at `site` is being left: adds it to the trace and returns VM_UNWIND. */
+uint32_t vm_leave(struct vm *vm, struct instance *in, uint32_t site);
 
 #endif

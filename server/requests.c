@@ -136,7 +136,7 @@ static void settle_promises(struct request *r, enum hemi_status status)
 static void send_reply(struct request *r, enum hemi_status status)
 {
     const struct reply *reply = &r->reply;
-    bool raw = status == HEMI_OK || status == HEMI_EXCEPTION;
+    bool raw = status == HEMI_OK || status == HEMI_EXCEPTION || reply->trace_entries > 0;
     Hemi__V1__Reply body = HEMI__V1__REPLY__INIT;
     body.status = status;
     if (status == HEMI_TRAP) body.trap = reply->error.trap;
@@ -147,6 +147,7 @@ static void send_reply(struct request *r, enum hemi_status status)
     if (status != HEMI_OK && reply->error.has_offset) body.offset_plus_1 = reply->error.offset + 1;
     if (status != HEMI_OK && reply->error.has_func) body.function_plus_1 = (uint64_t)reply->error.func + 1;
     body.malformed = status == HEMI_INVALID_MODULE && reply->error.malformed;
+    body.trace_entries = status != HEMI_OK ? reply->trace_entries : 0;
     if (status != HEMI_OK) {
         size_t len = strlen(reply->error.message);
         body.message = (ProtobufCBinaryData){len, len ? (uint8_t *)(uintptr_t)reply->error.message : NULL};

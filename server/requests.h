@@ -29,6 +29,7 @@ enum { REPLY_RAW_INLINE = 64 };
 struct reply {
     struct rt_error error; /* status, trap, offset, message... */
     uint32_t failed_request;
+    uint32_t trace_entries; /* at the end of the raw part */
     uint64_t value;
     uint8_t *raw; /* `few`, or allocated */
     bool raw_owned;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/hemi.pb-c.h"
+#include "proto/trace.h"
 #include "runtime/types.h"
 #include "server/hostcall.h"
 #include "server/requests_rows.h"
@@ -47,6 +48,49 @@ static enum hemi_status reply_results(struct request *r, const struct rtype *t, 
     return HEMI_OK;
 }
 
+/* ---- failures ---- */
+
+static uint16_t shown(const struct name *n)
+{
+    size_t size = n->len;
+    if (size > TRACE_NAME_MAX) size = TRACE_NAME_MAX;
+    while (size > 0 && size < n->len && ((unsigned char)n->at[size] & 0xC0) == 0x80) size--; /* whole characters */
+    return (uint16_t)size;
+}
+
+static struct trace_record record_of(const struct store *s, uint32_t i)
+{
+    struct trace_entry e;
+    store_trace_entry(s, i, &e);
+    return (struct trace_record){.kind = e.kind,
+                                 .module_length = shown(&e.module),
+                                 .name_length = shown(&e.name),
+                                 .instance = e.instance,
+                                 .index = e.index,
+                                 .offset = e.offset,
+                                 .module = (const uint8_t *)e.module.at,
+                                 .name = (const uint8_t *)e.name.at};
+}
+
+uint8_t *request_trace(struct request *r, size_t after)
+{
+    const struct store *s = r->store->store;
+    uint32_t n = r->reply.error.traced ? store_trace_count(s) : 0;
+    size_t size = after;
+    for (uint32_t i = 0; i < n; i++) {
+        struct trace_record e = record_of(s, i);
+        size += trace_record_size(&e);
+    }
+    uint8_t *at = size > 0 ? request_raw(r, size) : NULL;
+    if (!at) return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        struct trace_record e = record_of(s, i);
+        at = trace_record_write(&e, at);
+    }
+    r->reply.trace_entries = n;
+    return at;
+}
+
 /* The exception is bound to the first handle set aside, anew: those who wait for the call's result are to fail. */
 static void reply_exception(struct request *r)
 {
@@ -63,7 +107,7 @@ static void reply_exception(struct request *r)
             object_unref(o);
         }
     }
-    uint8_t *raw = request_raw(r, WIRE_VALUE_BYTES);
+    uint8_t *raw = request_trace(r, WIRE_VALUE_BYTES);
     if (raw) value_write(r->store, VT_REF(true, HT_EXN), (union val){.ref = exn}, handle, raw);
 }
 
@@ -121,8 +165,12 @@ static enum hemi_status call_with(struct request *r, uint32_t func, const struct
     r->store->calls++;
     atomic_fetch_add_explicit(&r->conn->worker->boot->page->calls_total, 1, memory_order_relaxed);
     enum hemi_status status = rt_call(r->store->store, func, args->vals, results, request_stack(r), &r->reply.error);
-    if (status == HEMI_OK) status = reply_results(r, t, results);
-    if (status == HEMI_EXCEPTION) reply_exception(r);
+    if (status == HEMI_OK)
+        status = reply_results(r, t, results);
+    else if (status == HEMI_EXCEPTION)
+        reply_exception(r);
+    else
+        request_trace(r, 0);
     if (results != few) free(results);
     return status;
 }

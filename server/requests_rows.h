@@ -38,6 +38,9 @@ enum hemi_status entries_reply(struct request *r, uint32_t first, uint32_t count
                                void (*get)(void *ctx, uint32_t i, struct entry *out), void *ctx);
 
 /* ---- Shared by several files. */
+/* Makes a failure's raw part: the backtrace, if the error has one, then room for `after` bytes, to which it returns the
+ * pointer. NULL: no memory, or nothing to say. */
+uint8_t *request_trace(struct request *r, size_t after);
 /* The VM stack of the running activation, as large as its store has it. */
 struct vm_stack request_stack(struct request *r);
 /* Binds the k-th promised result to a reference and returns its handle; 0: none was set aside. */

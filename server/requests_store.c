@@ -301,7 +301,10 @@ enum hemi_status run_instance_new(struct request *r)
     struct instance *in;
     if (status == HEMI_OK) status = instance_new(r->store->store, m, imports, request_stack(r), &in, &r->reply.error);
     free(imports);
-    if (status != HEMI_OK) return status;
+    if (status != HEMI_OK) {
+        request_trace(r, 0);
+        return status;
+    }
     r->makes->u.instance = in;
     r->makes->bound = true;
     return HEMI_OK;

@@ -127,6 +127,28 @@ HEMI_API bool hemi_client_function(const hemi_client *client, uint32_t *function
 /* After HEMI_INVALID_MODULE: are the bytes no module at all, rather than one that does not validate? */
 HEMI_API bool hemi_client_malformed(const hemi_client *client);
 HEMI_API hemi_ticket hemi_client_failed_request(const hemi_client *client);
+/* An entry of a backtrace. Names are "" where there is none, and also end in a 0 byte. */
+typedef enum hemi_trace_kind {
+    HEMI_TRACE_FUNC,  /* a function of a module */
+    HEMI_TRACE_CONST, /* a constant expression of a module */
+    HEMI_TRACE_HOST,  /* a host function; its names are those of the first import that it served */
+    HEMI_TRACE_MORE,  /* `index` frames are left out here */
+} hemi_trace_kind;
+struct hemi_trace_entry {
+    hemi_trace_kind kind;
+    uint32_t instance;         /* a number of its instance, unique in the store */
+    uint32_t index;            /* of the function in the module, or of the expression */
+    uint64_t offset;           /* byte offset of the instruction in the module */
+    const char *module, *name; /* from the name section; a function's export name if it has none there */
+    size_t module_length, name_length;
+};
+/* Where the guest was when the last function that failed did, innermost frame first: the 48 innermost frames and the 16
+ * outermost. A frame that a tail call replaced is missing; inside host functions the frames around them follow. Returns
+ * how many entries *out has; 0 when no guest was running. They live until the next call on this client. */
+HEMI_API size_t hemi_client_trace(const hemi_client *client, const struct hemi_trace_entry **out);
+/* "module.name at 0x2f"; truncates like snprintf, returns the length. Control characters become '?'. */
+HEMI_API size_t hemi_trace_text(const struct hemi_trace_entry *entry, char *out, size_t size);
+
 /* Is the connection over? HEMI_OK, or the status that everything returns now. */
 HEMI_API hemi_status hemi_client_ended(const hemi_client *client);
 

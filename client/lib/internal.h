@@ -78,8 +78,13 @@ struct failure {
     uint32_t failed_request;
     bool malformed;
     hemi_val exception;
+    struct hemi_trace_entry *trace; /* owned; one block with its names; NULL: none */
+    size_t ntrace;
     char text[PROTO_TEXT_MAX + 1];
 };
+/* Makes f the client's last failure; the trace is its now. */
+void failure_move(hemi_client *c, struct failure *f);
+void failure_free(struct failure *f); /* NULL allowed */
 /* Records a failure of the caller's as the client's last one, and returns its status. */
 hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -111,6 +116,11 @@ void entries_deinit(struct entries *list);
 /* An entry of a function with these types. False: no memory. */
 bool entries_add_func(struct entries *list, const hemi_type *params, size_t nparams, const hemi_type *results,
                       size_t nresults);
+
+/* --- trace.c --- */
+/* Reads n entries from the front of a raw part; *used: their size. f: where they are kept, NULL: nowhere; without
+ * memory they are not. PROTOCOL. */
+hemi_status trace_read(struct failure *f, size_t n, const uint8_t *raw, size_t length, size_t *used);
 
 /* --- what a client owns --- */
 enum node_kind { NODE_MODULE, NODE_STORE, NODE_INSTANCE, NODE_OBJECT, NODE_WASI, NODE_FUNC };

@@ -62,7 +62,8 @@ static enum proto_error reply(hemi_client *c, const struct frame *f)
     const Hemi__V1__Reply *body = (const Hemi__V1__Reply *)f->body;
     struct request *r = idmap_get(&c->requests, f->head.request);
     if (!r || r->answered) return PROTO_REQUEST_ID;
-    if (body->status != HEMI_OK && body->status != HEMI_EXCEPTION && f->raw_length != 0) return PROTO_RAW;
+    bool carries = body->status == HEMI_OK || body->status == HEMI_EXCEPTION || body->trace_entries != 0;
+    if (!carries && f->raw_length != 0) return PROTO_RAW;
     request_answered(c, r, body, f);
     return PROTO_OK;
 }

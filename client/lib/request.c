@@ -50,7 +50,7 @@ static uint32_t fresh_id(hemi_client *c)
 static void request_free(struct request *r)
 {
     if (r->answer.object) object_count_down(r->answer.object);
-    free(r->failure);
+    failure_free(r->failure);
     free(r->externs);
     free(r);
 }
@@ -153,7 +153,7 @@ hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket)
 /* --- answers --- */
 static void set_failure(struct request *r, hemi_status status, const char *text, size_t length)
 {
-    free(r->failure);
+    failure_free(r->failure);
     r->status = status;
     r->failure = calloc(1, sizeof *r->failure);
     if (!r->failure) return; /* the status alone must do */
@@ -182,17 +182,17 @@ static void refused(hemi_client *c, struct request *r, const Hemi__V1__Reply *re
         for (size_t i = 0; i < r->nexterns; i++) externs_unsent(c, r->externs[i]);
 }
 
-/* The exception that ended a call: one value under the first handle set aside. */
-static hemi_status take_exception(hemi_client *c, struct request *r, const struct frame *f)
+/* The exception that ended a call: one value under the first handle set aside, if the worker kept it at all. */
+static hemi_status take_exception(hemi_client *c, struct request *r, const uint8_t *raw, size_t length)
 {
     static const hemi_type exnref = HEMI_TYPE_EXNREF;
     hemi_val exception;
-    if (f->raw_length == 0) {
+    if (length == 0) {
         drop_promises(c, r);
         return HEMI_OK;
     }
-    if (f->raw_length != WIRE_VALUE_BYTES) return HEMI_PROTOCOL;
-    hemi_status status = vals_read(c, r->store, r, &exnref, 1, f->raw, &exception);
+    if (length != WIRE_VALUE_BYTES) return HEMI_PROTOCOL;
+    hemi_status status = vals_read(c, r->store, r, &exnref, 1, raw, &exception);
     if (status != HEMI_OK) return status;
     if (r->failure)
         r->failure->exception = exception;
@@ -246,10 +246,13 @@ static hemi_status take(hemi_client *c, struct request *r, const Hemi__V1__Reply
 
 static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
+    size_t used;
     refused(c, r, reply);
-    if (reply->status == HEMI_EXCEPTION) return take_exception(c, r, f);
+    hemi_status status = trace_read(r->failure, reply->trace_entries, f->raw, f->raw_length, &used);
+    if (status != HEMI_OK) return status;
+    if (reply->status == HEMI_EXCEPTION) return take_exception(c, r, f->raw + used, f->raw_length - used);
     drop_promises(c, r);
-    return HEMI_OK;
+    return used == f->raw_length ? HEMI_OK : HEMI_PROTOCOL;
 }
 
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
@@ -325,7 +328,7 @@ static hemi_status outcome(hemi_client *c, struct request *r)
 {
     hemi_status status = r->status;
     if (r->failure)
-        c->last = *r->failure;
+        failure_move(c, r->failure);
     else if (status != HEMI_OK)
         fail(c, status, "%s", hemi_status_text(status));
     if (r->done) undo_done(c, r);

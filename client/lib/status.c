@@ -1,6 +1,7 @@
 /* Statuses, traps, and what the last failure was. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "client/lib/internal.h"
 #include "proto/tables/status.h"
@@ -38,10 +39,25 @@ const char *hemi_trap_text(unsigned trap)
 
 const char *hemi_version(void) { return HEMI_VERSION; }
 
+void failure_free(struct failure *f)
+{
+    if (f) free(f->trace);
+    free(f);
+}
+
+void failure_move(hemi_client *c, struct failure *f)
+{
+    free(c->last.trace);
+    c->last = *f;
+    f->trace = NULL;
+    f->ntrace = 0;
+}
+
 hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
+    free(c->last.trace);
     memset(&c->last, 0, offsetof(struct failure, text));
     c->last.status = status;
     vsnprintf(c->last.text, sizeof c->last.text, format, args);

@@ -17,6 +17,17 @@
 #define DAEMON_EXIT_MS 3000
 
 /* The daemon's message usually says where itself: only what is missing is added. */
+static void tell_trace(const hemi_client *client)
+{
+    const struct hemi_trace_entry *trace;
+    size_t n = hemi_client_trace(client, &trace);
+    for (size_t i = 0; i < n; i++) {
+        char text[640];
+        hemi_trace_text(&trace[i], text, sizeof text);
+        fprintf(stderr, "    %s\n", text);
+    }
+}
+
 int tell_failure(hemi_client *client, const char *where)
 {
     hemi_status status = hemi_client_status(client);
@@ -33,6 +44,7 @@ int tell_failure(hemi_client *client, const char *where)
     if (hemi_client_offset(client, &offset) && !strstr(text, "offset"))
         fprintf(stderr, ", at byte 0x%llx", (unsigned long long)offset);
     fputc('\n', stderr);
+    tell_trace(client);
     return status == HEMI_TRAP ? EXIT_TRAP + (int)hemi_client_trap(client) : EXIT_HEMI;
 }
 

@@ -28,6 +28,21 @@
     X(HEAP_EXHAUSTED, 20, "garbage-collected heap exhausted")                                                          \
     X(HOST_TRAP, 21, "host function failed")
 
+/* How much of a backtrace is kept: its innermost and its outermost frames. */
+enum { TRACE_INNERMOST = 48, TRACE_OUTERMOST = 16, TRACE_ENTRIES_MAX = TRACE_INNERMOST + 1 + TRACE_OUTERMOST };
+
+/* What an entry of a backtrace is. Numbers are on the wire. name, number, meaning */
+#define TRACE_KINDS(X)                                                                                                 \
+    X(FUNC, 0, "a function of a module")                                                                               \
+    X(CONST, 1, "a constant expression of a module")                                                                   \
+    X(HOST, 2, "a host function; its names are those of the first import that it served")                              \
+    X(MORE, 3, "so many frames are left out here")
+enum trace_kind {
+#define X(name, number, meaning) TRACE_##name = number,
+    TRACE_KINDS(X)
+#undef X
+};
+
 enum wasm_trap {
 #define X(name, number, text) TRAP_##name = number,
     WASM_TRAPS(X)

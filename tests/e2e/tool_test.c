@@ -54,6 +54,17 @@ START_TEST(run_prints_what_the_guest_prints)
 }
 END_TEST
 
+START_TEST(run_prints_where_a_guest_trapped)
+{
+    const char *text = "(module (func (unreachable)) (func (export \"_start\") (call 0) (nop)))";
+    struct outcome o = hemi(NULL, "run", file("trap.wat", text));
+    ck_assert_int_eq(o.status, 129);
+    const char *innermost = strstr(o.err, "\n    func[0] at 0x"), *outermost = strstr(o.err, "\n    _start at 0x");
+    ck_assert_msg(innermost && outermost && innermost < outermost, "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(run_exits_with_the_guests_status)
 {
     const char *text = "(module " WASI "\"proc_exit\" (func $x (param i32)))\n"
@@ -212,6 +223,7 @@ int main(void)
     tcase_add_checked_fixture(t, start, stop);
     tcase_set_timeout(t, 120);
     tcase_add_test(t, run_prints_what_the_guest_prints);
+    tcase_add_test(t, run_prints_where_a_guest_trapped);
     tcase_add_test(t, run_exits_with_the_guests_status);
     tcase_add_test(t, paths_have_no_directory_to_start_from);
     tcase_add_test(t, run_tells_a_trap_with_its_place);

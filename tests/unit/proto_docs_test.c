@@ -62,6 +62,14 @@ static void counters(FILE *out)
 #undef X
 }
 
+static void traces(FILE *out)
+{
+    fputs("| nr | kind | meaning |\n|---|---|---|\n", out);
+#define X(name, number, meaning) fprintf(out, "| %d | " #name " | %s |\n", number, meaning);
+    TRACE_KINDS(X)
+#undef X
+}
+
 static void frames(FILE *out)
 {
     fputs("| nr | frame | sender | body | body cap | raw cap | fds | credit | state | answer | raw part |\n"
@@ -86,8 +94,8 @@ static void bodies(FILE *out)
 static const struct {
     const char *name;
     void (*write)(FILE *out);
-} tables[] = {{"errors", errors},     {"frames", frames},     {"bodies", bodies},
-              {"counters", counters}, {"statuses", statuses}, {"traps", traps}};
+} tables[] = {{"errors", errors},     {"frames", frames}, {"bodies", bodies}, {"counters", counters},
+              {"statuses", statuses}, {"traps", traps},   {"traces", traces}};
 
 /* The document with each table between its markers replaced. */
 static char *regenerate(const char *text)
