@@ -65,6 +65,16 @@ ALWAYS double f64_of(uint64_t bits) { return ldf64(&bits); }
 ALWAYS uint32_t f32_bits(float v) { return ld32(&v); }
 ALWAYS uint64_t f64_bits(double v) { return ld64(&v); }
 
+/* A v128 in its two slots, or anywhere else. */
+typedef uint64_t T_v __attribute__((vector_size(16)));
+ALWAYS T_v ldv(const void *at)
+{
+    T_v v;
+    __builtin_memcpy(&v, at, sizeof v);
+    return v;
+}
+ALWAYS void stv(void *at, T_v v) { __builtin_memcpy(at, &v, sizeof v); }
+
 /* Four slots. Volatile, like all loops over slots here, so that no call of memset comes of it. */
 typedef uint64_t two_slots __attribute__((vector_size(16), aligned(8)));
 ALWAYS void zero4(char *slots)
@@ -102,6 +112,8 @@ ALWAYS void zero4(char *slots)
 #define READ_C_f(off) f32_of(FIELD_U32(off))
 #define READ_C_F(off) f64_of(FIELD_U64(off))
 #define READ_C_D(off) FIELD_U64(off)
+#define READ_S_v(off) ldv(SLOT(off))
+#define PUT_v(v) stv(SLOT(AT_D), v)
 #define PUT_R(bits) r0 = (bits)
 #define PUT_S(bits) st64(SLOT(AT_D), bits)
 
@@ -231,7 +243,7 @@ ALWAYS bool object_has_kind(const struct vm *vm, uint32_t ref, uint32_t kinds)
     return ((kinds >> vm->rtypes[object_desc(vm, ref)].kind) & 1u) != 0;
 }
 
-/* Element stores of the four sizes that fields and elements have outside SIMD. */
+/* Element stores of the four sizes that fields and elements have, but for those of v128. */
 #define ST_1(at, v) st8(at, (uint8_t)(v))
 #define ST_2(at, v) st16(at, (uint16_t)(v))
 #define ST_4(at, v) st32(at, v)

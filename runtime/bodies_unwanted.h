@@ -60,6 +60,9 @@
 #ifndef TAIL_PLAIN
 #define TAIL_PLAIN(...)
 #endif
+#ifndef SIMD
+#define SIMD(...)
+#endif
 #ifndef HELPED
 #define HELPED(...)
 #endif

@@ -6,8 +6,7 @@
  * there when decoding fails is freed with the module.
  *
  * A feature that is not built yet is noted (decoder_unsupported) and validation goes on, so that an invalid module is
- * told apart; only then is the module refused. Nothing is translated after the first note. Declaring a type with a v128
- * in it is no use of SIMD (compilers declare some that they never make a value of); having such a value is. */
+ * told apart; only then is the module refused. Nothing is translated after the first note. */
 #ifndef HEMI_RUNTIME_DECODE_H
 #define HEMI_RUNTIME_DECODE_H
 

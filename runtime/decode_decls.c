@@ -35,10 +35,8 @@ static struct limits read_table_limits(struct cursor *c)
 
 static valtype read_global_type(struct decoder *d, struct cursor *c, bool *mut)
 {
-    uint32_t offset = cursor_offset(c);
     valtype t = decode_valtype(d, c);
-    if (t == VT_V128) decoder_unsupported(d, FEATURE_SIMD, "a v128 global", offset);
-    offset = cursor_offset(c);
+    uint32_t offset = cursor_offset(c);
     uint8_t byte = cursor_u8(c);
     if (byte > 1) malformed_at(c, offset, "malformed mutability");
     *mut = byte == 1;

@@ -9,13 +9,6 @@
 enum { ENTRY_BYTES = 16 }; /* header of the first frame, which is 16-byte aligned like the stack */
 
 /* ---- Slots */
-uint32_t valtypes_slots(const valtype *types, uint32_t n)
-{
-    uint32_t slots = 0;
-    for (uint32_t i = 0; i < n; i++) slots += valtype_slots(types[i]);
-    return slots;
-}
-
 void slots_from_vals(char *slots, const union val *vals, const valtype *types, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {

@@ -27,8 +27,7 @@ static struct host_type *host_type_get(struct store *s, uint32_t type)
         return NULL;
     }
     const struct rtype *r = &s->vm.rtypes[type];
-    code_init_host(&t->code, type, (uint16_t)valtypes_slots(r->vals, r->nparams),
-                   (uint16_t)valtypes_slots(r->vals + r->nparams, r->nresults));
+    code_init_host(&t->code, type, (uint16_t)r->param_slots, (uint16_t)r->result_slots);
     t->decl.type = type;
     t->module = (struct module){
         .refs = 1, .engine = s->engine, .nfuncs = 1, .funcs = &t->decl, .code = &t->code, .start = UINT32_MAX};

@@ -103,7 +103,9 @@ static void deliver(struct vm *vm, const struct catch_clause *c, char *fp)
         const struct rtype *layout = &vm->rtypes[object_desc(vm, exn)];
         for (uint32_t i = 0; i < layout->nfields; i++, slot += SLOT_BYTES) {
             const uint8_t *at = HEAP(exn, layout->fields[i].offset);
-            st64(slot, layout->fields[i].size == 8 ? ld64(at) : ld32(at));
+            uint32_t size = layout->fields[i].size;
+            st64(slot, size >= 8 ? ld64(at) : ld32(at));
+            if (size == 16) st64(slot += SLOT_BYTES, ld64(at + 8));
         }
     }
     if (c->kind & 1) st64(slot, exn);

@@ -148,8 +148,6 @@ void text_func(struct text *t, const struct module *m, uint32_t func); /* its na
 struct name func_name(const struct module *m, uint32_t func);
 
 /* ---- Slots of values, by type. */
-static inline uint32_t valtype_slots(valtype t) { return t == VT_V128 ? 2 : 1; }
-uint32_t valtypes_slots(const valtype *types, uint32_t n);
 void slots_from_vals(char *slots, const union val *vals, const valtype *types, uint32_t n);
 void slots_to_vals(union val *vals, const char *slots, const valtype *types, uint32_t n);
 

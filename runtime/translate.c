@@ -10,6 +10,7 @@ static void free_tables(struct translator *t)
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) free(bufs[i]->at);
     free(t->vals);
     free(t->ctrls);
+    free(t->local_at);
     free(t->local_slots);
     free(t->local_uses);
     free(t->touched);
@@ -31,12 +32,13 @@ enum hemi_status translator_new(struct engine *e, struct module *m, struct trans
     t->e = e;
     t->m = m;
     t->vals = malloc(SLOTS * sizeof *t->vals);
-    t->local_slots = malloc(FRAME_SLOTS_MAX);
+    t->local_at = malloc(FRAME_SLOTS_MAX * sizeof *t->local_at);
+    t->local_slots = malloc(2 * FRAME_SLOTS_MAX);
     t->local_uses = calloc(FRAME_SLOTS_MAX, sizeof *t->local_uses);
     t->touched = calloc(2 * SLOTS, sizeof *t->touched);
     struct site *entry = buf_add(t, &t->sites, sizeof *entry); /* SITE_ENTRY */
     if (entry) entry->region = REGION_NONE;
-    if (entry && t->vals && t->local_slots && t->local_uses && t->touched) return HEMI_OK;
+    if (entry && t->vals && t->local_at && t->local_slots && t->local_uses && t->touched) return HEMI_OK;
     translator_free(t);
     *out = NULL;
     return HEMI_NO_MEMORY;
@@ -75,22 +77,36 @@ static void emit_entry(struct translator *t)
     bind_label(t);
 }
 
+/* Returns how many slots they take. */
+static uint32_t lay_out_locals(struct translator *t, const valtype *locals, uint32_t n)
+{
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        t->local_at[i] = (uint16_t)slots;
+        if (locals[i] == VT_V128) t->local_slots[slots++] = HEAP_SLOT_DATA;
+        t->local_slots[slots++] = (uint8_t)valtype_slot(t->e, locals[i]);
+    }
+    return slots;
+}
+
 enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *locals, uint32_t nlocals,
                           uint32_t nparams, const valtype *results, uint32_t nresults)
 {
     reset(t);
     if (nlocals > FRAME_SLOTS_MAX - 64) return HEMI_LIMIT;
     t->func = func;
-    t->nlocals = nlocals;
-    t->nparams = nparams;
-    t->nresults = nresults;
-    for (uint32_t i = 0; i < nlocals; i++) t->local_slots[i] = (uint8_t)valtype_slot(t->e, locals[i]);
+    t->nlocals = 0;
+    uint32_t slots = lay_out_locals(t, locals, nlocals);
+    if (slots > FRAME_SLOTS_MAX - 64) return HEMI_LIMIT;
+    t->nlocals = slots;
+    t->nparams = nparams < nlocals ? t->local_at[nparams] : slots;
+    t->nresults = valtypes_slots(results, nresults);
     struct insn at = {.offset = func & SITE_CONST ? 0 : t->m->funcs[func].body_offset};
     t->in = &at;
     emit_entry(t);
     t->in = NULL;
     begin_body(t, results, nresults);
-    use_slots(t, nresults > nparams ? nresults : nparams);
+    use_slots(t, t->nresults > t->nparams ? t->nresults : t->nparams);
     return t->status;
 }
 

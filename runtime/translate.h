@@ -2,10 +2,10 @@
  *
  * The validator decodes an instruction, checks it, and then, if the code is reachable, hands it over as a struct insn.
  * So the translator sees only valid, reachable code; its own operand stack (of locations) moves in step with the
- * validator's. A block that STARTS in unreachable code is not shown at all; END and ELSE of every shown block are
- * shown, with `reachable` telling whether the code just before them was. After a shown END the code is reachable again.
- * School: the validator has checked everything: the translator asserts, except that frames may become too large
- * (LIMIT). */
+ * validator's, but that a v128 is two of its operands: the low half, then the high half. A block that STARTS in
+ * unreachable code is not shown at all; END and ELSE of every shown block are shown, with `reachable` telling whether
+ * the code just before them was. After a shown END the code is reachable again. School: the validator has checked
+ * everything: the translator asserts, except that frames may become too large (LIMIT). */
 #ifndef HEMI_RUNTIME_TRANSLATE_H
 #define HEMI_RUNTIME_TRANSLATE_H
 
@@ -28,8 +28,10 @@ struct insn {
     uint32_t index2; /* second index: field, table of call_indirect, source table/memory/type, segment, array.new_fixed
                         count */
     uint64_t imm;    /* constants' bits; memarg offset */
+    const uint8_t *bytes; /* v128.const: its 16 bytes; i8x16.shuffle: its 16 lanes */
     uint32_t align;
-    uint32_t nparams, nresults; /* blocks and calls: their type; br*: nresults = number of label values */
+    uint32_t nparams, nresults;         /* blocks and calls: their type; br*: nresults = number of label values */
+    uint32_t param_slots, result_slots; /* blocks and calls: the frame slots that these take, a v128 two */
     const valtype *params, *results;
     const uint32_t *labels; /* br_table: nlabels targets, then the default */
     uint32_t nlabels;
@@ -59,6 +61,8 @@ enum hemi_status tr_finish(struct translator *t, struct code *out);
 /* Hands sites and live slots over to the module, after the last function. */
 enum hemi_status translator_finish(struct translator *t);
 void code_deinit(struct code *c);
+/* Is there a way to translate this opcode? */
+bool tr_covers(enum opcode op);
 
 /* ---- Running (interp.c). */
 /* Runs `code` of instance `in` with its frame at fp (arguments in place, header below written by the caller). */

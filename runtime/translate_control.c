@@ -5,6 +5,7 @@
 
 static struct ctrl *label_ctrl(struct translator *t, uint32_t label) { return &t->ctrls[t->nctrls - 1 - label]; }
 static uint32_t label_arity(const struct ctrl *c) { return c->is_loop ? c->nparams : c->nresults; }
+uint32_t label_slots(struct translator *t, uint32_t label) { return label_arity(label_ctrl(t, label)); }
 
 /* ---- Blocks */
 
@@ -17,11 +18,14 @@ static void cut_last(struct translator *t)
 
 static uint8_t class_at(const struct translator *t, uint32_t i) { return t->classes.at[i]; }
 
-static uint32_t add_classes(struct translator *t, const valtype *types, uint32_t n)
+static uint32_t add_classes(struct translator *t, const valtype *types, uint32_t n, uint32_t nslots)
 {
     uint32_t at = t->classes.len;
-    uint8_t *slots = buf_add(t, &t->classes, n);
-    for (uint32_t i = 0; i < n && slots; i++) slots[i] = (uint8_t)valtype_slot(t->e, types[i]);
+    uint8_t *slots = buf_add(t, &t->classes, nslots);
+    for (uint32_t i = 0; i < n && slots; i++) {
+        if (types[i] == VT_V128) *slots++ = HEAP_SLOT_DATA;
+        *slots++ = (uint8_t)valtype_slot(t->e, types[i]);
+    }
     return at;
 }
 
@@ -36,14 +40,14 @@ static struct ctrl *push_ctrl(struct translator *t, const struct insn *i)
     }
     struct ctrl *c = &t->ctrls[t->nctrls++];
     *c = (struct ctrl){.op = i->op,
-                       .height = t->nvals - i->nparams,
-                       .nparams = i->nparams,
-                       .nresults = i->nresults,
+                       .height = t->nvals - i->param_slots,
+                       .nparams = i->param_slots,
+                       .nresults = i->result_slots,
                        .fixups = NO_FIXUP,
                        .else_fixup = NO_FIXUP,
                        .region = t->region};
-    c->classes = add_classes(t, i->params, i->nparams);
-    add_classes(t, i->results, i->nresults);
+    c->classes = add_classes(t, i->params, i->nparams, i->param_slots);
+    add_classes(t, i->results, i->nresults, i->result_slots);
     return c;
 }
 
@@ -67,13 +71,13 @@ static void pin_values(struct translator *t, uint32_t n)
 
 void tr_block(struct translator *t, const struct insn *i)
 {
-    flush_entry(t, i->nparams);
+    flush_entry(t, i->param_slots);
     push_ctrl(t, i);
 }
 
 void tr_loop(struct translator *t, const struct insn *i)
 {
-    flush_entry(t, i->nparams);
+    flush_entry(t, i->param_slots);
     uint32_t delta = home_of(t, t->nvals) + 1, site = add_site(t, delta, 0);
     emit(t, VM_LOOP_POLL);
     emit_u16(t, delta);
@@ -88,8 +92,8 @@ void tr_loop(struct translator *t, const struct insn *i)
 void tr_if(struct translator *t, const struct insn *i)
 {
     struct cond cond = take_cond(t);
-    flush_entry(t, i->nparams);
-    pin_values(t, i->nparams); /* the else wants them too */
+    flush_entry(t, i->param_slots);
+    pin_values(t, i->param_slots); /* the else wants them too */
     struct ctrl *c = push_ctrl(t, i);
     if (c) branch_on(t, &cond, false, NO_POS, 0);
 }
@@ -150,7 +154,7 @@ void tr_end(struct translator *t, const struct insn *i)
 
 void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
 {
-    struct insn body = {.op = OP_BLOCK, .results = results, .nresults = nresults};
+    struct insn body = {.op = OP_BLOCK, .results = results, .nresults = nresults, .result_slots = t->nresults};
     push_ctrl(t, &body);
 }
 
@@ -323,7 +327,7 @@ static void settle_values(struct translator *t, uint32_t label, uint32_t n)
     if (label == t->nctrls - 1 && n > 1) flush_top(t, n);
 }
 
-void tr_br(struct translator *t, const struct insn *i) { branch_to(t, i->index, i->nresults); }
+void tr_br(struct translator *t, const struct insn *i) { branch_to(t, i->index, label_slots(t, i->index)); }
 
 void tr_return(struct translator *t, const struct insn *i)
 {
@@ -334,8 +338,9 @@ void tr_return(struct translator *t, const struct insn *i)
 void tr_br_if(struct translator *t, const struct insn *i)
 {
     struct cond c = take_cond(t);
-    settle_values(t, i->index, i->nresults);
-    branch_on(t, &c, true, i->index, i->nresults);
+    uint32_t n = label_slots(t, i->index);
+    settle_values(t, i->index, n);
+    branch_on(t, &c, true, i->index, n);
 }
 
 /* br_table's entry for a label: straight to it, or by way of moves behind the table. */
@@ -365,13 +370,14 @@ void tr_br_table(struct translator *t, const struct insn *i)
 {
     struct value v = pop(t);
     no_const(t, &v);
-    flush_top(t, i->nresults);
+    uint32_t n = label_slots(t, i->labels[i->nlabels]);
+    flush_top(t, n);
     uint32_t pos = emit(t, v.loc == LOC_REG ? VM_BR_TABLE_R : VM_BR_TABLE_S);
     emit_operand(t, &v, 'i');
     emit_u32(t, i->nlabels);
     uint32_t entries = t->code.len;
-    for (uint32_t k = 0; k <= i->nlabels; k++) table_entry(t, i->labels[k], i->nresults, pos);
-    for (uint32_t k = 0; k <= i->nlabels; k++) table_moves(t, i->labels[k], i->nresults, entries + 4 * k, pos);
+    for (uint32_t k = 0; k <= i->nlabels; k++) table_entry(t, i->labels[k], n, pos);
+    for (uint32_t k = 0; k <= i->nlabels; k++) table_moves(t, i->labels[k], n, entries + 4 * k, pos);
 }
 
 void tr_unreachable(struct translator *t, const struct insn *i)
@@ -394,16 +400,18 @@ void tr_br_on_null(struct translator *t, const struct insn *i)
 {
     struct cond c = null_cond(t);
     struct value v = pop(t);
-    settle_values(t, i->index, i->nresults);
-    branch_on(t, &c, true, i->index, i->nresults);
+    uint32_t n = label_slots(t, i->index);
+    settle_values(t, i->index, n);
+    branch_on(t, &c, true, i->index, n);
     push(t, v);
 }
 
 void tr_br_on_non_null(struct translator *t, const struct insn *i)
 {
     struct cond c = null_cond(t);
-    if (i->index == t->nctrls - 1 && i->nresults > 1) flush_top(t, i->nresults);
-    branch_on(t, &c, false, i->index, i->nresults);
+    uint32_t n = label_slots(t, i->index);
+    if (i->index == t->nctrls - 1 && n > 1) flush_top(t, n);
+    branch_on(t, &c, false, i->index, n);
     pop(t);
 }
 
@@ -438,23 +446,26 @@ static struct value pop_callee(struct translator *t, uint32_t nargs)
     return f;
 }
 
-static uint8_t result_slot(const struct translator *t, const struct insn *i, uint32_t k)
+/* The next slot of results that lie where the arguments were: it moves home. */
+static void push_result(struct translator *t, uint32_t from, uint8_t class)
 {
-    return (uint8_t)valtype_slot(t->e, i->results[k]);
+    struct value v = {.loc = LOC_SLOT, .at = (uint16_t)from, .pos = NO_POS};
+    push_home(t, class);
+    mov(t, &v, top(t, 0)->at);
 }
 
 /* Several results lie where the arguments were, above their homes. */
 static void push_results(struct translator *t, const struct insn *i, uint32_t op, uint32_t pos, uint32_t delta)
 {
-    use_slots(t, delta + i->nresults);
-    if (i->nresults == 1) {
-        push_reg(t, op, pos, result_slot(t, i, 0));
+    use_slots(t, delta + i->result_slots);
+    if (i->result_slots == 1) {
+        push_reg(t, op, pos, (uint8_t)valtype_slot(t->e, i->results[0]));
         return;
     }
+    uint32_t from = delta;
     for (uint32_t k = 0; k < i->nresults; k++) {
-        struct value v = {.loc = LOC_SLOT, .at = (uint16_t)(delta + k), .pos = NO_POS};
-        push_home(t, result_slot(t, i, k));
-        mov(t, &v, top(t, 0)->at);
+        if (i->results[k] == VT_V128) push_result(t, from++, HEAP_SLOT_DATA);
+        push_result(t, from++, (uint8_t)valtype_slot(t->e, i->results[k]));
     }
 }
 
@@ -480,11 +491,11 @@ static void take_moves(struct translator *t, struct call *c)
 
 static void emit_call(struct translator *t, const struct insn *i, struct call c)
 {
-    uint32_t delta = stage_args(t, i->nparams);
+    uint32_t delta = stage_args(t, i->param_slots);
     if (c.op == VM_CALL_DEFINED_V) take_moves(t, &c);
     uint32_t site = add_site(t, delta, 0);
     if (c.f && c.f->loc == LOC_REG) c.op += 3;
-    if (i->nresults == 1) c.op++;
+    if (i->result_slots == 1) c.op++;
     uint32_t pos = emit(t, c.op);
     emit_line(t, pos);
     if (c.f) emit_operand(t, c.f, 'i');
@@ -505,28 +516,28 @@ void tr_call(struct translator *t, const struct insn *i)
 
 void tr_call_indirect(struct translator *t, const struct insn *i)
 {
-    struct value f = pop_callee(t, i->nparams);
+    struct value f = pop_callee(t, i->param_slots);
     emit_call(t, i, (struct call){VM_CALL_TABLE_S_V, .f = &f, .n = 2, .more = {i->index2, i->local_type}});
 }
 
 void tr_call_ref(struct translator *t, const struct insn *i)
 {
-    struct value f = pop_callee(t, i->nparams);
+    struct value f = pop_callee(t, i->param_slots);
     emit_call(t, i, (struct call){VM_CALL_BY_REF_S_V, .f = &f});
 }
 
 static void emit_tail(struct translator *t, const struct insn *i, uint32_t op, const struct value *f,
                       const uint32_t *more, uint32_t nmore)
 {
-    flush_top(t, i->nparams);
+    flush_top(t, i->param_slots);
     if (f && f->loc == LOC_REG) op++;
     uint32_t pos = emit(t, op);
     emit_line(t, pos);
     if (f) emit_operand(t, f, 'i');
-    emit_u16(t, home_of(t, t->nvals - i->nparams));
-    emit_u16(t, i->nparams);
+    emit_u16(t, home_of(t, t->nvals - i->param_slots));
+    emit_u16(t, i->param_slots);
     for (uint32_t k = 0; k < nmore; k++) emit_u32(t, more[k]);
-    use_slots(t, i->nparams);
+    use_slots(t, i->param_slots);
 }
 
 void tr_return_call(struct translator *t, const struct insn *i)
@@ -569,7 +580,7 @@ static void add_clause(struct translator *t, const struct insn_catch *catch)
 /* Labels of clauses count from outside of the block. */
 void tr_try_table(struct translator *t, const struct insn *i)
 {
-    flush_entry(t, i->nparams);
+    flush_entry(t, i->param_slots);
     uint32_t first = BUF_COUNT(t->clauses, struct catch_clause);
     for (uint32_t k = 0; k < i->ncatches; k++) add_clause(t, &i->catches[k]);
     if (!push_ctrl(t, i)) return;

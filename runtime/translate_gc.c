@@ -10,6 +10,8 @@ static uint8_t field_slot(const struct translator *t, const struct field *f)
 {
     return (uint8_t)valtype_slot(t->e, f->type);
 }
+enum { WIDE = 16 }; /* the size of a v128 */
+static uint32_t operands_of(const struct field *f) { return f->size == WIDE ? 2 : 1; }
 static uint32_t log2_size(const struct field *f) { return (uint32_t)__builtin_ctz(f->size); }
 
 /* ---- Access. The _GET_ rows are in the order U8 S8 U16 S16 32 64, `stride` handlers apart. */
@@ -20,9 +22,50 @@ static uint32_t getter(const struct field *f, bool is_signed)
     return size < 2 ? 2 * size + (is_signed ? 1u : 0u) : size + 2;
 }
 
+/* Of v128: the operands are in slots, and so is the result. */
+static void get_wide_field(struct translator *t, const struct field *f)
+{
+    uint32_t a = pop_slot(t), pos = emit(t, VM_FIELD_GET_128);
+    emit_line(t, pos);
+    emit_slot(t, a);
+    emit_u32(t, f->offset);
+    push_wide(t, pos);
+}
+
+static void set_wide_field(struct translator *t, const struct field *f)
+{
+    uint32_t b = pop_wide(t), a = pop_slot(t), pos = emit(t, VM_FIELD_SET_128);
+    emit_line(t, pos);
+    emit_slot(t, a);
+    emit_wide(t, b);
+    emit_u32(t, f->offset);
+}
+
+static void get_wide_element(struct translator *t)
+{
+    uint32_t b = pop_slot(t), a = pop_slot(t), pos = emit(t, VM_ELEM_GET_128);
+    emit_line(t, pos);
+    emit_slot(t, a);
+    emit_slot(t, b);
+    push_wide(t, pos);
+}
+
+static void set_wide_element(struct translator *t)
+{
+    uint32_t c = pop_wide(t), b = pop_slot(t), a = pop_slot(t), pos = emit(t, VM_ELEM_SET_128);
+    emit_line(t, pos);
+    emit_slot(t, a);
+    emit_slot(t, b);
+    emit_wide(t, c);
+}
+
 void tr_struct_get(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[i->index2];
+    if (f->size == WIDE) {
+        get_wide_field(t, f);
+        return;
+    }
     uint32_t stride = VM_FIELD_GET_S8_S_R - VM_FIELD_GET_U8_S_R;
     uint32_t base = VM_FIELD_GET_U8_S_R + stride * getter(f, i->op == OP_STRUCT_GET_S);
     unary_imm(t, base, 'i', f->offset, field_slot(t, f));
@@ -31,6 +74,10 @@ void tr_struct_get(struct translator *t, const struct insn *i)
 void tr_struct_set(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[i->index2];
+    if (f->size == WIDE) {
+        set_wide_field(t, f);
+        return;
+    }
     uint32_t base = VM_FIELD_SET_1_SS + (VM_FIELD_SET_2_SS - VM_FIELD_SET_1_SS) * log2_size(f);
     struct value b = pop(t), a = pop(t);
     no_const(t, &a);
@@ -45,6 +92,10 @@ void tr_struct_set(struct translator *t, const struct insn *i)
 void tr_array_get(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[0];
+    if (f->size == WIDE) {
+        get_wide_element(t);
+        return;
+    }
     uint32_t stride = VM_ELEM_GET_S8_SS_R - VM_ELEM_GET_U8_SS_R;
     uint16_t op;
     uint32_t base = VM_ELEM_GET_U8_SS_R + stride * getter(f, i->op == OP_ARRAY_GET_S);
@@ -66,6 +117,10 @@ static uint32_t triple_kind(const struct value *a, const struct value *b, const 
 void tr_array_set(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[0];
+    if (f->size == WIDE) {
+        set_wide_element(t);
+        return;
+    }
     uint32_t base = VM_ELEM_SET_1_SSS + (VM_ELEM_SET_2_SSS - VM_ELEM_SET_1_SSS) * log2_size(f);
     struct value c = pop(t), b = pop(t), a = pop(t);
     no_const(t, &a);
@@ -92,15 +147,29 @@ static uint32_t emit_new(struct translator *t, uint32_t op, uint32_t type)
     return pos;
 }
 
-static void emit_init(struct translator *t, const struct value *v, const struct field *f, uint32_t offset)
+static void emit_init(struct translator *t, const struct value *v, uint32_t size, uint32_t offset)
 {
     bool is_const = v->loc == LOC_CONST, after_s = t->last.op == VM_INIT_4_S, after_c = t->last.op == VM_INIT_4_C;
-    if (f->size == 4 && (after_s || after_c))
+    if (size == 4 && (after_s || after_c))
         extend_last(t, VM_INIT_4_SS + (after_c ? 2 : 0) + (is_const ? 1 : 0));
     else
-        emit(t, VM_INIT_1_S + 2 * log2_size(f) + (is_const ? 1 : 0));
-    emit_operand(t, v, f->size == 8 ? 'D' : 'i');
+        emit(t, VM_INIT_1_S + 2 * (uint32_t)__builtin_ctz(size) + (is_const ? 1 : 0));
+    emit_operand(t, v, size == 8 ? 'D' : 'i');
     emit_u32(t, offset);
+}
+
+/* Stores the operand that is `*down` below the top, and counts down. */
+static void init_field(struct translator *t, uint32_t *down, const struct field *f, uint32_t offset)
+{
+    uint32_t size = f->size == WIDE ? WIDE / 2 : f->size;
+    for (uint32_t n = operands_of(f); n > 0; n--, offset += size) emit_init(t, top(t, (*down)--), size, offset);
+}
+
+static uint32_t struct_operands(const struct rtype *type)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < type->nfields; k++) n += operands_of(&type->fields[k]);
+    return n;
 }
 
 /* The new object is in r0; stores read it from there, so its producer must not be patched any more. */
@@ -113,9 +182,9 @@ static void push_object(struct translator *t, uint32_t op, uint32_t pos, uint32_
 void tr_struct_new(struct translator *t, const struct insn *i)
 {
     const struct rtype *type = local_type(t, i->local_type);
-    uint32_t n = type->nfields, pos = emit_new(t, VM_NEW_STRUCT_R, i->local_type);
+    uint32_t n = struct_operands(type), down = n - 1, pos = emit_new(t, VM_NEW_STRUCT_R, i->local_type);
     emit_u32(t, t->e->descs[t->m->types[i->local_type]].size);
-    for (uint32_t k = 0; k < n; k++) emit_init(t, top(t, n - 1 - k), &type->fields[k], type->fields[k].offset);
+    for (uint32_t k = 0; k < type->nfields; k++) init_field(t, &down, &type->fields[k], type->fields[k].offset);
     push_object(t, VM_NEW_STRUCT_R, pos, n);
 }
 
@@ -129,16 +198,16 @@ void tr_struct_new_default(struct translator *t, const struct insn *i)
 void tr_array_new_fixed(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[0];
-    uint32_t n = i->index2;
+    uint32_t n = i->index2, noperands = n * operands_of(f), down = noperands - 1;
     if ((uint64_t)n * f->size > ARRAY_INLINE_BYTES) {
-        help(t, HELPER_array_new_fixed, n, 1, i->local_type, n, HEAP_SLOT_REF);
+        help(t, HELPER_array_new_fixed, noperands, 1, i->local_type, n, HEAP_SLOT_REF);
         return;
     }
     uint32_t pos = emit_new(t, VM_NEW_ARRAY_R, i->local_type);
     emit_u32(t, array_bytes(n, f->size));
     emit_u32(t, n);
-    for (uint32_t k = 0; k < n; k++) emit_init(t, top(t, n - 1 - k), f, HEAP_ARRAY_DATA + k * f->size);
-    push_object(t, VM_NEW_ARRAY_R, pos, n);
+    for (uint32_t k = 0; k < n; k++) init_field(t, &down, f, HEAP_ARRAY_DATA + k * f->size);
+    push_object(t, VM_NEW_ARRAY_R, pos, noperands);
 }
 
 void tr_array_new_default(struct translator *t, const struct insn *i)
@@ -163,7 +232,7 @@ void tr_array_new(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[0];
     if (f->size > 4) {
-        help(t, HELPER_array_new, 2, 1, i->local_type, 0, HEAP_SLOT_REF);
+        help(t, HELPER_array_new, 1 + operands_of(f), 1, i->local_type, 0, HEAP_SLOT_REF);
         return;
     }
     free_reg(t);
@@ -279,16 +348,17 @@ void tr_br_on_cast(struct translator *t, const struct insn *i)
     bool on_success = i->op == OP_BR_ON_CAST;
     struct value *v = top(t, 0);
     if (v->loc == LOC_CONST || v->loc == LOC_REG) to_home(t, t->nvals - 1);
-    if (i->index == t->nctrls - 1 && i->nresults > 1) flush_top(t, i->nresults);
+    uint32_t n = label_slots(t, i->index);
+    if (i->index == t->nctrls - 1 && n > 1) flush_top(t, n);
     if (test.kind != TEST_BY && vt_nullable(i->type) == (test.kind == TEST_ALWAYS)) { /* the outcome is known */
         struct cond known = slot_cond(VM_I32_EQZ_S_BT, top(t, 0), 0, 0);
         bool succeeds = vt_nullable(i->type);
         if (succeeds != on_success) return;
-        branch_on(t, &known, true, i->index, i->nresults);
+        branch_on(t, &known, true, i->index, n);
         known = slot_cond(VM_I32_EQZ_S_BT, top(t, 0), 0, 0);
-        branch_on(t, &known, false, i->index, i->nresults);
+        branch_on(t, &known, false, i->index, n);
         return;
     }
     struct cond c = cast_cond(t, i, &test);
-    branch_on(t, &c, on_success, i->index, i->nresults);
+    branch_on(t, &c, on_success, i->index, n);
 }

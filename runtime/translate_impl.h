@@ -41,6 +41,7 @@ struct buf {
 
 /* An instruction as far as peepholes want to know. */
 struct last {
+    bool wide;    /* its result is a v128 in slots d and d + 1, and may go to others */
     uint32_t pos; /* NO_POS: unknown */
     uint16_t op;
     uint16_t branch; /* the BT form of a comparison or test, or 0 */
@@ -58,13 +59,13 @@ struct fixup {
 struct ctrl {
     uint16_t op;
     bool is_loop;
-    uint32_t height; /* operands below the parameters */
-    uint32_t nparams, nresults;
-    uint32_t classes;    /* index in t->classes: parameters, then results */
-    uint32_t fixups;     /* of the label, unless it is a loop */
-    uint32_t else_fixup; /* IF before ELSE */
-    uint32_t head;       /* loop: behind its poll */
-    uint32_t region;     /* outside of the block */
+    uint32_t height;            /* operands below the parameters */
+    uint32_t nparams, nresults; /* slots */
+    uint32_t classes;           /* index in t->classes: parameters, then results */
+    uint32_t fixups;            /* of the label, unless it is a loop */
+    uint32_t else_fixup;        /* IF before ELSE */
+    uint32_t head;              /* loop: behind its poll */
+    uint32_t region;            /* outside of the block */
 };
 
 /* A condition about to become a branch. */
@@ -80,8 +81,8 @@ struct cond {
 struct translator {
     struct engine *e;
     struct module *m;
-    enum hemi_status status; /* sticky: NO_MEMORY, LIMIT */
-    uint32_t func, nlocals, nparams, nresults;
+    enum hemi_status status;                   /* sticky: NO_MEMORY, LIMIT */
+    uint32_t func, nlocals, nparams, nresults; /* counts of slots */
     const struct insn *in;
 
     struct value *vals; /* FRAME_SLOTS_MAX + VALUES_SLACK */
@@ -89,8 +90,9 @@ struct translator {
     struct ctrl *ctrls;
     uint32_t nctrls, cap_ctrls;
     struct buf classes;   /* uint8_t enum heap_slot of block types, a stack */
-    uint8_t *local_slots; /* enum heap_slot of each local */
-    uint16_t *local_uses; /* LOC_LOCAL entries of each local on the stack */
+    uint16_t *local_at;   /* by local index: its slot (v128: the first of its two) */
+    uint8_t *local_slots; /* by slot, as are these: enum heap_slot of what the local holds there */
+    uint16_t *local_uses; /* LOC_LOCAL entries of the slot on the stack */
     uint32_t nlocal_uses; /* in all */
     uint32_t *touched;    /* by slot: the last instruction that read or wrote it */
 
@@ -141,15 +143,16 @@ static inline struct value *top(struct translator *t, uint32_t down) { return &t
 struct value pop(struct translator *t);
 void push(struct translator *t, struct value v);
 void push_const(struct translator *t, uint64_t bits, uint8_t slot);
-void push_local(struct translator *t, uint32_t local);
-void push_home(struct translator *t, uint8_t slot); /* its value is at home already */
+void push_local(struct translator *t, uint32_t slot); /* of a local */
+void push_home(struct translator *t, uint8_t slot);   /* its value is at home already */
 /* The result of the instruction at pos, in r0. Patchable only if nothing after it uses r0. */
 void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot);
 void truncate_stack(struct translator *t, uint32_t height);
 void to_home(struct translator *t, uint32_t i); /* the operand at height i */
 void free_reg(struct translator *t);            /* nothing on the stack is in r0 afterwards */
 void flush_top(struct translator *t, uint32_t n);
-void put_local(struct translator *t, uint32_t local, struct value v); /* local.set of a popped value */
+void put_local(struct translator *t, uint32_t slot, struct value v); /* local.set of a popped value */
+void save_local(struct translator *t, uint32_t slot);                /* operands that are its old value get it now */
 /* A popped value that must not be a constant, or must be in a slot. */
 void no_const(struct translator *t, struct value *v);
 void in_slot(struct translator *t, struct value *v);
@@ -165,7 +168,7 @@ struct body_row {
     uint16_t base; /* the first handler */
     uint16_t inverse, swapped;
 };
-enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE };
+enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE, BODY_SIMD };
 enum { COMMUTES = 1, TRAPS = 2 };
 enum { LOAD_ANY_FORM = 6, STORE_ANY_FORM = 8 }; /* handlers of a LOAD or STORE before the one for any memory */
 extern const struct body_row body_rows[OP_COUNT];
@@ -197,7 +200,20 @@ void test_row(struct translator *t, uint32_t base, char ta, bool has_imm, uint32
 void help(struct translator *t, uint32_t helper, uint32_t nparams, uint32_t nresults, uint32_t a, uint32_t b,
           uint8_t slot);
 
+/* ---- translate_simd.c: v128, and instructions whose operands and result are all in slots. */
+/* Operands of such an instruction are popped into slots before it is emitted, the last one first. */
+uint32_t pop_slot(struct translator *t);                  /* one slot */
+uint32_t pop_wide(struct translator *t);                  /* a v128: the first of two adjacent slots */
+void emit_wide(struct translator *t, uint32_t slot);      /* a u16 operand that is a v128 */
+void push_wide(struct translator *t, uint32_t pos);       /* the v128 that the last instruction, at pos, makes */
+void set_wide_local(struct translator *t, uint32_t slot); /* local.set of a v128 */
+void select_wide(struct translator *t);
+void get_wide_global(struct translator *t, uint32_t index);
+void set_wide_global(struct translator *t, uint32_t index);
+void tr_simd(struct translator *t, const struct insn *i);
+
 /* ---- translate_control.c */
+uint32_t label_slots(struct translator *t, uint32_t label); /* what a branch to it takes along */
 struct cond take_cond(struct translator *t);
 void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label, uint32_t nvalues);
 void branch_to(struct translator *t, uint32_t label, uint32_t nvalues);
@@ -246,6 +262,7 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
     X(I32_CONST, tr_const)                                                                                             \
     X(I64_CONST, tr_const)                                                                                             \
     X(F32_CONST, tr_const)                                                                                             \
+    X(V128_CONST, tr_v128_const)                                                                                       \
     X(F64_CONST, tr_const)                                                                                             \
     X(I32_EQZ, tr_eqz)                                                                                                 \
     X(I64_EXTEND_I32_U, tr_nop)                                                                                        \
@@ -282,7 +299,4 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
 #define X(op, function) void function(struct translator *t, const struct insn *i);
 TRANSLATE_HANDLERS(X)
 #undef X
-/* Does any of the tables say how to translate this opcode? (For the test that every CORE row is covered.) */
-bool tr_covers(enum opcode op);
-
 #endif

@@ -233,7 +233,8 @@ static void tr_helped(struct translator *t, const struct insn *i)
     const struct helped_row *row = &helped_rows[i->op];
     bool is_ref = i->op == OP_ARRAY_NEW_DATA || i->op == OP_ARRAY_NEW_ELEM;
     uint32_t nparams = row->nparams;
-    if (nparams == VARIES) nparams = types_get(t->e, t->m->tags[i->index])->nparams; /* throw */
+    if (i->op == OP_ARRAY_FILL) nparams += valtype_slots(i->type) - 1;
+    if (nparams == VARIES) nparams = types_get(t->e, t->m->tags[i->index])->param_slots; /* throw */
     help(t, row->helper, nparams, row->nresults, helped_arg(i, row->a), helped_arg(i, row->b),
          is_ref ? HEAP_SLOT_REF : HEAP_SLOT_DATA);
 }
@@ -242,25 +243,38 @@ static void tr_helped(struct translator *t, const struct insn *i)
 
 void tr_nop(struct translator *t, const struct insn *i) { (void)t, (void)i; }
 void tr_const(struct translator *t, const struct insn *i) { push_const(t, i->imm, HEAP_SLOT_DATA); }
-void tr_local_get(struct translator *t, const struct insn *i) { push_local(t, i->index); }
-void tr_local_set(struct translator *t, const struct insn *i) { put_local(t, i->index, pop(t)); }
+
+void tr_local_get(struct translator *t, const struct insn *i)
+{
+    uint32_t slot = t->local_at[i->index];
+    push_local(t, slot);
+    if (i->type == VT_V128) push_local(t, slot + 1);
+}
+
+void tr_local_set(struct translator *t, const struct insn *i)
+{
+    uint32_t slot = t->local_at[i->index];
+    if (i->type == VT_V128)
+        set_wide_local(t, slot);
+    else
+        put_local(t, slot, pop(t));
+}
 
 void tr_local_tee(struct translator *t, const struct insn *i)
 {
-    put_local(t, i->index, pop(t));
-    push_local(t, i->index);
+    tr_local_set(t, i);
+    tr_local_get(t, i);
 }
 
 void tr_drop(struct translator *t, const struct insn *i)
 {
-    (void)i;
+    if (i->type == VT_V128) pop(t);
     pop(t);
 }
 
 /* Kinds of a and b: SS SC CS CC; of the condition: S R. */
-void tr_select(struct translator *t, const struct insn *i)
+static void select_one(struct translator *t)
 {
-    (void)i;
     struct value c = pop(t), b = pop(t), a = pop(t);
     uint8_t slot = a.slot != HEAP_SLOT_DATA ? a.slot : b.slot;
     no_const(t, &c);
@@ -276,13 +290,29 @@ void tr_select(struct translator *t, const struct insn *i)
     push_reg(t, op, pos, slot);
 }
 
+void tr_select(struct translator *t, const struct insn *i)
+{
+    if (i->type == VT_V128)
+        select_wide(t);
+    else
+        select_one(t);
+}
+
 void tr_global_get(struct translator *t, const struct insn *i)
 {
+    if (i->type == VT_V128) {
+        get_wide_global(t, i->index);
+        return;
+    }
     nullary_imm(t, VM_GLOBAL_GET_64_R, i->index, (uint8_t)valtype_slot(t->e, t->m->globals[i->index].type));
 }
 
 void tr_global_set(struct translator *t, const struct insn *i)
 {
+    if (i->type == VT_V128) {
+        set_wide_global(t, i->index);
+        return;
+    }
     struct value v = pop(t);
     uint32_t op = v.loc == LOC_REG ? VM_GLOBAL_SET_64_R : v.loc == LOC_CONST ? VM_GLOBAL_SET_64_C : VM_GLOBAL_SET_64_S;
     emit(t, op);
@@ -413,6 +443,9 @@ static void tr_regular(struct translator *t, const struct insn *i)
         break;
     case BODY_TEST:
         test_row(t, row->base, row->ta, false, 0);
+        break;
+    case BODY_SIMD:
+        tr_simd(t, i);
         break;
     case BODY_LOAD:
         (is_quick(t, i) ? tr_load : tr_load_any)(t, row, i);

@@ -25,9 +25,9 @@ void push_const(struct translator *t, uint64_t bits, uint8_t slot)
     push(t, (struct value){.loc = LOC_CONST, .slot = slot, .pos = NO_POS, .bits = bits});
 }
 
-void push_local(struct translator *t, uint32_t local)
+void push_local(struct translator *t, uint32_t slot)
 {
-    push(t, (struct value){.loc = LOC_LOCAL, .slot = t->local_slots[local], .at = (uint16_t)local, .pos = NO_POS});
+    push(t, (struct value){.loc = LOC_LOCAL, .slot = t->local_slots[slot], .at = (uint16_t)slot, .pos = NO_POS});
 }
 
 void push_home(struct translator *t, uint8_t slot)
@@ -77,21 +77,20 @@ void in_slot(struct translator *t, struct value *v)
     if (v->loc == LOC_CONST || v->loc == LOC_REG) put_in(t, v, v->home);
 }
 
-/* Operands that are the local's old value get it now. */
-static void save_local(struct translator *t, uint32_t local)
+void save_local(struct translator *t, uint32_t slot)
 {
     uint32_t from = t->ctrls[t->nctrls - 1].height; /* .flushed */
-    for (uint32_t i = from; i < t->nvals && t->local_uses[local] > 0; i++)
-        if (t->vals[i].loc == LOC_LOCAL && t->vals[i].at == local) to_home(t, i);
+    for (uint32_t i = from; i < t->nvals && t->local_uses[slot] > 0; i++)
+        if (t->vals[i].loc == LOC_LOCAL && t->vals[i].at == slot) to_home(t, i);
 }
 
-void put_local(struct translator *t, uint32_t local, struct value v)
+void put_local(struct translator *t, uint32_t slot, struct value v)
 {
-    if (v.loc == LOC_LOCAL && v.at == local) return;
-    if (t->local_uses[local] > 0) save_local(t, local);
+    if (v.loc == LOC_LOCAL && v.at == slot) return;
+    if (t->local_uses[slot] > 0) save_local(t, slot);
     /* Only the very last instruction may write a local in place of its result: others in between may use the local. */
     if ((v.loc == LOC_REG || v.loc == LOC_SLOT) && v.pos == t->last.pos && v.pos != NO_POS)
-        put_in(t, &v, local);
+        put_in(t, &v, slot);
     else
-        mov(t, &v, local);
+        mov(t, &v, slot);
 }

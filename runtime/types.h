@@ -5,9 +5,9 @@
  * names them is gone. A canonical id is also the heap descriptor index of objects of that struct or array type; the
  * payload of an exception whose tag has function type F is laid out by a descriptor of its own (rtype.exn_desc).
  *
- * Layout (design: Heap): header 4 bytes, fields in order, each at its own size with at most 4-byte alignment; a
- * subtype's fields are a prefix extension, so an inherited field keeps its offset. Arrays: header, u32 length,
- * elements. Threads: one engine, one thread. */
+ * Layout (design: Heap): header 4 bytes, fields in order, each at its own size with at most 4-byte alignment (also
+ * v128, which is read and written by unaligned accesses); a subtype's fields are a prefix extension, so an inherited
+ * field keeps its offset. Arrays: header, u32 length, elements. Threads: one engine, one thread. */
 #ifndef HEMI_RUNTIME_TYPES_H
 #define HEMI_RUNTIME_TYPES_H
 
@@ -37,6 +37,7 @@ struct rtype {
     uint32_t group_size;
     uint32_t refs;              /* modules naming the group; kept on the group's first type */
     uint32_t nparams, nresults; /* TYPE_FUNC: valtypes in `vals`, params first */
+    uint32_t param_slots, result_slots;
     valtype *vals;
     uint32_t nfields; /* TYPE_STRUCT, TYPE_EXN_LAYOUT; TYPE_ARRAY has one */
     struct field *fields;
@@ -88,6 +89,9 @@ bool types_matches_decl(const struct engine *e, uint32_t sub);
 /* What a slot of this type holds: HEAP_SLOT_REF for any/extern/exn hierarchies, HEAP_SLOT_FUNC for func, else DATA. */
 enum heap_slot valtype_slot(const struct engine *e, valtype t);
 uint32_t valtype_size(valtype t); /* bytes in memory */
+/* Slots of a frame that values of these types take. */
+static inline uint32_t valtype_slots(valtype t) { return t == VT_V128 ? 2 : 1; }
+uint32_t valtypes_slots(const valtype *types, uint32_t n);
 bool valtype_defaultable(valtype t);
 /* Writes the text form, e.g. "(ref null 12)" or "i32"; always terminated. */
 void valtype_print(const struct engine *e, valtype t, char *buf, size_t len);

@@ -20,6 +20,13 @@ enum heap_slot valtype_slot(const struct engine *e, valtype t)
     return heaptype_top(e, vt_heap(t)) == HT_FUNC ? HEAP_SLOT_FUNC : HEAP_SLOT_REF;
 }
 
+uint32_t valtypes_slots(const valtype *types, uint32_t n)
+{
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < n; i++) slots += valtype_slots(types[i]);
+    return slots;
+}
+
 bool valtype_defaultable(valtype t) { return !vt_is_ref(t) || vt_nullable(t); }
 
 static uint32_t align_up(uint32_t at, uint32_t align) { return (at + align - 1) & ~(align - 1); }

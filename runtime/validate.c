@@ -90,10 +90,7 @@ valtype pop_ref(struct validator *v)
 void push_vals(struct validator *v, const valtype *types, uint32_t n)
 {
     v_charge(v, n);
-    for (uint32_t i = 0; i < n; i++) {
-        note_v128(v, types[i]);
-        push_val(v, types[i]);
-    }
+    for (uint32_t i = 0; i < n; i++) push_val(v, types[i]);
 }
 
 void pop_vals(struct validator *v, const valtype *types, uint32_t n)

@@ -7,6 +7,8 @@ static void set_call(struct validator *v, const struct rtype *t)
     v->in.nparams = t->nparams;
     v->in.results = type_results(t);
     v->in.nresults = t->nresults;
+    v->in.param_slots = t->param_slots;
+    v->in.result_slots = t->result_slots;
 }
 
 /* The callee's operands are on the stack, and what says which callee has been popped. */

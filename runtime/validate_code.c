@@ -143,6 +143,20 @@ static bool is_constant(uint16_t op)
     }
 }
 
+/* SIMD rows are built as far as they have a body. */
+static bool is_built(uint16_t op)
+{
+    switch ((enum opcode_feature)opcode_rows[op].feature) {
+    case FEATURE_CORE:
+        return true;
+    case FEATURE_SIMD:
+    case FEATURE_RELAXED_SIMD:
+        return tr_covers((enum opcode)op);
+    default:
+        return false;
+    }
+}
+
 static void validate_insn(struct validator *v)
 {
     if (!read_opcode(v)) return;
@@ -164,8 +178,7 @@ static void validate_insn(struct validator *v)
         validate_memory(v);
     else
         validate_regular(v);
-    if (row->feature != FEATURE_CORE)
-        decoder_unsupported(v->d, (enum opcode_feature)row->feature, row->text, v->in.offset);
+    if (!is_built(v->in.op)) decoder_unsupported(v->d, (enum opcode_feature)row->feature, row->text, v->in.offset);
     if (v->show) translate(v);
 }
 
@@ -206,7 +219,6 @@ void validate_const(struct validator *v, struct cursor *c, valtype type, bool to
 static void add_locals(struct validator *v, uint32_t n, valtype t, bool inited)
 {
     if (n == 0) return;
-    note_v128(v, t);
     if (!decoder_reserve(&v->c, (void **)&v->locals, &v->cap_locals, v->nlocals, n, sizeof *v->locals) ||
         !decoder_reserve(&v->c, (void **)&v->inits, &v->cap_inits, v->nlocals, n, sizeof *v->inits))
         return;

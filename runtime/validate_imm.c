@@ -44,9 +44,9 @@ static uint32_t read_func_type(struct validator *v)
 static void set_block(struct validator *v, const valtype *params, uint32_t nparams, const valtype *results, uint32_t n)
 {
     v->in.params = params;
-    v->in.nparams = nparams;
+    v->in.nparams = v->in.param_slots = nparams;
     v->in.results = results;
-    v->in.nresults = n;
+    v->in.nresults = v->in.result_slots = n;
 }
 
 static void set_func_block(struct validator *v, uint64_t local)
@@ -59,6 +59,8 @@ static void set_func_block(struct validator *v, uint64_t local)
         return;
     }
     set_block(v, t->vals, t->nparams, type_results(t), t->nresults);
+    v->in.param_slots = t->param_slots;
+    v->in.result_slots = t->result_slots;
 }
 
 enum { BYTE_EMPTY = 0x40, BYTE_REF = 0x64, BYTE_REF_NULL = 0x63 };
@@ -73,6 +75,7 @@ static void read_block_type(struct validator *v)
     } else if (byte == BYTE_REF || byte == BYTE_REF_NULL || valtype_of_byte(byte) != VT_BOT) {
         v->block_type = decode_valtype(v->d, c);
         set_block(v, NULL, 0, &v->block_type, 1);
+        v->in.result_slots = valtype_slots(v->block_type);
     } else {
         int64_t local = cursor_s33(c);
         if (local < 0) v_malformed(v, "malformed block type");
@@ -143,6 +146,7 @@ static uint32_t read_lane(struct validator *v, uint32_t lanes)
 
 static void read_shuffle(struct validator *v)
 {
+    v->in.bytes = v->c.at;
     for (uint32_t i = 0; i < 16; i++) read_lane(v, 32);
 }
 
@@ -291,7 +295,7 @@ void read_immediates(struct validator *v, enum opcode_imm imm)
         in->imm = cursor_fixed(c, 8);
         break;
     case IMM_V128:
-        cursor_bytes(c, 16);
+        in->bytes = cursor_bytes(c, 16);
         break;
     case IMM_HEAPTYPE:
         read_heaptype(v);

@@ -74,11 +74,6 @@ static inline void push_val(struct validator *v, valtype t)
     else
         push_val_slow(v, t);
 }
-/* Regular instructions on v128 say so in their rows; whatever else gives such a value goes through here. */
-static inline void note_v128(struct validator *v, valtype t)
-{
-    if (t == VT_V128) decoder_unsupported(v->d, FEATURE_SIMD, "a v128 value", v->in.offset);
-}
 valtype pop_val(struct validator *v);
 valtype pop_expect_slow(struct validator *v, valtype t);
 static inline valtype pop_expect(struct validator *v, valtype t)

@@ -1,6 +1,7 @@
 /* runtime/stencil/stencil.c -- the bodies in their second form: one function each, in a section of its own, with a hole
  * (the address of a symbol that nobody defines) for each field. A copy-and-patch compiler copies the function's bytes
- * and fills in the holes. Never linked into anything; check.c says whether every body kept to the rules.
+ * and fills in the holes. Never linked into anything; check.c says whether every body kept to the rules. The rows of
+ * bodies_simd.def have no stencils so far.
  *
  * Holes: hole_slot_N and hole_u32_N for the fields at offset N (a slot as a byte offset in the frame), hole_u16_N;
  * hole_next, hole_taken, hole_poll (a loop's LOOP_POLL), hole_table (jumps to entry number r0 of the br_table's
@@ -90,4 +91,5 @@ WASM_TRAPS(X)
 #pragma clang diagnostic ignored "-Wunused-parameter" /* a body uses what it needs of VM_PARAMS */
 #pragma clang diagnostic ignored "-Wmissing-prototypes"
 #define HANDLER(id, size, ...) VM_NONE uint32_t stencil_##id(VM_PARAMS) __VA_ARGS__
+#define SIMD(...)
 #include "runtime/bodies.def"

@@ -1,0 +1,164 @@
+/* runtime/translate_simd.c -- v128 values, and the instructions that take operands in slots and leave their result in
+ * one.
+ *
+ * A v128 is two operands, the low half and then the high half, each an ordinary 64-bit value: so blocks, branches,
+ * calls and moves know nothing of it. Instructions on it want both halves in adjacent slots and do not touch r0; they
+ * read all their operands before they write a result, which may so be put anywhere. */
+#include "runtime/translate_impl.h"
+#include <string.h>
+
+/* ---- Operands and results */
+
+static bool is_slot(const struct value *v) { return v->loc == LOC_LOCAL || v->loc == LOC_SLOT; }
+
+uint32_t pop_slot(struct translator *t)
+{
+    struct value v = pop(t);
+    in_slot(t, &v);
+    return v.at;
+}
+
+uint32_t pop_wide(struct translator *t)
+{
+    struct value high = pop(t), low = pop(t);
+    if (is_slot(&low) && is_slot(&high) && high.at == low.at + 1) return low.at;
+    put_in(t, &low, low.home);
+    put_in(t, &high, high.home);
+    return low.at;
+}
+
+void emit_wide(struct translator *t, uint32_t slot)
+{
+    emit_slot(t, slot);
+    touch(t, slot + 1, t->last.pos);
+}
+
+static void set_wide_dest(struct translator *t, uint32_t pos, uint32_t slot)
+{
+    set_dest(t, pos, slot);
+    touch(t, slot + 1, pos);
+}
+
+void push_wide(struct translator *t, uint32_t pos)
+{
+    set_wide_dest(t, pos, home_of(t, t->nvals));
+    push_home(t, HEAP_SLOT_DATA);
+    push_home(t, HEAP_SLOT_DATA);
+    t->last.wide = true;
+}
+
+static void push_narrow(struct translator *t, uint32_t pos)
+{
+    set_dest(t, pos, home_of(t, t->nvals));
+    push_home(t, HEAP_SLOT_DATA);
+    top(t, 0)->pos = pos;
+}
+
+/* ---- Locals, constants, select, globals */
+
+/* Is it the last instruction's result, where that instruction has put it? */
+static bool just_made(const struct translator *t, const struct value *low)
+{
+    if (t->last.pos == NO_POS || !t->last.wide || low->loc != LOC_SLOT || t->status != HEMI_OK) return false;
+    uint16_t dest;
+    memcpy(&dest, t->code.at + t->last.pos + AT_DEST, sizeof dest);
+    return dest == low->at;
+}
+
+void set_wide_local(struct translator *t, uint32_t slot)
+{
+    struct value high = pop(t), low = pop(t);
+    if (low.loc == LOC_LOCAL && low.at == slot) return;
+    if (t->local_uses[slot] > 0) save_local(t, slot);
+    if (t->local_uses[slot + 1] > 0) save_local(t, slot + 1);
+    if (just_made(t, &low)) {
+        set_wide_dest(t, t->last.pos, slot);
+        return;
+    }
+    put_local(t, slot, low);
+    put_local(t, slot + 1, high);
+}
+
+void tr_v128_const(struct translator *t, const struct insn *i)
+{
+    uint64_t halves[2];
+    memcpy(halves, i->bytes, sizeof halves);
+    push_const(t, halves[0], HEAP_SLOT_DATA);
+    push_const(t, halves[1], HEAP_SLOT_DATA);
+}
+
+void select_wide(struct translator *t)
+{
+    uint32_t c = pop_slot(t), b = pop_wide(t), a = pop_wide(t), pos = emit(t, VM_SELECT_128);
+    emit_wide(t, a);
+    emit_wide(t, b);
+    emit_slot(t, c);
+    push_wide(t, pos);
+}
+
+void get_wide_global(struct translator *t, uint32_t index)
+{
+    uint32_t pos = emit(t, VM_GLOBAL_GET_128);
+    emit_u32(t, index);
+    push_wide(t, pos);
+}
+
+void set_wide_global(struct translator *t, uint32_t index)
+{
+    uint32_t v = pop_wide(t);
+    emit(t, VM_GLOBAL_SET_128);
+    emit_wide(t, v);
+    emit_u32(t, index);
+}
+
+/* ---- SIMD rows: all that is to be known of one is its signature and its immediates */
+
+static void emit_shuffle(struct translator *t, const uint8_t *lanes)
+{
+    uint64_t halves[2];
+    memcpy(halves, lanes, sizeof halves);
+    emit_u64(t, halves[0]);
+    emit_u64(t, halves[1]);
+}
+
+static void emit_immediates(struct translator *t, const struct insn *i)
+{
+    switch ((enum opcode_imm)opcode_rows[i->op].imm) {
+    case IMM_LANE:
+        emit_u16(t, i->index);
+        break;
+    case IMM_SHUFFLE:
+        emit_shuffle(t, i->bytes);
+        break;
+    case IMM_MEMARG:
+        emit_memarg(t, i);
+        break;
+    case IMM_MEMARG_LANE:
+        emit_memarg(t, i);
+        emit_u16(t, i->index2);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool accesses_memory(uint16_t op)
+{
+    return opcode_rows[op].imm == IMM_MEMARG || opcode_rows[op].imm == IMM_MEMARG_LANE;
+}
+
+void tr_simd(struct translator *t, const struct insn *i)
+{
+    const char *sig = opcode_rows[i->op].sig;
+    uint32_t n = (uint32_t)strcspn(sig, "_"), slots[3];
+    for (uint32_t k = n; k > 0; k--) slots[k - 1] = sig[k - 1] == 'v' ? pop_wide(t) : pop_slot(t);
+    uint32_t pos = emit(t, body_rows[i->op].base);
+    if (accesses_memory(i->op)) emit_line(t, pos);
+    for (uint32_t k = 0; k < n; k++) sig[k] == 'v' ? emit_wide(t, slots[k]) : emit_slot(t, slots[k]);
+    emit_immediates(t, i);
+    char result = sig[n + 1];
+    if (result == 'v')
+        push_wide(t, pos);
+    else if (result != 0)
+        push_narrow(t, pos);
+}
