@@ -20,14 +20,44 @@ static enum hemi_status reserve(struct memory *m, uint64_t bytes)
     return HEMI_OK;
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* All that the memory may ever need if that is at most 4 GiB; a larger one moves when it has grown out of what it has.
+ * When the system refuses: what it needs now. */
+static enum hemi_status reserve_first(struct memory *m, uint64_t min)
+{
+    uint64_t first = least(pages_to_bytes(m->max_pages), min > MEMORY_RESERVED_FIRST ? min : MEMORY_RESERVED_FIRST);
+    enum hemi_status status = reserve(m, first);
+    return status == HEMI_OK || min == first ? status : reserve(m, min);
+}
+
+/* Moves the memory to where there is room for `size` bytes, or for twice as much as it had; its pages go along. */
+static enum hemi_status move(struct memory *m, uint64_t size)
+{
+    const struct memory old = *m;
+    uint64_t more = least(pages_to_bytes(m->max_pages), 2 * old.reserved);
+    if ((more <= size || reserve(m, more) != HEMI_OK) && reserve(m, size) != HEMI_OK) return HEMI_NO_MEMORY;
+    if (old.size != 0 && mremap(old.base, old.size, old.size, MREMAP_MAYMOVE | MREMAP_FIXED, m->base) == MAP_FAILED) {
+        munmap(m->base, m->reserved);
+        *m = old;
+        return HEMI_NO_MEMORY;
+    }
+    if (old.reserved != old.size) munmap(old.base + old.size, old.reserved - old.size);
+    return HEMI_OK;
+}
+
+/* Does the store's limit allow `delta` more bytes? */
+static bool is_allowed(const struct store *s, uint64_t delta) { return delta <= s->opt.memory_limit - s->memory_bytes; }
+
 static enum hemi_status extend(struct memory *m, uint64_t pages)
 {
     struct store *s = m->store;
     uint64_t delta = pages_to_bytes(pages);
     if (delta == 0) return HEMI_OK;
-    if (delta > m->reserved - m->size || delta > s->opt.memory_limit - s->memory_bytes) return HEMI_LIMIT;
+    if (!is_allowed(s, delta)) return HEMI_LIMIT;
     if (!store_charge(s, (int64_t)delta)) return HEMI_NO_MEMORY;
-    if (mprotect(m->base + m->size, delta, PROT_READ | PROT_WRITE) != 0) {
+    if ((delta > m->reserved - m->size && move(m, m->size + delta) != HEMI_OK) ||
+        mprotect(m->base + m->size, delta, PROT_READ | PROT_WRITE) != 0) {
         store_charge(s, -(int64_t)delta);
         return HEMI_NO_MEMORY;
     }
@@ -36,21 +66,24 @@ static enum hemi_status extend(struct memory *m, uint64_t pages)
     return HEMI_OK;
 }
 
+/* What the binary format allows, and what the address space has room for. */
+static uint64_t pages_valid(const struct limits *l) { return l->is64 ? MEMORY64_PAGES_VALID : MEMORY_PAGES_MAX; }
+static uint64_t pages_possible(const struct limits *l) { return l->is64 ? MEMORY64_PAGES_MAX : MEMORY_PAGES_MAX; }
+
 enum hemi_status memory_init(struct store *s, struct memory *m, const struct limits *l, struct rt_error *err)
 {
+    unsigned long long min = l->min;
     m->store = s;
     m->type = *l;
-    m->max_pages = l->has_max && l->max < MEMORY_PAGES_MAX ? l->max : MEMORY_PAGES_MAX;
-    if (l->min > m->max_pages)
-        return error_set(err, HEMI_LIMIT, "a memory of %llu pages is larger than %u", (unsigned long long)l->min,
-                         MEMORY_PAGES_MAX);
-    enum hemi_status status = reserve(m, pages_to_bytes(m->max_pages));
+    m->max_pages = least(l->has_max ? l->max : UINT64_MAX, pages_possible(l));
+    if (min > m->max_pages || !is_allowed(s, pages_to_bytes(min)))
+        return error_set(err, HEMI_LIMIT, "memory_limit: %llu pages", min);
+    enum hemi_status status = reserve_first(m, pages_to_bytes(min));
     if (status != HEMI_OK) return error_set(err, status, "no address space for a memory");
     m->next = s->memories; /* from here on store_free unmaps it */
     s->memories = m;
-    status = extend(m, l->min);
-    if (status == HEMI_LIMIT) error_set(err, status, "memory_limit: %llu pages", (unsigned long long)l->min);
-    if (status == HEMI_NO_MEMORY) error_set(err, status, "a memory of %llu pages", (unsigned long long)l->min);
+    status = extend(m, min);
+    if (status != HEMI_OK) error_set(err, status, "a memory of %llu pages", min);
     return status;
 }
 
@@ -89,7 +122,7 @@ uint32_t memory_put(struct memory *m, uint64_t at, const uint8_t *bytes, uint64_
 enum hemi_status memory_new(struct store *s, const struct limits *l, struct memory **out)
 {
     *out = NULL;
-    if (l->min > MEMORY_PAGES_MAX || (l->has_max && l->max < l->min)) return HEMI_ARGUMENT;
+    if (l->min > pages_valid(l) || (l->has_max && (l->max < l->min || l->max > pages_valid(l)))) return HEMI_ARGUMENT;
     struct memory *m = store_alloc(s, sizeof *m);
     if (m == NULL) return HEMI_NO_MEMORY;
     enum hemi_status status = memory_init(s, m, l, NULL);

@@ -27,6 +27,15 @@
 #include "runtime/vm.h"
 
 enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
+/* Of a memory with 64-bit addresses: what may be declared, and what fits a process. */
+#define MEMORY64_PAGES_VALID (UINT64_C(1) << 48)
+#define MEMORY64_PAGES_MAX (UINT64_C(1) << 31)
+/* Address space that a memory gets at first; in the stress build next to nothing, so that memories move. */
+#ifdef HEMI_STRESS
+#define MEMORY_RESERVED_FIRST (UINT64_C(1) << WASM_PAGE_SHIFT)
+#else
+#define MEMORY_RESERVED_FIRST (UINT64_C(1) << 32)
+#endif
 
 /* The frames that an unwinding has left, innermost first: all of the first TRACE_INNERMOST, then the last
  * TRACE_OUTERMOST, in a ring. */

@@ -11,6 +11,7 @@
 
 bool table_within(const struct table *t, uint64_t at, uint64_t n) { return n <= t->size && at <= t->size - n; }
 
+/* A table has at most 2^32 - 1 elements, whatever its address type allows. */
 static uint64_t size_max(const struct table *t)
 {
     return t->limits.has_max && t->limits.max < UINT32_MAX ? t->limits.max : UINT32_MAX;
@@ -111,7 +112,8 @@ static void set_plain(struct table *t, uint32_t at, uint32_t bits)
 enum hemi_status table_new(struct store *s, valtype type, const struct limits *l, union val init, struct table **out)
 {
     *out = NULL;
-    if (!vt_is_ref(type) || l->min > UINT32_MAX || (l->has_max && l->max < l->min)) return HEMI_ARGUMENT;
+    uint64_t valid = l->is64 ? UINT64_MAX : UINT32_MAX;
+    if (!vt_is_ref(type) || l->min > valid || (l->has_max && (l->max < l->min || l->max > valid))) return HEMI_ARGUMENT;
     if (!store_ref_is(s, init, type)) return HEMI_ARGUMENT;
     enum hemi_status status = store_hold_type(s, type);
     if (status != HEMI_OK) return status;

@@ -34,7 +34,8 @@ struct pending {
     bool from_host;    /* a host function asked for it: its message stands */
 };
 
-/* A linear memory. Address space for its maximum is reserved, so `base` never moves; `size` is the accessible bytes. */
+/* A linear memory: `size` accessible bytes at the beginning of `reserved` bytes of address space. `base` changes when
+ * it grows out of them (.base). */
 struct memory {
     uint8_t *base;
     uint64_t size;     /* bytes */

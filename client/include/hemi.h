@@ -490,7 +490,8 @@ HEMI_API hemi_status hemi_deferred_finish(hemi_deferred *deferred, hemi_status s
 /* ---------------------------------------------------------------------------------------------------------------- */
 /* Memories, globals, tables */
 
-/* max UINT64_MAX: none. Pages of 64 KiB. */
+/* max UINT64_MAX: none. Pages of 64 KiB. is64: guests address it with i64; an import must say the same. Offsets, indices
+ * and sizes are 64 bits wide here in any case. */
 HEMI_API hemi_status hemi_memory_new(hemi_store *store, uint64_t min, uint64_t max, bool is64, hemi_object **out,
                                      hemi_ticket *ticket);
 /* Outside the memory: HEMI_ARGUMENT. More than 1 MiB goes in several requests, is not atomic, and cannot have a ticket
@@ -506,8 +507,8 @@ HEMI_API hemi_status hemi_global_new(hemi_store *store, hemi_type type, bool is_
 HEMI_API hemi_status hemi_global_get(hemi_object *global, hemi_val *out, hemi_ticket *ticket);
 HEMI_API hemi_status hemi_global_set(hemi_object *global, const hemi_val *value, hemi_ticket *ticket);
 
-HEMI_API hemi_status hemi_table_new(hemi_store *store, hemi_type type, uint64_t min, uint64_t max, const hemi_val *init,
-                                    hemi_object **out, hemi_ticket *ticket);
+HEMI_API hemi_status hemi_table_new(hemi_store *store, hemi_type type, uint64_t min, uint64_t max, bool is64,
+                                    const hemi_val *init, hemi_object **out, hemi_ticket *ticket);
 HEMI_API hemi_status hemi_table_get(hemi_object *table, uint64_t index, hemi_val *out, hemi_ticket *ticket);
 HEMI_API hemi_status hemi_table_set(hemi_object *table, uint64_t index, const hemi_val *value, hemi_ticket *ticket);
 HEMI_API hemi_status hemi_table_size(hemi_object *table, uint64_t *elements, hemi_ticket *ticket);

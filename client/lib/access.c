@@ -300,12 +300,12 @@ hemi_status hemi_global_new(hemi_store *store, hemi_type type, bool is_mutable, 
     return made_with(out, &s, value, ticket);
 }
 
-hemi_status hemi_table_new(hemi_store *store, hemi_type type, uint64_t min, uint64_t max, const hemi_val *init,
-                           hemi_object **out, hemi_ticket *ticket)
+hemi_status hemi_table_new(hemi_store *store, hemi_type type, uint64_t min, uint64_t max, bool is64,
+                           const hemi_val *init, hemi_object **out, hemi_ticket *ticket)
 {
     hemi_client *c = store->node.client;
     const struct hemi_entry entry = {
-        .kind = HEMI_TABLE_OBJECT, .type = type, .min = min, .max = max, .has_max = max != UINT64_MAX};
+        .kind = HEMI_TABLE_OBJECT, .type = type, .min = min, .max = max, .has_max = max != UINT64_MAX, .is64 = is64};
     *out = NULL;
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
@@ -317,6 +317,7 @@ hemi_status hemi_table_new(hemi_store *store, hemi_type type, uint64_t min, uint
     body.type = type;
     body.min = min;
     body.max_plus_1 = max + 1;
+    body.is64 = is64;
     struct sending s = {.f = {.type = FRAME_TABLE_NEW, .body = &body.base}};
     return made_with(out, &s, init, ticket);
 }

@@ -208,8 +208,8 @@ START_TEST(heap_and_stack)
     ck_assert_uint_eq(hemi_client_trap(c), 10);
     hemi_object *o;
     hemi_val null = hemi_null(HEMI_CLASS_EXTERN);
-    expect(c, HEMI_LIMIT, hemi_table_new(store, HEMI_TYPE_EXTERNREF, 101, UINT64_MAX, &null, &o, NULL));
-    ok(c, hemi_table_new(store, HEMI_TYPE_EXTERNREF, 100, UINT64_MAX, &null, &o, NULL));
+    expect(c, HEMI_LIMIT, hemi_table_new(store, HEMI_TYPE_EXTERNREF, 101, UINT64_MAX, false, &null, &o, NULL));
+    ok(c, hemi_table_new(store, HEMI_TYPE_EXTERNREF, 100, UINT64_MAX, true, &null, &o, NULL));
     expect(c, HEMI_LIMIT, hemi_memory_new(store, 17, UINT64_MAX, false, &o, NULL));
     ok(c, hemi_memory_new(store, 16, UINT64_MAX, false, &o, NULL));
     hemi_module *m = module_from(c, "(module)");

@@ -1,5 +1,6 @@
 /* tests/unit/store_test.c -- stores without any module: memories, tables, globals, roots, externrefs, host functions.
  */
+#include "runtime/vm.h"
 #include "tests/unit/rig.h"
 
 static const struct limits one_to_three = {.min = 1, .max = 3, .has_max = true};
@@ -46,6 +47,68 @@ START_TEST(limits_of_memory_and_budget_refuse_and_change_nothing)
     struct table *t;
     union val null = {.u64 = {0, 0}};
     ck_assert_int_eq(table_new(r.store, VT_REF(true, HT_ANY), &(struct limits){.min = 11}, null, &t), HEMI_LIMIT);
+    rig_deinit(&r);
+}
+END_TEST
+
+/* Only its first and last pages are ever touched. */
+START_TEST(a_memory_of_more_than_4_gib_moves_and_keeps_its_bytes)
+{
+    enum { GIB_PAGES = 1 << 14 };
+    const uint64_t gib = UINT64_C(1) << 30;
+    struct rig r;
+    rig_init_with(&r, (struct store_options){.memory_limit = 12 * gib});
+    struct memory *m;
+    const struct limits huge = {.min = 1, .max = UINT64_C(1) << 48, .has_max = true, .is64 = true};
+    ck_assert_int_eq(memory_new(r.store, &huge, &m), HEMI_OK);
+    ck_assert_uint_le(m->reserved, 4 * gib); /* whatever the module says */
+    ck_assert_int_eq(memory_write(m, 65535, "x", 1), HEMI_OK);
+    uint64_t old;
+    ck_assert_int_eq(memory_grow(m, UINT64_C(1) << 48, &old), HEMI_LIMIT);
+    ck_assert_int_eq(memory_grow(m, UINT64_MAX, &old), HEMI_LIMIT);
+    const uint8_t *was = m->base;
+    ck_assert_int_eq(memory_grow(m, 5 * GIB_PAGES, &old), HEMI_OK);
+    ck_assert(m->base != was);
+    ck_assert_int_eq(memory_write(m, 5 * gib + 65535, "y", 1), HEMI_OK);
+    ck_assert_int_eq(memory_grow(m, 6 * GIB_PAGES, &old), HEMI_OK);
+    ck_assert_uint_eq(old, 5 * GIB_PAGES + 1);
+    ck_assert_int_eq(memory_write(m, 11 * gib + 65535, "z", 1), HEMI_OK);
+    ck_assert_int_eq(memory_write(m, 11 * gib + 65536, "z", 1), HEMI_ARGUMENT);
+    ck_assert_int_eq(memory_grow(m, 1 * GIB_PAGES, &old), HEMI_LIMIT);
+    char three[3];
+    ck_assert_int_eq(memory_read(m, 65535, three, 1), HEMI_OK);
+    ck_assert_int_eq(memory_read(m, 5 * gib + 65535, three + 1, 1), HEMI_OK);
+    ck_assert_int_eq(memory_read(m, 11 * gib + 65535, three + 2, 1), HEMI_OK);
+    ck_assert_mem_eq(three, "xyz", 3);
+    rig_deinit(&r);
+}
+END_TEST
+
+START_TEST(limits_of_the_address_type)
+{
+    struct rig r;
+    rig_init(&r);
+    struct memory *m;
+    struct table *t;
+    union val null = {.u64 = {0, 0}};
+    const valtype type = VT_REF(true, HT_FUNC);
+    const struct {
+        struct limits limits;
+        enum hemi_status memory, table;
+    } rows[] = {
+        {{.min = 0, .max = UINT64_C(1) << 48, .has_max = true, .is64 = true}, HEMI_OK, HEMI_OK},
+        {{.min = 0, .max = (UINT64_C(1) << 48) + 1, .has_max = true, .is64 = true}, HEMI_ARGUMENT, HEMI_OK},
+        {{.min = 0, .max = UINT64_MAX, .has_max = true, .is64 = true}, HEMI_ARGUMENT, HEMI_OK},
+        {{.min = 0, .max = 65537, .has_max = true}, HEMI_ARGUMENT, HEMI_OK},
+        {{.min = 0, .max = UINT64_C(1) << 32, .has_max = true}, HEMI_ARGUMENT, HEMI_ARGUMENT},
+        {{.min = UINT64_C(1) << 48, .max = UINT64_MAX, .is64 = true}, HEMI_LIMIT, HEMI_LIMIT},
+        {{.min = UINT64_C(1) << 40, .max = UINT64_MAX, .is64 = true}, HEMI_LIMIT, HEMI_LIMIT},
+        {{.min = UINT64_C(1) << 32, .max = UINT64_MAX, .is64 = false}, HEMI_ARGUMENT, HEMI_ARGUMENT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ck_assert_int_eq(memory_new(r.store, &rows[i].limits, &m), rows[i].memory);
+        ck_assert_int_eq(table_new(r.store, type, &rows[i].limits, null, &t), rows[i].table);
+    }
     rig_deinit(&r);
 }
 END_TEST
@@ -294,6 +357,8 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, memory_grows_to_its_maximum_and_keeps_its_bytes);
     tcase_add_test(c, limits_of_memory_and_budget_refuse_and_change_nothing);
+    tcase_add_test(c, a_memory_of_more_than_4_gib_moves_and_keeps_its_bytes);
+    tcase_add_test(c, limits_of_the_address_type);
     tcase_add_test(c, tables_hold_what_their_type_says);
     tcase_add_test(c, tables_grow_by_one_many_times);
     tcase_add_test(c, globals_are_typed_and_rooted);
