@@ -95,7 +95,7 @@ void decode_const_expr(struct decoder *d, struct cursor *c, valtype type, struct
 {
     *out = (struct const_expr){.type = type, .offset = cursor_offset(c)};
     if (!decoder_code_begin(d, c)) return;
-    if (read_plain(*c, out)) {
+    if (!d->engine->options.count_opcodes && read_plain(*c, out)) {
         validate_const(d->validator, c, type, false);
         return;
     }

@@ -1,5 +1,6 @@
 /* runtime/engine.c -- an engine's life, and its poll points. */
 #include "runtime/engine.h"
+#include "proto/tables/opcodes.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -15,8 +16,11 @@ enum hemi_status engine_new(const struct engine_options *opt, struct engine **ou
     e->poll = e->options.poll ? e->options.poll : &never_set;
     /* A seed that cannot be had only makes hash collisions easier to find. */
     if (getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0) e->seed = (uint64_t)(uintptr_t)e;
-    enum hemi_status status = types_init(e);
+    if (e->options.count_opcodes) e->opcode_counts = calloc(OP_COUNT, sizeof *e->opcode_counts);
+    bool counted = e->opcode_counts || !e->options.count_opcodes;
+    enum hemi_status status = counted ? types_init(e) : HEMI_NO_MEMORY;
     if (status != HEMI_OK) {
+        free(e->opcode_counts);
         free(e);
         return status;
     }
@@ -29,8 +33,11 @@ void engine_free(struct engine *e)
     if (!e) return;
     assert(e->nmodules == 0 && e->nstores == 0);
     types_deinit(e);
+    free(e->opcode_counts);
     free(e);
 }
+
+const uint64_t *engine_opcode_counts(const struct engine *e) { return e->opcode_counts; }
 
 enum hemi_status engine_poll(struct engine *e)
 {

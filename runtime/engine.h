@@ -39,6 +39,7 @@ struct engine {
     uint32_t nbuckets, ngroups;
     uint64_t seed; /* of the type hash, random: a module cannot aim at one bucket */
     uint32_t nmodules, nstores;
+    uint64_t *opcode_counts; /* options.count_opcodes: OP_COUNT of them, else NULL */
 };
 
 /* A poll point of long work. HEMI_OK: go on. Anything else: unwind the work with it. May switch fibers. Without

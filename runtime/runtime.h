@@ -53,6 +53,9 @@ struct engine_options {
 };
 enum hemi_status engine_new(const struct engine_options *opt, struct engine **out);
 void engine_free(struct engine *e); /* all modules and stores must be gone */
+/* With count_opcodes: how often each instruction was executed since the engine was made, by enum opcode, constant
+ * expressions included; of END and ELSE, those that were run into, not those that a branch jumped over. Else NULL. */
+const uint64_t *engine_opcode_counts(const struct engine *e);
 
 /* ---- Modules */
 struct module_limits {

@@ -167,6 +167,7 @@ enum hemi_status store_new(struct engine *e, const struct store_options *opt, st
     s->vm.store = s;
     s->vm.poll = e->poll;
     s->vm.rtypes = e->rtypes;
+    s->vm.opcode_counts = e->opcode_counts;
     s->vm.helpers = vm_helpers;
     s->nothing.store = s;
     s->roots.prev = s->roots.next = &s->roots;

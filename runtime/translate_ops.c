@@ -459,11 +459,20 @@ static void tr_regular(struct translator *t, const struct insn *i)
     }
 }
 
+/* An END or ELSE that nothing runs into is no place for code. */
+static void count(struct translator *t, const struct insn *i)
+{
+    if ((i->op == OP_END || i->op == OP_ELSE) && !i->reachable) return;
+    emit(t, VM_COUNT);
+    emit_u32(t, i->op);
+}
+
 enum hemi_status tr_insn(struct translator *t, const struct insn *i)
 {
     if (t->nlocals + t->nvals > FRAME_SLOTS_MAX - 8) t->status = HEMI_LIMIT;
     if (t->status != HEMI_OK) return t->status;
     t->in = i;
+    if (t->e->options.count_opcodes) count(t, i);
     if (handlers[i->op])
         handlers[i->op](t, i);
     else

@@ -103,6 +103,7 @@ struct vm {
     struct instance **func_blocks; /* func id >> FUNC_BLOCK_SHIFT -> instance */
     struct instance **instances;   /* instance id -> instance */
     struct pending pending;
+    uint64_t *opcode_counts; /* the engine's: opcode_counts[enum opcode]; NULL: not counted */
     vm_helper *const *helpers; /* vm_helpers: how stencils, which refer to nothing by address, reach them */
 };
 extern vm_helper *const vm_helpers[];

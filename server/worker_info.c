@@ -2,6 +2,7 @@
 #include <cjson/cJSON.h>
 #include <unistd.h>
 
+#include "proto/tables/opcodes.h"
 #include "server/session.h"
 #include "server/worker_state.h"
 
@@ -59,6 +60,11 @@ static void add_connection(cJSON *to, const struct connection *c)
     cJSON_AddNumberToObject(to, "externs_dead", (double)c->externs_dead);
 }
 
+static void add_opcodes(cJSON *to, const uint64_t *counts)
+{
+    for (uint32_t op = 0; op < OP_COUNT; op++) cJSON_AddNumberToObject(to, opcode_rows[op].text, (double)counts[op]);
+}
+
 char *worker_info(const struct connection *c)
 {
     const struct worker *w = c->worker;
@@ -70,6 +76,8 @@ char *worker_info(const struct connection *c)
     add_limits(cJSON_AddObjectToObject(root, "limits"), &w->boot->limits);
     cJSON *jail = cJSON_AddObjectToObject(root, "jail");
     add_jail(cJSON_AddArrayToObject(jail, "steps"), cJSON_AddObjectToObject(jail, "features"), w->boot->jail);
+    const uint64_t *opcodes = engine_opcode_counts(w->engine);
+    if (opcodes) add_opcodes(cJSON_AddObjectToObject(root, "opcodes"), opcodes);
     char *text = cJSON_PrintUnformatted(root); /* NULL when anything above found no memory */
     cJSON_Delete(root);
     return text;
