@@ -30,7 +30,7 @@ void cursor_malformed(struct cursor *c, uint32_t offset, const char *format, ...
 /* Refuses `n` with LIMIT when it is beyond the limit. */
 bool cursor_limit(struct cursor *c, enum wasm_limit limit, uint64_t n);
 
-/* The slow paths of the numbers below: `bits` wide, 33 and odd widths only when signed. */
+/* The slow paths of the numbers below, which read those of one byte themselves: `bits` wide, 33 and odd widths only when signed. */
 uint64_t cursor_leb(struct cursor *c, uint32_t bits, bool is_signed);
 uint8_t cursor_end(struct cursor *c); /* records that the bytes ran out; 0 */
 
@@ -40,10 +40,22 @@ static inline uint32_t cursor_u32(struct cursor *c)
     if (c->at < c->end && *c->at < 0x80) return *c->at++;
     return (uint32_t)cursor_leb(c, 32, false);
 }
-static inline uint64_t cursor_u64(struct cursor *c) { return cursor_leb(c, 64, false); }
-static inline int32_t cursor_s32(struct cursor *c) { return (int32_t)cursor_leb(c, 32, true); }
-static inline int64_t cursor_s33(struct cursor *c) { return (int64_t)cursor_leb(c, 33, true); }
-static inline int64_t cursor_s64(struct cursor *c) { return (int64_t)cursor_leb(c, 64, true); }
+static inline uint64_t cursor_u64(struct cursor *c)
+{
+    if (c->at < c->end && *c->at < 0x80) return *c->at++;
+    return cursor_leb(c, 64, false);
+}
+static inline int64_t cursor_signed(struct cursor *c, uint32_t bits)
+{
+    if (c->at < c->end && *c->at < 0x80) {
+        int64_t v = *c->at++;
+        return v < 0x40 ? v : v - 0x80;
+    }
+    return (int64_t)cursor_leb(c, bits, true);
+}
+static inline int32_t cursor_s32(struct cursor *c) { return (int32_t)cursor_signed(c, 32); }
+static inline int64_t cursor_s33(struct cursor *c) { return cursor_signed(c, 33); }
+static inline int64_t cursor_s64(struct cursor *c) { return cursor_signed(c, 64); }
 
 /* n bytes in place, or NULL. */
 const uint8_t *cursor_bytes(struct cursor *c, size_t n);

@@ -1,8 +1,6 @@
 /* runtime/translate.c -- the translator's life, and that of a function's code. */
 #include "runtime/translate_impl.h"
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void free_tables(struct translator *t)
 {

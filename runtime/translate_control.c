@@ -1,7 +1,5 @@
 /* runtime/translate_control.c -- blocks, branches, calls, exceptions. */
 #include "runtime/translate_impl.h"
-#include <assert.h>
-#include <string.h>
 
 static struct ctrl *label_ctrl(struct translator *t, uint32_t label) { return &t->ctrls[t->nctrls - 1 - label]; }
 static uint32_t label_arity(const struct ctrl *c) { return c->is_loop ? c->nparams : c->nresults; }

@@ -1,18 +1,19 @@
 /* runtime/translate_emit.c -- bytes of code, sites, labels. */
 #include "runtime/translate_impl.h"
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Far above what LIMIT_FUNCTION_BYTES can give, so that positions fit 31 bits. */
 enum { BUF_MAX = 1 << 30 };
 
-static bool buf_grow(struct buf *b, uint32_t size)
+bool buf_grow(struct translator *t, struct buf *b, uint32_t size)
 {
     uint64_t cap = b->cap ? 2 * (uint64_t)b->cap : 1024;
     while (cap < (uint64_t)b->len + size) cap *= 2;
     uint8_t *at = cap > BUF_MAX ? NULL : realloc(b->at, cap);
-    if (at == NULL) return false;
+    if (at == NULL) {
+        t->status = HEMI_NO_MEMORY;
+        return false;
+    }
     b->at = at;
     b->cap = (uint32_t)cap;
     return true;
@@ -20,30 +21,12 @@ static bool buf_grow(struct buf *b, uint32_t size)
 
 void *buf_add(struct translator *t, struct buf *b, uint32_t size)
 {
-    if ((b->at == NULL || b->cap - b->len < size) && !buf_grow(b, size)) {
-        t->status = HEMI_NO_MEMORY;
-        return NULL;
-    }
+    if (!buf_room(t, b, size)) return NULL;
     void *at = b->at + b->len;
     memset(at, 0, size);
     b->len += size;
     return at;
 }
-
-static void emit_bytes(struct translator *t, const void *bytes, uint32_t n)
-{
-    void *at = buf_add(t, &t->code, n);
-    if (at) memcpy(at, bytes, n);
-}
-
-void emit_u16(struct translator *t, uint32_t v)
-{
-    uint16_t bits = (uint16_t)v;
-    assert(bits == v);
-    emit_bytes(t, &bits, sizeof bits);
-}
-void emit_u32(struct translator *t, uint32_t v) { emit_bytes(t, &v, sizeof v); }
-void emit_u64(struct translator *t, uint64_t v) { emit_bytes(t, &v, sizeof v); }
 
 void patch_u16(struct translator *t, uint32_t at, uint32_t v)
 {

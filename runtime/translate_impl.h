@@ -16,6 +16,8 @@
 #include "runtime/engine.h"
 #include "runtime/translate.h"
 #include "runtime/vmops.h"
+#include <assert.h>
+#include <string.h>
 
 /* Offsets in an instruction. */
 enum { AT_DEST = 4, AT_OPERANDS = 6 };
@@ -107,6 +109,12 @@ struct translator {
 };
 
 /* ---- translate_emit.c: bytes */
+bool buf_grow(struct translator *t, struct buf *b, uint32_t size);
+/* Room for `size` more bytes; false (and t->status) without memory. */
+static inline bool buf_room(struct translator *t, struct buf *b, uint32_t size)
+{
+    return (b->at != NULL && b->cap - b->len >= size) || buf_grow(t, b, size);
+}
 void *buf_add(struct translator *t, struct buf *b, uint32_t size); /* zeroed; NULL (and t->status) without memory */
 #define BUF_COUNT(b, type) ((b).len / (uint32_t)sizeof(type))
 #define BUF_AT(b, type, i) ((type *)(void *)(b).at + (i))
@@ -115,9 +123,22 @@ void *buf_add(struct translator *t, struct buf *b, uint32_t size); /* zeroed; NU
 uint32_t emit(struct translator *t, uint32_t op);
 /* The last instruction becomes `op`, which begins with the same fields; what follows is emitted next. */
 void extend_last(struct translator *t, uint32_t op);
-void emit_u16(struct translator *t, uint32_t v);
-void emit_u32(struct translator *t, uint32_t v);
-void emit_u64(struct translator *t, uint64_t v);
+#define EMITTER(name, type)                                                                                            \
+    static inline void name(struct translator *t, type v)                                                              \
+    {                                                                                                                  \
+        if (!buf_room(t, &t->code, sizeof v)) return;                                                                  \
+        memcpy(t->code.at + t->code.len, &v, sizeof v);                                                                \
+        t->code.len += (uint32_t)sizeof v;                                                                             \
+    }
+EMITTER(emit_half, uint16_t)
+EMITTER(emit_u32, uint32_t)
+EMITTER(emit_u64, uint64_t)
+#undef EMITTER
+static inline void emit_u16(struct translator *t, uint32_t v)
+{
+    assert(v <= UINT16_MAX);
+    emit_half(t, (uint16_t)v);
+}
 void emit_slot(struct translator *t, uint32_t slot);              /* a u16 operand; notes the use */
 void emit_line(struct translator *t, uint32_t pos);               /* the instruction at pos may trap */
 void set_dest(struct translator *t, uint32_t pos, uint32_t slot); /* writes the field d */

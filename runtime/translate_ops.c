@@ -1,7 +1,6 @@
 /* runtime/translate_ops.c -- numbers, memory, locals, globals, tables and helpers: instructions without control flow.
  */
 #include "runtime/translate_impl.h"
-#include <assert.h>
 
 /* ---- Operands */
 

@@ -1,6 +1,5 @@
 /* runtime/translate_stack.c -- the abstract operand stack. */
 #include "runtime/translate_impl.h"
-#include <assert.h>
 
 void push(struct translator *t, struct value v)
 {
