@@ -6,4 +6,4 @@ target_compile_definitions(hemi_options INTERFACE _GNU_SOURCE HEMI_VERSION="${PR
     $<$<BOOL:${HEMI_JAIL_TEST}>:HEMI_JAIL_TEST=1>)
 target_compile_options(hemi_options INTERFACE
     -Wall -Wextra -Werror -Wconversion -Wshadow -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
-    -Wundef -Wno-sign-conversion -fno-strict-aliasing -fno-common)
+    -Wundef -Wno-sign-conversion -fno-strict-aliasing -fno-common -ffp-contract=off)

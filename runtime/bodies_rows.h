@@ -313,9 +313,9 @@
     *(volatile uint64_t *)(void *)((to) + 8 * (size_t)i_) =                                                            \
         *(const volatile uint64_t *)(const void *)((from) + 8 * (size_t)i_)
 
-/* SIMD(name, size, body): a row of bodies_simd.def. An includer may define it otherwise, or as nothing. */
+/* SIMD(name, size, flags, body): a row of bodies_simd.def. An includer may define it otherwise, or as nothing. */
 #ifndef SIMD
-#define SIMD(name, size, ...) HANDLER(name, size, __VA_ARGS__)
+#define SIMD(name, size, flags, ...) HANDLER(name, size, __VA_ARGS__)
 #endif
 
 /* HELPED(name, helper, params, results, a, b): nothing but a call of a helper (all through one body, HELP); a and b

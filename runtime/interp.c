@@ -1,5 +1,5 @@
 /* runtime/interp.c -- the bodies as the handlers of a threaded interpreter: each ends by jumping to the next one's. */
-#include "runtime/bodies.h"
+#include "runtime/simd.h"
 #include "runtime/translate.h"
 #include "runtime/vmops.h"
 

@@ -190,7 +190,7 @@ struct body_row {
     uint16_t inverse, swapped;
 };
 enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE, BODY_SIMD };
-enum { COMMUTES = 1, TRAPS = 2 };
+enum { COMMUTES = 1, TRAPS = 2, NAN32 = 4, NAN64 = 8 }; /* bodies.def; NANs: makes NaNs of that width */
 enum { LOAD_ANY_FORM = 6, STORE_ANY_FORM = 8 }; /* handlers of a LOAD or STORE before the one for any memory */
 extern const struct body_row body_rows[OP_COUNT];
 /* Instructions that are only a call of a helper. */

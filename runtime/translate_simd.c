@@ -142,18 +142,14 @@ static void emit_immediates(struct translator *t, const struct insn *i)
     }
 }
 
-static bool accesses_memory(uint16_t op)
-{
-    return opcode_rows[op].imm == IMM_MEMARG || opcode_rows[op].imm == IMM_MEMARG_LANE;
-}
-
 void tr_simd(struct translator *t, const struct insn *i)
 {
     const char *sig = opcode_rows[i->op].sig;
     uint32_t n = (uint32_t)strcspn(sig, "_"), slots[3];
     for (uint32_t k = n; k > 0; k--) slots[k - 1] = sig[k - 1] == 'v' ? pop_wide(t) : pop_slot(t);
-    uint32_t pos = emit(t, body_rows[i->op].base);
-    if (accesses_memory(i->op)) emit_line(t, pos);
+    const struct body_row *row = &body_rows[i->op];
+    uint32_t pos = emit(t, row->base);
+    if (row->flags & TRAPS) emit_line(t, pos);
     for (uint32_t k = 0; k < n; k++) sig[k] == 'v' ? emit_wide(t, slots[k]) : emit_slot(t, slots[k]);
     emit_immediates(t, i);
     char result = sig[n + 1];

@@ -19,7 +19,7 @@ const struct body_row body_rows[OP_COUNT] = {
 #define LOAD(name, tr, ctype) [OP_##name] = {BODY_LOAD, CHARS_##tr, 'i', 0, TRAPS, VM_##name##_S_R, OP_COUNT, OP_COUNT},
 #define STORE(name, tb, ctype)                                                                                         \
     [OP_##name] = {BODY_STORE, 0, 'i', CHARS_##tb, TRAPS, VM_##name##_SS, OP_COUNT, OP_COUNT},
-#define SIMD(name, ...) [OP_##name] = {BODY_SIMD, 0, 0, 0, 0, VM_##name, OP_COUNT, OP_COUNT},
+#define SIMD(name, size, flags, ...) [OP_##name] = {BODY_SIMD, 0, 0, 0, flags, VM_##name, OP_COUNT, OP_COUNT},
 #include "runtime/bodies.def"
 };
 

@@ -18,9 +18,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "stencil_check: %s\n", argc == 2 ? s.error : "usage: stencil_check OBJECT");
         return 1;
     }
-    uint32_t bytes = 0, n = 0;
-    for (uint32_t i = 0; i < VMOP_COUNT; i++) bytes += s.at[i].size, n += s.at[i].bytes != NULL;
-    printf("%u stencils, %u bytes, %u holes, %u bytes of constants; only a helper's call:", n, bytes, s.nholes,
+    uint32_t bytes = 0;
+    for (uint32_t i = 0; i < VMOP_COUNT; i++) bytes += s.at[i].size;
+    printf("%d stencils, %u bytes, %u holes, %u bytes of constants; only a helper's call:", VMOP_COUNT, bytes, s.nholes,
            s.nconstants);
     for (size_t i = 0; i < sizeof helped / sizeof *helped; i++) printf(" %s", helped[i]);
     printf("\n");

@@ -1,12 +1,11 @@
 /* runtime/stencil/stencil.c -- the bodies in their second form: one function each, in a section of its own, with a hole
  * (the address of a symbol that nobody defines) for each field. A copy-and-patch compiler copies the function's bytes
- * and fills in the holes. Never linked into anything; check.c says whether every body kept to the rules. The rows of
- * bodies_simd.def have no stencils so far.
+ * and fills in the holes. Never linked into anything; check.c says whether every body kept to the rules.
  *
  * Holes: hole_slot_N and hole_u32_N for the fields at offset N (a slot as a byte offset in the frame), hole_u16_N;
  * hole_next, hole_taken, hole_poll (a loop's LOOP_POLL), hole_table (jumps to entry number r0 of the br_table's
  * targets), hole_trap_NAME, hole_unwind: code. */
-#include "runtime/bodies.h"
+#include "runtime/simd.h"
 #include "runtime/vmops.h"
 
 /* Hidden and weak: the address may be anything, also 0, so no comparison with it is decided at compile time, and it is
@@ -91,5 +90,4 @@ WASM_TRAPS(X)
 #pragma clang diagnostic ignored "-Wunused-parameter" /* a body uses what it needs of VM_PARAMS */
 #pragma clang diagnostic ignored "-Wmissing-prototypes"
 #define HANDLER(id, size, ...) VM_NONE uint32_t stencil_##id(VM_PARAMS) __VA_ARGS__
-#define SIMD(...)
 #include "runtime/bodies.def"

@@ -204,12 +204,6 @@ static bool add_stencil(struct elf *e, const Elf64_Sym *symbol)
     return add_holes(e, name, symbol->st_shndx, to);
 }
 
-static const bool left_out[VMOP_COUNT] = {
-#define BODIES_OWN_ROWS
-#define SIMD(name, ...) [VM_##name] = true,
-#include "runtime/bodies.def"
-};
-
 static bool read_all(struct elf *e)
 {
     for (uint32_t i = 0; i < e->header->e_shnum; i++)
@@ -217,7 +211,7 @@ static bool read_all(struct elf *e)
     for (uint32_t i = 0; i < e->nsymbols; i++)
         if (!add_stencil(e, &e->symbols[i])) return false;
     for (uint32_t i = 0; i < VMOP_COUNT; i++)
-        if (!e->s->at[i].bytes && !left_out[i]) return fail(e->s, "no stencil for %s", vmop_names[i]);
+        if (!e->s->at[i].bytes) return fail(e->s, "no stencil for %s", vmop_names[i]);
     for (uint32_t i = 0; i < e->header->e_shnum; i++)
         if (e->constants[i] && relocations_of(e, i))
             return fail(e->s, "constants with addresses: %s", section_name(e, i));

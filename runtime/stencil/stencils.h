@@ -32,7 +32,7 @@ struct hole {
 };
 
 struct stencil {
-    const uint8_t *bytes; /* in the file; NULL for the rows of bodies_simd.def, which are left out */
+    const uint8_t *bytes; /* in the file */
     uint32_t size;
     uint32_t first, count; /* in stencils.holes, ordered by `at` as the compiler wrote them */
 };
