@@ -37,13 +37,6 @@ struct space {
     uint32_t count; /* indices given, with and without a name */
 };
 
-enum space_kind {
-#define X(kind, word, names) SPACE_##kind,
-    WAT_SPACES(X)
-#undef X
-        SPACE_COUNT
-};
-
 /* ---- emit.c: bytes ---- */
 
 struct buffer {

@@ -48,8 +48,11 @@ static enum char_class class_of(unsigned char c)
     }
 }
 
+bool lexer_is_idchar(unsigned char c) { return class_of(c) == C_IDCHAR; }
+
 void lexer_place(const char *text, size_t offset, struct wat_error *err)
 {
+    err->offset = offset;
     err->line = 1;
     err->column = 1;
     for (size_t i = 0; i < offset; i++) {

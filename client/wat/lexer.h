@@ -39,6 +39,8 @@ struct tokens {
 int lexer_run(const char *text, size_t len, struct tokens *out, struct wat_error *err);
 void tokens_deinit(struct tokens *tokens);
 
+bool lexer_is_idchar(unsigned char c); /* may an identifier be written with it, without quotes? */
+
 /* Line and column of a byte of the text. */
 void lexer_place(const char *text, size_t offset, struct wat_error *err);
 

@@ -1,4 +1,4 @@
-/* client/wat/wat.h -- the assembler: WebAssembly's text format in, binary format out.
+/* client/wat/wat.h -- the text format: an assembler (text in, binary out) and a disassembler (the way back).
  *
  * All of WebAssembly 3.0's text format (specification 1 to 6.6): flat and folded instructions, every abbreviation,
  * symbolic names; of annotations, (@custom ...) is read and others are skipped. A text is assembled as soon as it is
@@ -24,15 +24,16 @@
 #include <stdint.h>
 
 struct wat_error {
-    uint32_t line;     /* 1-based; 0 when the error has no place in the text (out of memory) */
+    uint32_t line;     /* 1-based; 0 when the error has no place in the text (out of memory, disassembling) */
     uint32_t column;   /* 1-based, in bytes */
+    uint64_t offset;   /* of the byte, in the text or in the binary */
     const char *file;  /* the caller's `filename`, borrowed */
     char message[232]; /* what is wrong, without the place; UTF-8, cut if long */
 };
 
 /* All zeros: the defaults. */
 struct wat_options {
-    bool no_names; /* leave out the name section */
+    bool no_names; /* leave out the name section; disassembling: do not look at it */
 };
 
 /* Assembles one module: `(module ...)`, or its fields alone. `text` has `len` bytes, needs no terminator and must be
@@ -45,5 +46,15 @@ int wat_assemble_with(const struct wat_options *options, const char *text, size_
 /* With the default options. */
 int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
                  struct wat_error *err);
+
+/* Writes a binary module as text, one instruction a line, that assembles to the same module: what it means, all names
+ * that are unique in their space, and all custom sections but "name" in their places. What has two encodings (numbers
+ * of more bytes than needed, runs of locals, a data count that nothing needs) may come back in the other, once:
+ * assembling and disassembling again changes nothing any more. The module needs to be well-formed, not valid. Returns
+ * HEMI_OK and gives `*out`, `*out_len` (a 0 byte follows it), which the caller frees; or HEMI_INVALID_MODULE with
+ * err->offset, HEMI_LIMIT (text of more than 1 MiB and 256 times the module) or HEMI_NO_MEMORY, fills `*err` and sets
+ * `*out` to NULL. `filename` as above. Memory is in proportion to `len`. Any thread. */
+int wat_disassemble(const struct wat_options *options, const uint8_t *bytes, size_t len, const char *filename,
+                    char **out, size_t *out_len, struct wat_error *err);
 
 #endif

@@ -15,6 +15,13 @@
     X(LOCAL, "local", 2)                                                                                               \
     X(LABEL, "label", 3)
 
+enum space_kind {
+#define X(kind, word, names) SPACE_##kind,
+    WAT_SPACES(X)
+#undef X
+        SPACE_COUNT
+};
+
 /* The other subsections of the name section. */
 enum { NAMES_MODULE = 0, NAMES_FIELDS = 10, NAMES_END = 12 };
 

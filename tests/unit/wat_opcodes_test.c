@@ -1,4 +1,5 @@
-/* tests/unit/wat_opcodes_test.c -- the table of opcodes: rows agree with themselves, and the assembler knows each. */
+/* tests/unit/wat_opcodes_test.c -- the table of opcodes: rows agree with themselves, and the assembler and
+ * the disassembler know each. */
 #include "client/wat/wat.h"
 #include "proto/tables/opcodes.h"
 #include "proto/tables/status.h"
@@ -102,8 +103,24 @@ START_TEST(widths_belong_to_memory_and_lanes)
 }
 END_TEST
 
-/* Every row can be written, and gives its opcode as the first byte of the body. */
-START_TEST(all_assemble)
+static void ck_comes_back(const char *text, const uint8_t *module, size_t size)
+{
+    static const struct wat_options options;
+    struct wat_error err;
+    char *printed;
+    uint8_t *again;
+    size_t length, again_size;
+    int status = wat_disassemble(&options, module, size, NULL, &printed, &length, &err);
+    ck_assert_msg(status == HEMI_OK, "%s: at byte %llu: %s", text, (unsigned long long)err.offset, err.message);
+    status = wat_assemble(printed, length, NULL, &again, &again_size, &err);
+    ck_assert_msg(status == HEMI_OK, "%s: %s", printed, err.message);
+    ck_assert_msg(again_size == size && memcmp(again, module, size) == 0, "%s became %s", text, printed);
+    free(printed);
+    free(again);
+}
+
+/* Every row can be written, gives its opcode as the first byte of the body, and comes back. */
+START_TEST(all_assemble_and_come_back)
 {
     for (int op = 0; op < OP_COUNT; op++) {
         const struct opcode_row *row = &opcode_rows[op];
@@ -124,6 +141,7 @@ START_TEST(all_assemble)
         body += 8;
         if (*body == 12) body += 2 + body[1]; /* the data count */
         ck_assert_msg(memcmp(body + 5, wanted, length) == 0, "%s", text);
+        ck_comes_back(text, out, size);
         free(out);
     }
 }
@@ -137,7 +155,7 @@ int main(void)
     tcase_add_test(tests, encodings_are_unique);
     tcase_add_test(tests, signatures_are_letters);
     tcase_add_test(tests, widths_belong_to_memory_and_lanes);
-    tcase_add_test(tests, all_assemble);
+    tcase_add_test(tests, all_assemble_and_come_back);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
