@@ -13,7 +13,8 @@
  *               a 4-aligned object inside the window.
  *   .header     An object starts with a u32: (descriptor index << 1) | forwarded. A forwarded object keeps its new
  *               offset in the next 4 bytes, so no object is smaller than 8 bytes.
- *   .nullpage   The window's first 64 KiB are never mapped.
+ *   .nullpage   The window's first 256 KiB are never mapped: no object is so large that an access to a field of null
+ *               could reach beyond.
  *   .rebase     Nobody holds `mutator->base`, `top` or `limit` over anything that may allocate or collect.
  *   .reserve    Before a chunk is taken, what is used plus the worst case of the other space, packing waste included,
  *               is committed: within the limit, charged, and mapped. So a collection never runs out half way.
@@ -177,7 +178,7 @@ enum { HEAP_STRESS_DENSE = 20000, HEAP_STRESS_SPARSE = 1009 };
 /* Zero means the default in every field. */
 struct heap_options {
     uint64_t limit_bytes;    /* most memory the heap may commit, copy reserve included, in whole chunks (16 KiB; in
-                              * the stress build 4 KiB); default 1 GiB, at most 4 GiB - 64 KiB */
+                              * the stress build 4 KiB); default 1 GiB, at most 4 GiB - 256 KiB */
     uint32_t growth_percent; /* F: next collection after live x F/100 more bytes; default 200 */
     uint32_t stress_every;   /* collect at every Nth allocation (heap_bump declines then); 0 = never, but in the stress
                               * build at every one of the first HEAP_STRESS_DENSE, then at every HEAP_STRESS_SPARSE-th, so
@@ -245,6 +246,6 @@ static inline uint32_t heap_array_length(const uint8_t *base, heap_ref r)
     __builtin_memcpy(&n, base + r.bits + 4, 4);
     return n;
 }
-enum { HEAP_ARRAY_DATA = 8, HEAP_EXTERN_SIZE = 16, HEAP_NULL_BYTES = 64 * 1024 };
+enum { HEAP_ARRAY_LENGTH = 4, HEAP_ARRAY_DATA = 8, HEAP_EXTERN_SIZE = 16, HEAP_NULL_BYTES = 256 * 1024 };
 
 #endif

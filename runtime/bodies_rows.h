@@ -11,7 +11,7 @@
  *   BRANCH_POLL(off) the same, to a loop's head: through its poll if one is due
  *   TABLE_BRANCH(n, i) go where the i-th of the n s32 at the end of the instruction says
  *   TAIL_CALL(code, instance)
- *   TRAP(name), UNWIND(site)
+ *   TRAP(name), UNWIND(site); FAULT(name): a trap because of a fault (access.h)
  *   HELPER(name)     the function rt_name
  *
  * An instruction is {s32 handler, u16 d, operands, immediates}. Operands are S (u16: a slot), R (nothing: the register
@@ -118,8 +118,7 @@
         NEXT(IMM + (imm) + 4);                                                                                         \
     })
 
-/* LOAD(name, tr, ctype): of memory 0, with 32-bit addresses, at a + u32. Variants S, R, C x R, S. (3.0: 4.4.10; the
- * effective address is computed in 64 bits, so it cannot wrap.) Then ANY x R, S: of any memory, a being a slot. */
+/* LOAD(name, tr, ctype): of memory 0, with 32-bit addresses, at a + u32. Variants S, R, C x R, S. (3.0: 4.4.10.) Then ANY x R, S: of any memory, a being a slot. */
 #define LOAD(name, tr, ctype)                                                                                          \
     LOAD_DESTS(name, S, tr, ctype)                                                                                     \
     LOAD_DESTS(name, R, tr, ctype)                                                                                     \
@@ -129,21 +128,16 @@
 #define LOAD_DESTS(name, ka, tr, ctype)                                                                                \
     LOAD_ONE(name, ka, R, tr, ctype)                                                                                   \
     LOAD_ONE(name, ka, S, tr, ctype)
-#define LOAD_ONE(name, ka, kd, tr, ctype) UNARY_ONE(name, ka, kd, tr, i, 4, LOAD_BODY(MEMORY_ACCESS, tr, ctype))
-#define LOAD_ANY(name, kd, tr, ctype) UNARY_ONE(name##_ANY, S, kd, tr, I, 12, LOAD_BODY(MEMORY_ACCESS_ANY, tr, ctype))
-#define LOAD_BODY(access, tr, ctype)                                                                                   \
-    {                                                                                                                  \
+#define LOAD_ONE(name, ka, kd, tr, ctype) UNARY_ONE(name, ka, kd, tr, i, 4, LOAD_MEMORY(tr, ctype, r, a))
+#define LOAD_ANY(name, kd, tr, ctype)                                                                                  \
+    UNARY_ONE(name##_ANY, S, kd, tr, I, 12, {                                                                          \
         ctype v;                                                                                                       \
-        access(at, a, sizeof v);                                                                                       \
+        MEMORY_ACCESS_ANY(at, a, sizeof v);                                                                            \
         __builtin_memcpy(&v, at, sizeof v);                                                                            \
         r = (T_##tr)v;                                                                                                 \
-    }
-/* The two places where an address of linear memory is checked. */
-#define MEMORY_ACCESS(at, address, width)                                                                              \
-    uint64_t ea_ = (uint64_t)(address) + FIELD_U32(IMM);                                                               \
-    if (UNLIKELY(ea_ + (width) > mem->size)) TRAP(MEMORY_BOUNDS);                                                      \
-    uint8_t *at = mem->base + ea_
-/* In general: immediates u32 memory, u64 offset; the address is 64 bits wide (an i32 in a slot is zero-extended). */
+    })
+/* The general access, explicit in both schemes of access.h: immediates u32 memory, u64 offset; the address is 64 bits
+ * wide (an i32 in a slot is zero-extended). */
 #define MEMORY_ACCESS_ANY(at, address, width)                                                                          \
     const struct memory *any_ = in->memories[FIELD_U32(IMM)];                                                          \
     uint64_t ea_;                                                                                                      \
@@ -163,14 +157,13 @@
     STORE_ONE(name, C, R, tb, ctype)                                                                                   \
     STORE_ONE(name, C, C, tb, ctype)                                                                                   \
     STORE_ANY(name, tb, ctype)
-#define STORE_ONE(name, ka, kb, tb, ctype) SET_ONE(name, ka, kb, i, tb, 4, STORE_BODY(MEMORY_ACCESS, ctype))
-#define STORE_ANY(name, tb, ctype) SET_ONE(name##_ANY, S, S, I, tb, 12, STORE_BODY(MEMORY_ACCESS_ANY, ctype))
-#define STORE_BODY(access, ctype)                                                                                      \
-    {                                                                                                                  \
+#define STORE_ONE(name, ka, kb, tb, ctype) SET_ONE(name, ka, kb, i, tb, 4, STORE_MEMORY(ctype, a, b))
+#define STORE_ANY(name, tb, ctype)                                                                                     \
+    SET_ONE(name##_ANY, S, S, I, tb, 12, {                                                                             \
         ctype v = (ctype)b;                                                                                            \
-        access(at, a, sizeof v);                                                                                       \
+        MEMORY_ACCESS_ANY(at, a, sizeof v);                                                                            \
         __builtin_memcpy(at, &v, sizeof v);                                                                            \
-    }
+    })
 
 /* SET_INNER(name, ta, tb, imm, body): uses a and b up, no result. Variants SS SC RS SR RC. */
 #define SET_INNER(name, ta, tb, imm, ...)                                                                              \

@@ -13,6 +13,13 @@ const char *const vmop_names[VMOP_COUNT] = {
 #include "runtime/bodies.def"
 };
 
+uint32_t code_insn_size(const uint8_t *at, uint32_t op)
+{
+    if (vmop_sizes[op] != 0) return vmop_sizes[op];
+    uint32_t count = op == VM_BR_TABLE_S ? AT_A + SZ_S_i : AT_A + SZ_R_i; /* where a br_table's count is */
+    return count + 4 + 4 * (ld32(at + count) + 1);
+}
+
 uint32_t code_offset(const struct code *c, const uint8_t *pc)
 {
     uint32_t at = (uint32_t)(pc - c->bytes), low = 0, high = c->nlines;

@@ -54,6 +54,9 @@ struct vm;
 struct instance;
 struct memory;
 
+/* The memory schemes (access.h): a set of handlers each. Code differs in nothing but the handlers' offsets. */
+enum scheme { SCHEME_EXPLICIT, SCHEME_GUARDED, SCHEME_COUNT };
+
 /* The universal signature: every body, function entry and tier has it, so `musttail` is always legal.
  * Returns VM_OK, or VM_UNWIND with vm->pending saying why (trap, exception, cancellation...). */
 #define VM_PARAMS const uint8_t *pc, char *fp, struct instance *in, struct vm *vm, struct memory *mem, uint64_t r0

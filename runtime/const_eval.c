@@ -11,7 +11,7 @@ static enum hemi_status run(struct instance *in, const struct const_expr *e, uni
     struct store *s = in->store;
     char *fp = s->activation->fp;
     assert(s->vm.exit_fp == fp);
-    uint32_t result = vm_enter(&s->vm, in, &in->module->const_code[e->index], fp);
+    uint32_t result = vm_enter(&s->vm, in, &in->const_code[e->index], fp);
     enum hemi_status status = result == VM_OK ? HEMI_OK : pending_take(s, err);
     if (status == HEMI_OK) slots_to_vals(out, fp, &e->type, 1);
     s->vm.exit_fp = fp;

@@ -1,6 +1,7 @@
 /* runtime/engine.c -- an engine's life, and its poll points. */
 #include "runtime/engine.h"
 #include "proto/tables/opcodes.h"
+#include "runtime/faults.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -13,6 +14,7 @@ enum hemi_status engine_new(const struct engine_options *opt, struct engine **ou
     struct engine *e = calloc(1, sizeof *e);
     if (!e) return HEMI_NO_MEMORY;
     if (opt) e->options = *opt;
+    e->scheme = !e->options.explicit_checks && faults_install() ? SCHEME_GUARDED : SCHEME_EXPLICIT;
     e->poll = e->options.poll ? e->options.poll : &never_set;
     /* A seed that cannot be had only makes hash collisions easier to find. */
     if (getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0) e->seed = (uint64_t)(uintptr_t)e;

@@ -2,6 +2,7 @@
  * instance_init.c, and what may be imported in instance_link.c. */
 #include "runtime/engine.h"
 #include "runtime/store.h"
+#include "runtime/translate.h"
 
 #include <assert.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static struct instance *allocate(struct store *s, struct module *m, struct own *
     in->store = s;
     in->module = m;
     in->code = m->code;
+    in->const_code = m->const_code;
     in->types = m->types;
     in->mem0 = &s->nothing;
     return in;
@@ -107,6 +109,17 @@ static enum hemi_status make_memories(struct instance *in, struct memory *own, s
     }
     if (m->nmemories > 0) in->mem0 = in->memories[0];
     return status;
+}
+
+/* Guarded bodies believe that memory 0 is guarded, if they access it at all: one with 64-bit addresses they do not. */
+static enum hemi_status choose_code(struct instance *in, struct module *m, struct rt_error *err)
+{
+    if (in->mem0->guarded || in->mem0->type.is64 || m->engine->scheme == SCHEME_EXPLICIT) return HEMI_OK;
+    enum hemi_status status = module_explicit(m);
+    if (status != HEMI_OK) return error_set(err, status, "explicit bounds checks for a module");
+    in->code = m->explicit_code;
+    in->const_code = m->explicit_code + m->nfuncs;
+    return HEMI_OK;
 }
 
 static enum hemi_status make_tables(struct instance *in, struct table *own, struct rt_error *err)
@@ -162,6 +175,7 @@ static enum hemi_status prepare(struct store *s, struct module *m, const struct 
     status = make_tags(in, own.tags, err);
     if (status == HEMI_OK) status = make_tables(in, own.tables, err);
     if (status == HEMI_OK) status = make_memories(in, own.memories, err);
+    if (status == HEMI_OK) status = choose_code(in, m, err);
     *out = in;
     return status;
 }

@@ -1,4 +1,5 @@
 /* runtime/memory.c -- linear memories: reservation, growth, bulk primitives, and the embedder's view. */
+#include "runtime/engine.h"
 #include "runtime/store.h"
 
 #include <assert.h>
@@ -22,10 +23,13 @@ static enum hemi_status reserve(struct memory *m, uint64_t bytes)
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* All that the memory may ever need if that is at most 4 GiB; a larger one moves when it has grown out of what it has.
- * When the system refuses: what it needs now. */
+/* What makes the memory a guarded one. Else, or when the system refuses: all that it may ever need if that is at most
+ * 4 GiB; a larger one moves when it has grown out of what it has. When the system refuses that: what it needs now. */
 static enum hemi_status reserve_first(struct memory *m, uint64_t min)
 {
+    bool can = m->store->engine->scheme == SCHEME_GUARDED && !m->type.is64;
+    m->guarded = can && reserve(m, MEMORY_GUARDED_BYTES) == HEMI_OK;
+    if (m->guarded) return HEMI_OK;
     uint64_t first = least(pages_to_bytes(m->max_pages), min > MEMORY_RESERVED_FIRST ? min : MEMORY_RESERVED_FIRST);
     enum hemi_status status = reserve(m, first);
     return status == HEMI_OK || min == first ? status : reserve(m, min);

@@ -164,6 +164,7 @@ static void module_free(struct module *m)
 {
     free_code(m->code, m->nfuncs);
     free_code(m->const_code, m->nconst_code);
+    free(m->explicit_code);
     for (uint32_t i = 0; i < m->nelems; i++) free(m->elems[i].items);
     unref_types(m);
     free(m->imports);

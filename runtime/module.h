@@ -99,8 +99,10 @@ struct module {
     struct data_seg *datas;
     uint32_t start; /* function index, or UINT32_MAX */
 
+    /* In the engine's scheme, and again in the explicit one if an instance has needed that (module_explicit). */
     struct code *code;       /* nfuncs entries, imports' unused: code[funcidx] */
     struct code *const_code; /* one per CONST_CODE */
+    struct code *explicit_code; /* of functions, then of constant expressions; NULL: not needed so far */
     uint32_t nconst_code;
     struct site *sites; /* module-wide; sites[0] is SITE_ENTRY */
     uint32_t nsites;

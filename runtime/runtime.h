@@ -47,7 +47,8 @@ struct engine_options {
     enum hemi_status (*yield)(void *ctx);
     void *ctx;
     const volatile uint32_t *poll; /* NULL: a flag that is never set */
-    bool explicit_checks;          /* bounds and nulls are compared; no page fault is ever relied on */
+    bool explicit_checks;          /* bounds and nulls are compared; no page fault is ever relied on. Otherwise the first
+                                    * engine of the process handles SIGSEGV (faults.h) */
     bool canonical_nans;           /* every NaN that arithmetic makes is the canonical one with sign 0 */
     bool count_opcodes;            /* executed instructions are counted by opcode */
 };

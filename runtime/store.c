@@ -170,6 +170,7 @@ enum hemi_status store_new(struct engine *e, const struct store_options *opt, st
     s->vm.opcode_counts = e->opcode_counts;
     s->vm.helpers = vm_helpers;
     s->nothing.store = s;
+    s->nothing.guarded = true;
     s->roots.prev = s->roots.next = &s->roots;
     if (!store_charge(s, sizeof *s)) goto fail_charge;
     if (heap_make(s) != HEMI_OK) goto fail_heap;

@@ -149,13 +149,6 @@ static bool fill_code(struct translator *t, struct code *c)
     return true;
 }
 
-static vm_entry entry_of(const uint8_t *bytes)
-{
-    int32_t distance;
-    memcpy(&distance, bytes, sizeof distance);
-    return (vm_entry)(void *)((char *)vmop_anchor + distance);
-}
-
 enum hemi_status tr_finish(struct translator *t, struct code *out)
 {
     if (t->status != HEMI_OK) return t->status;
@@ -172,7 +165,7 @@ enum hemi_status tr_finish(struct translator *t, struct code *out)
     out->nregions = BUF_COUNT(t->regions, struct region);
     out->nclauses = BUF_COUNT(t->clauses, struct catch_clause);
     out->nlines = BUF_COUNT(t->lines, struct line);
-    out->entry = entry_of(out->bytes);
+    out->entry = code_entry(out->bytes);
     return HEMI_OK;
 }
 

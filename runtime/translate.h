@@ -63,6 +63,9 @@ enum hemi_status translator_finish(struct translator *t);
 void code_deinit(struct code *c);
 /* Is there a way to translate this opcode? */
 bool tr_covers(enum opcode op);
+/* rebind.c: makes m->explicit_code, unless it is there or the module's code is explicit anyway. Polls. NO_MEMORY, or what
+ * a poll returned. */
+enum hemi_status module_explicit(struct module *m);
 
 /* ---- Running (interp.c). */
 /* Runs `code` of instance `in` with its frame at fp (arguments in place, header below written by the caller). */

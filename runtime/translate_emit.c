@@ -40,9 +40,9 @@ void patch_u32(struct translator *t, uint32_t at, uint32_t v)
     if (t->status == HEMI_OK) memcpy(t->code.at + at, &v, sizeof v);
 }
 
-static uint32_t handler_offset(uint32_t op)
+static uint32_t handler_offset(const struct translator *t, uint32_t op)
 {
-    return (uint32_t)(int32_t)((const char *)(const void *)vmop_handlers[op] - (const char *)(const void *)vmop_anchor);
+    return vmop_offset((enum scheme)t->e->scheme, op);
 }
 
 uint32_t emit(struct translator *t, uint32_t op)
@@ -50,7 +50,7 @@ uint32_t emit(struct translator *t, uint32_t op)
     uint32_t pos = t->code.len;
     t->prev = t->last;
     t->last = (struct last){.pos = pos, .op = (uint16_t)op, .of = OP_COUNT};
-    emit_u32(t, handler_offset(op));
+    emit_u32(t, handler_offset(t, op));
     emit_u16(t, 0);
     return pos;
 }
@@ -82,7 +82,7 @@ void set_dest(struct translator *t, uint32_t pos, uint32_t slot)
 /* Makes the instruction at pos, which is in its R form, put its result into a slot. */
 static void patch_dest(struct translator *t, uint32_t pos, uint32_t op, uint32_t slot)
 {
-    patch_u32(t, pos, handler_offset(op + 1));
+    patch_u32(t, pos, handler_offset(t, op + 1));
     set_dest(t, pos, slot);
     if (t->last.pos == pos) t->last.op = (uint16_t)(op + 1);
     if (t->last.pos == pos) t->last.branch = 0;
@@ -97,7 +97,7 @@ void emit_line(struct translator *t, uint32_t pos)
 void extend_last(struct translator *t, uint32_t op)
 {
     t->last.op = (uint16_t)op;
-    patch_u32(t, t->last.pos, handler_offset(op));
+    patch_u32(t, t->last.pos, handler_offset(t, op));
 }
 
 /* ---- Moves */
@@ -194,7 +194,7 @@ void resolve(struct translator *t, uint32_t list, uint32_t target)
     }
 }
 
-static void overwrite(struct translator *t, uint32_t pos, uint32_t op) { patch_u32(t, pos, handler_offset(op)); }
+static void overwrite(struct translator *t, uint32_t pos, uint32_t op) { patch_u32(t, pos, handler_offset(t, op)); }
 
 /* A return in place of a move into the slot returned and the branch behind it: there is room for both. */
 static void return_moved(struct translator *t, uint32_t pos, uint32_t op)
@@ -231,7 +231,7 @@ void return_early(struct translator *t, uint32_t here, uint32_t slot)
     uint32_t n = t->status == HEMI_OK ? BUF_COUNT(t->fixups, struct fixup) : 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct fixup *f = BUF_AT(t->fixups, struct fixup, i);
-        if (f->insn == NO_POS || code_u32(t, f->insn) != handler_offset(VM_BR_ALWAYS)) continue;
+        if (f->insn == NO_POS || code_u32(t, f->insn) != handler_offset(t, VM_BR_ALWAYS)) continue;
         if (f->insn + code_u32(t, f->field) != here) continue;
         uint16_t dest = f->move != NO_POS ? (uint16_t)code_u32(t, f->move + AT_DEST) : 0;
         overwrite(t, f->insn, slot == NO_POS ? VM_RETURN_0_WIDE : VM_RETURN_S_WIDE);

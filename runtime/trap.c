@@ -42,7 +42,7 @@ static void add_pc(struct store *s, const struct instance *in, const uint8_t *pc
     for (uint32_t i = m->nimported_funcs; i < m->nfuncs && found == NULL; i++)
         if (code_holds(&in->code[i], pc)) found = &in->code[i];
     for (uint32_t i = 0; i < m->nconst_code && found == NULL; i++)
-        if (code_holds(&m->const_code[i], pc)) found = &m->const_code[i];
+        if (code_holds(&in->const_code[i], pc)) found = &in->const_code[i];
     if (found != NULL) trace_add(s, (struct place){in->id, found->func, code_offset(found, pc)});
 }
 

@@ -35,13 +35,16 @@ struct pending {
 };
 
 /* A linear memory: `size` accessible bytes at the beginning of `reserved` bytes of address space. `base` changes when
- * it grows out of them (.base). */
+ * it grows out of them (.base). A guarded one has MEMORY_GUARDED_BYTES and stays: an access of up to 64 KiB at any u32 +
+ * u32 that is not within `size` faults. */
+#define MEMORY_GUARDED_BYTES ((UINT64_C(1) << 33) + (UINT64_C(1) << 16))
 struct memory {
     uint8_t *base;
     uint64_t size;     /* bytes */
     uint64_t reserved; /* bytes of address space */
     uint64_t max_pages;
     struct limits type;
+    bool guarded;
     struct store *store;
     struct memory *next; /* all of the store's */
 };
@@ -114,8 +117,9 @@ struct instance {
     struct vm *vm;
     struct memory *mem0; /* memory 0, or the store's empty memory when there is none */
     const struct module *module;
-    const struct code *code; /* module->code: index by module function index (defined functions only) */
-    const uint32_t *types;   /* module->types */
+    const struct code *code;       /* by module function index (defined functions only): the module's in one scheme */
+    const struct code *const_code; /* by index of constant expression, likewise */
+    const uint32_t *types;         /* module->types */
     struct global **globals;
     struct table **tables;
     struct memory **memories;

@@ -5,6 +5,7 @@
  * Holes: hole_slot_N and hole_u32_N for the fields at offset N (a slot as a byte offset in the frame), hole_u16_N;
  * hole_next, hole_taken, hole_poll (a loop's LOOP_POLL), hole_table (jumps to entry number r0 of the br_table's
  * targets), hole_trap_NAME, hole_unwind: code. */
+#include "runtime/access.h"
 #include "runtime/simd.h"
 #include "runtime/vmops.h"
 

@@ -54,19 +54,13 @@ static void store32(uint8_t *at, uint64_t v)
 
 static uint32_t op_at(const uint8_t *at)
 {
-    const char *handler = (const char *)(const void *)vmop_anchor + (int32_t)u32_at(at);
+    vm_entry handler = code_entry(at);
     for (uint32_t i = 0; i < VMOP_COUNT; i++)
-        if (handler == (const char *)(const void *)vmop_handlers[i]) return i;
+        if (handler == vmop_explicit[i] || handler == vmop_guarded[i]) return i;
     ck_abort_msg("no handler");
 }
 
 static uint32_t table_offset(uint32_t op) { return op == VM_BR_TABLE_S ? 8 : 6; }
-
-static uint32_t size_at(const uint8_t *at, uint32_t op)
-{
-    if (vmop_sizes[op] != 0) return vmop_sizes[op];
-    return table_offset(op) + 4 + 4 * (u32_at(at + table_offset(op)) + 1);
-}
 
 /* ---- Stubs */
 
@@ -106,7 +100,7 @@ static uint32_t stub_table(struct emitter *e, const uint8_t *at, uint32_t pc, ui
 static uint64_t value_of(struct emitter *e, const struct hole *h, uint32_t pc, uint32_t op)
 {
     const uint8_t *at = e->code->bytes + pc;
-    uint32_t size = size_at(at, op), target = pc + u32_at(at + size - 4);
+    uint32_t size = code_insn_size(at, op), target = pc + u32_at(at + size - 4);
     switch (h->kind) {
     case HOLE_SLOT:
         return 8 * (uint64_t)u16_at(at + h->n);
@@ -157,14 +151,14 @@ static void emit_function(struct emitter *e, struct code *code)
     e->code = code;
     e->where = calloc(code->size + 1, sizeof *e->where);
     uint32_t start = e->len, op;
-    for (uint32_t pc = 0; pc < code->size; pc += size_at(code->bytes + pc, op)) {
+    for (uint32_t pc = 0; pc < code->size; pc += code_insn_size(code->bytes + pc, op)) {
         op = op_at(code->bytes + pc);
         e->where[pc] = e->len;
         put(e, e->s.at[op].bytes, e->s.at[op].size);
         e->len -= e->s.at[op].size - trimmed(e, op);
     }
     e->len += 64; /* the last one's trimmed jump, overwritten by nobody */
-    for (uint32_t pc = 0; pc < code->size; pc += size_at(code->bytes + pc, op)) {
+    for (uint32_t pc = 0; pc < code->size; pc += code_insn_size(code->bytes + pc, op)) {
         op = op_at(code->bytes + pc);
         /* a trimmed jump's hole lies in the next stencil's first bytes, so those are copied again before their turn */
         memcpy(e->text + e->where[pc], e->s.at[op].bytes, trimmed(e, op));

@@ -46,15 +46,20 @@ static inline void rig_dead(void *ctx, uint64_t id)
     r->dead[r->ndead++ % 64] = id;
 }
 
-static inline void rig_init_with(struct rig *r, struct store_options opt)
+static inline void rig_init_engine(struct rig *r, struct engine_options eopt, struct store_options opt)
 {
     *r = (struct rig){.stack = {malloc(RIG_STACK), RIG_STACK}};
-    struct engine_options eopt = {.yield = rig_yield, .ctx = r};
+    eopt.yield = rig_yield;
+    eopt.ctx = r;
     ck_assert_int_eq(engine_new(&eopt, &r->engine), HEMI_OK);
     opt.ctx = r;
     opt.extern_dead = rig_dead;
     opt.charge = rig_charge;
     ck_assert_int_eq(store_new(r->engine, &opt, &r->store), HEMI_OK);
+}
+static inline void rig_init_with(struct rig *r, struct store_options opt)
+{
+    rig_init_engine(r, (struct engine_options){0}, opt);
 }
 static inline void rig_init(struct rig *r) { rig_init_with(r, (struct store_options){0}); }
 
