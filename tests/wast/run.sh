@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# tests/wast/run.sh BUILD -- scripts in the specification's language: ours, also collecting at every allocation, and the
-# official test-suite. The suite is looked for in $HEMI_TESTSUITE, in checkouts beside this one, and in build/testsuite,
-# where its pinned revision is fetched to. Exit status 77: the suite was not to be had, and this says so.
+# tests/wast/run.sh BUILD -- scripts in the specification's language through a daemon's socket: ours in every way that
+# they can run, the runner's own tests, and the official test-suite: whole in the release build, elsewhere the files of
+# tests/wast/FLAVOUR.list where there is such a list. The suite is looked for in $HEMI_TESTSUITE, in checkouts beside
+# this one, and in build/testsuite, where its pinned revision is fetched to. Exit status 77: it was not to be had, and
+# this says so. `run.sh --suite` only prints where the suite is.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-build=$1
-runner=$build/tests/wast_runner
 revision=193e551ff22663995b1ac95dc62344133669e14b
 url=https://github.com/WebAssembly/testsuite
 
@@ -21,13 +21,29 @@ find_suite() {
         git -C build/testsuite checkout -q FETCH_HEAD && echo build/testsuite
 }
 
+if [ "${1:-}" = --suite ]; then
+    find_suite
+    exit
+fi
+
+build=$1
+runner=$build/tests/wast_runner
 status=0
-"$runner" --quiet tests/wast/scripts || status=1
-"$runner" --quiet --stress 1 tests/wast/scripts || status=1
+for way in "" --stress --fault-checks=off --store-per-module; do
+    echo "ours ${way:-as they are}"
+    "$runner" --quiet $way tests/wast/scripts || status=1
+done
+tests/wast/selftest.sh "$runner" || status=1
 suite=$(find_suite)
 if [ -z "$suite" ]; then
     echo "SKIPPED: the official test-suite is not here, and $revision of $url could not be fetched"
     exit $((status ? status : 77))
 fi
-HEMI_TESTSUITE=$suite "$runner" --quiet --expected tests/wast/expected-failures.txt || status=1
+list=tests/wast/$(basename "$build").list
+if [ -f "$list" ]; then
+    mapfile -t files < <(awk -v suite="$suite" '!/^#/ && NF { print suite "/" $1 }' "$list")
+    "$runner" --quiet --expected=tests/wast/expected-failures.txt "${files[@]}" || status=1
+else
+    HEMI_TESTSUITE=$suite "$runner" --quiet --expected=tests/wast/expected-failures.txt || status=1
+fi
 exit $status

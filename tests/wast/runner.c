@@ -1,67 +1,53 @@
-/* tests/wast/runner.c -- runs .wast scripts, each in a process of its own so that a crash costs one file.
+/* tests/wast/runner.c -- runs .wast scripts through the socket of a daemon that it starts for itself, and reports.
  *
- *   wast_runner [--expected LIST] [--stress N] [--seconds N] [--quiet] [--here] PATH...
+ *   wast_runner [OPTIONS] PATH...         (`./dev wast` builds and runs it; `wast_runner --help` lists the options)
  *
  * A PATH is a script or a folder of scripts; with none, $HEMI_TESTSUITE is the path. Each file's failures are printed,
- * then one line for the file, in the end "N passed, N failed". What the list expects to fail counts as neither; a file
- * that does not fail exactly as often as listed counts its difference as failed. Exit status: 0 none failed, 1 some
- * failed, 2 wrong use, 77 (skipped) when there is nothing to run. */
-#include "tests/wast/expected.h"
-#include "tests/wast/session.h"
-
-#include <dirent.h>
+ * then one line for the file; in the end "N passed, N failed, N skipped". A worker that crashes costs one file. Exit
+ * status: 0 none failed, 1 some failed, 2 wrong use, 77 when there is nothing to run. */
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
+#include <hemi.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 
-/* Guest calls use native stack too. That of sanitizer builds is many times a release build's; this is enough for both
- * to use up the VM stack first, and less than the gap that the system leaves below a main stack. */
-enum { SKIPPED = 77, MAX_FILES = 4096, NATIVE_STACK = 96 << 20 };
+#include "tests/wast/daemon.h"
+#include "tests/wast/expected.h"
+#include "tests/wast/opcodes.h"
+#include "tests/wast/options.h"
+#include "tests/wast/session.h"
 
-/* What a child has done; in memory shared with it, so that it survives a crash. */
-struct tally {
-    uint32_t commands; /* in the script */
-    uint32_t passed;
-    uint32_t failed;
-    uint32_t line; /* of the command being run */
-    bool finished;
-};
+enum { NOTHING_TO_RUN = 77 };
 
 struct runner {
-    struct session_options session;
+    struct options opt;
     struct expected expected;
-    unsigned seconds; /* per file */
-    bool quiet, here;
-    struct tally *tally;
-    char *files[MAX_FILES];
-    uint32_t count;
-    uint64_t passed, known, failed;
+    struct daemon daemon;
+    struct report *reports; /* one per file */
+    struct opcode_counts opcodes;
+    pthread_mutex_t lock; /* of what follows, `done` of the reports, and the counts */
+    pthread_cond_t progress;
+    uint32_t next; /* file that nobody has taken yet */
 };
 
-/* A signal handler can reach nothing else. */
-static volatile uint32_t out_of_time;
+/* One thread, its tenant and so its worker. */
+struct lane {
+    struct runner *runner;
+    unsigned tenant;
+    pthread_t thread;
+};
 
-static void on_alarm(int signal)
+static double now(void)
 {
-    (void)signal;
-    out_of_time = 1;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-/* ---- one file, in the child ---- */
+/* ---- one file, in a lane's thread ---- */
 
 static char *read_file(const char *path, size_t *length)
 {
@@ -74,217 +60,168 @@ static char *read_file(const char *path, size_t *length)
     return text;
 }
 
-static void report(struct runner *r, const char *path, uint32_t line, const char *why)
+/* A connection per file: what a script leaves behind ends with it. */
+static void run_connected(struct lane *l, const struct script *script, struct report *report)
 {
-    r->tally->failed++;
-    if (!r->quiet) printf("  %s:%u: %s\n", base_name(path), line, why);
-}
-
-static void run_commands(struct runner *r, const char *path, const struct script *script)
-{
-    struct session *session = calloc(1, sizeof *session);
-    if (!session || !session_init(session, &r->session)) {
-        report(r, path, 0, session ? session->why : "out of memory");
-    } else {
-        for (uint32_t i = 0; i < script->count; i++) {
-            const struct wast_command *command = &script->commands[i];
-            r->tally->line = command->line;
-            if (session_run(session, command))
-                r->tally->passed++;
-            else
-                report(r, path, command->line, session->why);
-        }
+    char socket[96];
+    hemi_client *client;
+    struct session session;
+    daemon_socket(&l->runner->daemon, l->tenant, socket, sizeof socket);
+    const struct hemi_connect_options opt = {.socket = socket, .timeout_ms = 60000};
+    if (hemi_connect(&opt, &client) == HEMI_OK)
+        session_run(&session, &l->runner->opt.session, client, script, report);
+    else
+        report_add(report, 0, "connection", VERDICT_FAILED, hemi_client_error(client));
+    if (l->runner->opt.opcodes) {
+        pthread_mutex_lock(&l->runner->lock);
+        opcodes_collect(&l->runner->opcodes, client);
+        pthread_mutex_unlock(&l->runner->lock);
     }
-    if (session && !session_deinit(session)) report(r, path, r->tally->line, session->why);
-    free(session);
+    hemi_client_free(client);
 }
 
-static void run_script(struct runner *r, const char *path)
+static void run_file(struct lane *l, struct report *report)
 {
     struct script script;
     struct wat_error err = {0};
     size_t length;
-    char *text = read_file(path, &length);
+    double start = now();
+    char *text = read_file(report->path, &length);
     if (!text) {
-        report(r, path, 0, "cannot be read");
+        report_add(report, 0, "script", VERDICT_FAILED, "cannot be read");
     } else if (!script_read(&script, text, length, &err)) {
-        report(r, path, err.line, err.message);
+        report_add(report, err.line, "script", VERDICT_FAILED, err.message);
     } else {
-        r->tally->commands = script.count;
-        run_commands(r, path, &script);
+        run_connected(l, &script, report);
         script_deinit(&script);
     }
-    r->tally->finished = true;
+    report->seconds = now() - start;
 }
 
-/* The time limit asks the guest to stop, at its next poll; the parent kills what has not ended after as long again. */
-static void run_in_child(struct runner *r, const char *path)
+static void *run_lane(void *arg)
 {
-    struct sigaction action = {.sa_handler = on_alarm};
-    sigaction(SIGALRM, &action, NULL);
-    alarm(r->seconds);
-    run_script(r, path);
-    exit(0); /* not _exit: sanitizers look for leaks at exit */
-}
-
-/* ---- all files, in the parent ---- */
-
-static void describe_end(struct runner *r, const char *path, int status)
-{
-    struct tally *t = r->tally;
-    if (t->finished && status == 0) return;
-    if (WIFSIGNALED(status))
-        printf("  %s:%u: killed by signal %d\n", base_name(path), t->line, WTERMSIG(status));
-    else
-        printf("  %s:%u: ended with status %d\n", base_name(path), t->line, WEXITSTATUS(status));
-    /* What was not reached has failed; a crash is never what a list expects, so it costs one more. */
-    t->failed += t->commands > t->passed + t->failed ? t->commands - t->passed - t->failed : 0;
-    r->failed++;
-}
-
-/* Waits twice the time limit for the child, then ends it. */
-static int wait_for(const struct runner *r, pid_t child)
-{
-    int status = 0;
-    for (unsigned ms = 0; waitpid(child, &status, WNOHANG) == 0; ms++) {
-        if (ms == r->seconds * 2000) kill(child, SIGKILL);
-        usleep(1000);
+    struct lane *l = arg;
+    struct runner *r = l->runner;
+    for (;;) {
+        pthread_mutex_lock(&r->lock);
+        uint32_t file = r->next++;
+        pthread_mutex_unlock(&r->lock);
+        if (file >= r->opt.file_count) return NULL;
+        run_file(l, &r->reports[file]);
+        pthread_mutex_lock(&r->lock);
+        r->reports[file].done = true;
+        pthread_cond_signal(&r->progress);
+        pthread_mutex_unlock(&r->lock);
     }
-    return status;
 }
 
-static void settle(struct runner *r, const char *path)
-{
-    const struct tally *t = r->tally;
-    uint32_t expected = expected_of(&r->expected, base_name(path));
-    uint32_t off = t->failed > expected ? t->failed - expected : expected - t->failed;
-    r->failed += off;
-    r->passed += t->passed;
-    r->known += t->failed < expected ? t->failed : expected;
-    if (r->quiet && !off) return;
-    printf("%-40s %6u passed %6u failed", base_name(path), t->passed, t->failed);
-    if (expected) printf(" (%u expected)", expected);
-    printf("\n");
-}
+/* ---- all files ---- */
 
-static void run_file(struct runner *r, const char *path)
+/* Prints the files in their order, each as soon as it and those before it are done. */
+static void print_as_they_come(struct runner *r)
 {
-    *r->tally = (struct tally){0};
-    fflush(stdout);
-    if (r->here) {
-        run_script(r, path);
-    } else {
-        pid_t child = fork();
-        if (child == 0) run_in_child(r, path);
-        describe_end(r, path, child > 0 ? wait_for(r, child) : 0);
+    for (uint32_t i = 0; i < r->opt.file_count; i++) {
+        pthread_mutex_lock(&r->lock);
+        while (!r->reports[i].done) pthread_cond_wait(&r->progress, &r->lock);
+        pthread_mutex_unlock(&r->lock);
+        r->reports[i].known = expected_of(&r->expected, report_name(r->reports[i].path));
+        report_print(&r->reports[i], r->opt.quiet);
+        if (r->reports[i].crashed) daemon_print_log(&r->daemon);
+        fflush(stdout);
     }
-    settle(r, path);
 }
 
-/* ---- what to run ---- */
-
-static void add_file(struct runner *r, const char *path)
+static bool run_files(struct runner *r)
 {
-    if (r->count < MAX_FILES) r->files[r->count++] = strdup(path);
-}
-
-static int compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-static bool add_path(struct runner *r, const char *path)
-{
-    struct dirent *entry;
-    char file[4096];
-    struct stat st;
-    if (stat(path, &st)) return false;
-    DIR *folder = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
-    if (!folder) {
-        add_file(r, path);
-        return true;
+    struct lane *lanes = calloc(r->opt.workers, sizeof *lanes);
+    bool ok = lanes != NULL;
+    for (unsigned i = 0; ok && i < r->opt.workers; i++) {
+        lanes[i] = (struct lane){.runner = r, .tenant = i};
+        ok = pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]) == 0;
     }
-    uint32_t first = r->count;
-    while ((entry = readdir(folder))) {
-        const char *dot = strrchr(entry->d_name, '.');
-        if (!dot || strcmp(dot, ".wast") != 0) continue;
-        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        add_file(r, file);
-    }
-    closedir(folder);
-    qsort(r->files + first, r->count - first, sizeof *r->files, compare);
+    if (!ok) return false; /* the process ends, and its threads with it */
+    print_as_they_come(r);
+    for (unsigned i = 0; i < r->opt.workers; i++) pthread_join(lanes[i].thread, NULL);
+    free(lanes);
     return true;
 }
 
-static bool options(struct runner *r, int argc, char **argv)
-{
-    static const struct option known[] = {
-        {"expected", required_argument, NULL, 'e'}, {"stress", required_argument, NULL, 's'},
-        {"seconds", required_argument, NULL, 't'},  {"quiet", no_argument, NULL, 'q'},
-        {"here", no_argument, NULL, 'h'},           {0}};
-    char why[256];
-    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (c) {
-        case 'e':
-            if (expected_read(&r->expected, optarg, why, sizeof why)) break;
-            fprintf(stderr, "wast_runner: %s\n", why);
-            return false;
-        case 's':
-            r->session.gc_stress = (uint32_t)strtoul(optarg, NULL, 10);
-            break;
-        case 't':
-            r->seconds = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case 'q':
-            r->quiet = true;
-            break;
-        case 'h':
-            r->here = true;
-            break;
-        default:
-            return false;
-        }
-    }
-    for (int i = optind; i < argc; i++) {
-        if (add_path(r, argv[i])) continue;
-        fprintf(stderr, "wast_runner: %s: %s\n", argv[i], strerror(errno));
-        return false;
-    }
-    const char *suite = getenv("HEMI_TESTSUITE");
-    return optind < argc || !suite || add_path(r, suite);
-}
-
 /* A row for a file that is not there is stale; only a run of the whole suite can tell. */
-static void check_stale(struct runner *r, bool whole_suite)
+static uint32_t stale_rows(const struct runner *r)
 {
-    for (uint32_t i = 0; whole_suite && i < r->expected.count; i++) {
+    uint32_t stale = 0;
+    for (uint32_t i = 0; r->opt.whole_suite && i < r->expected.count; i++) {
         if (r->expected.rows[i].seen) continue;
         printf("  %s is expected to fail, but does not exist\n", r->expected.rows[i].file);
-        r->failed++;
+        stale++;
     }
+    return stale;
 }
 
-static void enlarge_stack(void)
+static bool write_junit(const struct runner *r)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur >= NATIVE_STACK) return;
-    limit.rlim_cur = limit.rlim_max < NATIVE_STACK ? limit.rlim_max : NATIVE_STACK;
-    setrlimit(RLIMIT_STACK, &limit);
+    FILE *out = fopen(r->opt.junit, "w");
+    if (out) report_junit(out, r->reports, r->opt.file_count);
+    if (out && fclose(out) == 0) return true;
+    printf("  %s: %s\n", r->opt.junit, strerror(errno));
+    return false;
+}
+
+/* The last line is what tests/run.sh reads. Returns the number of failures. */
+static uint64_t print_total(const struct runner *r, uint32_t others, double seconds)
+{
+    uint64_t passed = 0, known = 0, skipped = 0, assertions = 0, failed = others;
+    for (uint32_t i = 0; i < r->opt.file_count; i++) {
+        const struct report *report = &r->reports[i];
+        passed += report->totals[VERDICT_PASSED];
+        skipped += report->totals[VERDICT_SKIPPED];
+        assertions += report->assertions;
+        failed += report_surprises(report);
+        known += report->totals[VERDICT_FAILED] < report->known ? report->totals[VERDICT_FAILED] : report->known;
+    }
+    if (known) printf("%llu known failures\n", (unsigned long long)known);
+    printf("%u files in %.1f s; %llu of those passed are assertions\n", r->opt.file_count, seconds,
+           (unsigned long long)assertions);
+    printf("%llu passed, %llu failed, %llu skipped\n", (unsigned long long)passed, (unsigned long long)failed,
+           (unsigned long long)skipped);
+    return failed;
+}
+
+static int run(struct runner *r)
+{
+    double start = now();
+    const struct daemon_options daemon = {.tenants = r->opt.workers,
+                                          .no_fault_checks = r->opt.no_fault_checks,
+                                          .canonical_nans = r->opt.canonical_nans,
+                                          .count_opcodes = r->opt.opcodes};
+    for (uint32_t i = 0; i < r->opt.file_count; i++) r->reports[i].path = r->opt.files[i];
+    if (!daemon_start(&r->daemon, &daemon)) return 1;
+    if (!run_files(r)) return 1;
+    uint32_t others = stale_rows(r);
+    if (r->opt.opcodes) others += opcodes_missing(&r->opcodes);
+    if (!daemon_stop(&r->daemon)) others++;
+    if (r->opt.junit && !write_junit(r)) others++;
+    return print_total(r, others, now() - start) ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-    static struct runner r = {.seconds = 60};
-    enlarge_stack();
-    r.session.stop = &out_of_time;
-    r.tally = mmap(NULL, sizeof *r.tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (r.tally == MAP_FAILED || !options(&r, argc, argv)) return 2;
-    if (r.count == 0) {
-        printf("nothing to run: give a path or set HEMI_TESTSUITE\n0 passed, 0 failed\n");
-        return SKIPPED;
+    static struct runner r = {.lock = PTHREAD_MUTEX_INITIALIZER, .progress = PTHREAD_COND_INITIALIZER};
+    char why[256];
+    if (!options_read(&r.opt, argc, argv)) return 2;
+    if (r.opt.expected && !expected_read(&r.expected, r.opt.expected, why, sizeof why)) {
+        fprintf(stderr, "wast_runner: %s\n", why);
+        return 2;
     }
-    for (uint32_t i = 0; i < r.count; i++) run_file(&r, r.files[i]);
-    check_stale(&r, r.count > 1 && optind >= argc);
-    if (r.known) printf("%llu known failures\n", (unsigned long long)r.known);
-    printf("%llu passed, %llu failed\n", (unsigned long long)r.passed, (unsigned long long)r.failed);
-    for (uint32_t i = 0; i < r.count; i++) free(r.files[i]);
+    if (r.opt.file_count == 0) {
+        printf("nothing to run: give a path or set HEMI_TESTSUITE\n0 passed, 0 failed, 0 skipped\n");
+        return NOTHING_TO_RUN;
+    }
+    r.reports = calloc(r.opt.file_count, sizeof *r.reports);
+    int status = r.reports ? run(&r) : 1;
+    for (uint32_t i = 0; r.reports && i < r.opt.file_count; i++) report_deinit(&r.reports[i]);
+    free(r.reports);
     expected_deinit(&r.expected);
-    return r.failed ? 1 : 0;
+    options_deinit(&r.opt);
+    return status;
 }

@@ -1,89 +1,38 @@
-/* tests/wast/session.c -- commands: modules, instances, actions, assertions. */
+/* tests/wast/session.c -- makes the requests of a script's commands: stores, modules, instances, actions. */
 #include "tests/wast/session.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-enum { STACK_BYTES = 1 << 20, VALUES_MAX = 64 };
+#include "client/wat/wat.h"
 
-static bool fail(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static bool fail(struct session *s, const char *format, ...)
+/* A command that could not be run as it is written. */
+static void broken(struct pending *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void broken(struct pending *p, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(s->why, sizeof s->why, format, args);
+    vsnprintf(p->outcome.text, sizeof p->outcome.text, format, args);
     va_end(args);
-    return false;
+    p->broken = true;
 }
 
-static const char *status_text(enum hemi_status status)
+static void *allocate(size_t count, size_t size)
 {
-    static const char *const texts[] = {
-#define X(name, number, text, meaning) [number] = text,
-        HEMI_STATUSES(X)
-#undef X
-    };
-    return texts[status];
+    void *made = calloc(count ? count : 1, size);
+    if (!made) abort(); /* a test program has nothing better to do */
+    return made;
 }
 
-static const char *trap_text(enum wasm_trap trap)
+void *session_append(void *list, uint32_t *count, size_t size)
 {
-    static const char *const texts[] = {
-#define X(name, number, text) [number] = text,
-        WASM_TRAPS(X)
-#undef X
-    };
-    return texts[trap];
-}
-
-/* What happened instead of what was wanted. */
-static bool fail_outcome(struct session *s, const char *wanted, enum hemi_status status, const struct rt_error *err)
-{
-    return fail(s, "wanted %s, got %s%s%s: %s", wanted, status_text(status), status == HEMI_TRAP ? " " : "",
-                status == HEMI_TRAP ? trap_text(err->trap) : "", status ? err->message : "");
-}
-
-/* ---- set-up ---- */
-
-static enum hemi_status yield(void *ctx)
-{
-    struct session *s = ctx;
-    return s->opt.stop && *s->opt.stop ? HEMI_DEADLINE : HEMI_OK;
-}
-
-bool session_init(struct session *s, const struct session_options *opt)
-{
-    *s = (struct session){.opt = *opt};
-    const struct engine_options engine = {.yield = yield, .ctx = s, .poll = opt->stop};
-    const struct store_options store = {.gc_stress = opt->gc_stress};
-    void *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (stack == MAP_FAILED) return fail(s, "no memory for the stack");
-    s->stack = (struct vm_stack){stack, STACK_BYTES};
-    enum hemi_status status = engine_new(&engine, &s->engine);
-    if (!status) status = store_new(s->engine, &store, &s->store);
-    if (status) return fail(s, "cannot make an engine: %s", status_text(status));
-    return spectest_init(s) || fail(s, "cannot make the module spectest");
-}
-
-bool session_deinit(struct session *s)
-{
-    bool sound = true;
-    if (s->store) {
-        char why[256];
-        store_collect(s->store);
-        sound = store_verify(s->store, why, sizeof why) || fail(s, "the heap is not sound: %s", why);
-        store_free(s->store);
-    }
-    for (uint32_t i = 0; i < s->module_count; i++) module_unref(s->modules[i].module);
-    if (s->engine) engine_free(s->engine);
-    if (s->stack.base) munmap(s->stack.base, s->stack.size);
-    free(s->modules);
-    free(s->instances);
-    free(s->registered);
-    return sound;
+    bool full = (*count & (*count - 1)) == 0;
+    void *grown = full ? reallocarray(list, *count ? *count * 2 : 1, size) : list;
+    if (!grown) abort();
+    ++*count;
+    return grown;
 }
 
 /* ---- names ---- */
@@ -93,313 +42,442 @@ static bool same(struct wast_text a, const char *bytes, size_t length)
     return a.bytes && a.length == length && memcmp(a.bytes, bytes, length) == 0;
 }
 
-/* Appends to a list that doubles at powers of two. */
-static void *append(void *list, uint32_t *count, size_t size)
-{
-    bool full = (*count & (*count - 1)) == 0;
-    void *grown = full ? reallocarray(list, *count ? *count * 2 : 1, size) : list;
-    if (!grown) abort(); /* a test program has nothing better to do */
-    ++*count;
-    return grown;
-}
-
-static struct instance *find_instance(const struct named_instance *list, uint32_t count, const char *bytes,
-                                      size_t length)
-{
-    while (count-- > 0)
-        if (same(list[count].name, bytes, length)) return list[count].instance;
-    return NULL;
-}
-
 /* The instance that a command means: by name, or the last one. */
 static struct instance *instance_of(struct session *s, struct wast_text name)
 {
     if (!name.bytes) return s->last;
-    return find_instance(s->instances, s->instance_count, name.bytes, name.length);
+    for (uint32_t i = s->instance_count; i-- > 0;)
+        if (same(s->instances[i]->name, name.bytes, name.length)) return s->instances[i];
+    return NULL;
 }
 
-static void name_instance(struct session *s, struct wast_text name, struct instance *instance)
+static struct instance *registered_as(const struct session *s, const char *bytes, size_t length)
 {
-    s->last = instance;
-    s->instances = append(s->instances, &s->instance_count, sizeof *s->instances);
-    s->instances[s->instance_count - 1] = (struct named_instance){name, instance};
+    for (uint32_t i = s->registered_count; i-- > 0;)
+        if (same(s->registered[i].name, bytes, length)) return s->registered[i].instance;
+    return NULL;
+}
+
+static struct wast_text instance_name(const struct wast_command *c)
+{
+    return c->kind == COMMAND_INSTANCE ? c->name : c->module.name;
+}
+
+/* Which commands make an instance that is registered later on. */
+static void find_registered(struct session *s)
+{
+    const struct script *script = s->script;
+    s->is_registered = allocate(script->count, sizeof *s->is_registered);
+    for (uint32_t i = 0; i < script->count; i++) {
+        const struct wast_command *c = &script->commands[i];
+        if (c->kind != COMMAND_REGISTER) continue;
+        for (uint32_t j = i; j-- > 0;) {
+            const struct wast_command *made = &script->commands[j];
+            if (made->kind != COMMAND_MODULE && made->kind != COMMAND_INSTANCE) continue;
+            if (c->name.bytes && !same(instance_name(made), c->name.bytes, c->name.length)) continue;
+            s->is_registered[j] = true;
+            break;
+        }
+    }
+}
+
+/* ---- stores ---- */
+
+static struct world *world_new(struct session *s, struct pending *p)
+{
+    const struct hemi_store_options opt = {.gc_stress_every = s->opt.gc_stress};
+    hemi_store *store;
+    if (hemi_store_new(s->client, &opt, &store, NULL) != HEMI_OK) {
+        outcome_of_failure(s, &p->outcome);
+        return NULL;
+    }
+    struct world *world = allocate(1, sizeof *world);
+    world->store = store;
+    s->worlds = session_append(s->worlds, &s->world_count, sizeof *s->worlds);
+    s->worlds[s->world_count - 1] = world;
+    return world;
+}
+
+static bool imports_registered(const struct session *s, const struct hemi_entry *imports, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (registered_as(s, imports[i].module, imports[i].module_length)) return true;
+    return false;
+}
+
+/* Where a module is instantiated. NULL: p->outcome says why. */
+static struct world *world_for(struct session *s, struct pending *p, const struct hemi_entry *imports, size_t count)
+{
+    bool shared = !s->opt.store_per_module || s->is_registered[p->command - s->script->commands] ||
+                  imports_registered(s, imports, count);
+    if (!shared) return world_new(s, p);
+    if (!s->shared) s->shared = world_new(s, p);
+    return s->shared;
 }
 
 /* ---- modules ---- */
 
-/* Assembles where there is text, and compiles. INVALID_MODULE comes from either; *err says what. */
-static enum hemi_status compile(struct session *s, const struct wast_module *module, struct module **out,
-                                struct rt_error *err, bool *assembled)
+/* Assembles where there is text. False: p->outcome says why not. */
+static bool assemble(struct pending *p, uint8_t **binary, const uint8_t **bytes, size_t *size)
 {
-    uint8_t *binary = NULL;
-    size_t size = module->bytes.length;
+    const struct wast_module *module = &p->command->module;
     struct wat_error wrong;
-    *err = (struct rt_error){0};
-    if (module->form != FORM_BINARY) {
-        int status = wat_assemble(module->bytes.bytes, module->bytes.length, NULL, &binary, &size, &wrong);
-        *assembled = status == HEMI_OK;
-        if (status) {
-            snprintf(err->message, sizeof err->message, "line %u+%u: %s", wrong.line - 1, wrong.column, wrong.message);
-            return (enum hemi_status)status;
-        }
-    }
-    const uint8_t *bytes = binary ? binary : (const uint8_t *)module->bytes.bytes;
-    enum hemi_status status = module_new(s->engine, bytes, size, out, err);
-    free(binary);
-    if (status) return status;
-    s->modules = append(s->modules, &s->module_count, sizeof *s->modules);
-    s->modules[s->module_count - 1] = (struct named_module){module->name, *out};
-    return HEMI_OK;
-}
-
-static bool find_spectest(const struct session *s, struct name name, struct rt_extern *out)
-{
-    for (uint32_t i = 0; i < s->spectest_count; i++) {
-        const struct spectest_export *e = &s->spectest[i];
-        if (strlen(e->name) != name.len || memcmp(e->name, name.at, name.len) != 0) continue;
-        *out = e->ext;
-        return true;
-    }
+    *binary = NULL;
+    *bytes = (const uint8_t *)module->bytes.bytes;
+    *size = module->bytes.length;
+    p->outcome.assembled = true;
+    if (module->form == FORM_BINARY) return true;
+    p->outcome.status = (hemi_status)wat_assemble(module->bytes.bytes, *size, NULL, binary, size, &wrong);
+    *bytes = *binary;
+    if (p->outcome.status == HEMI_OK) return true;
+    p->outcome.assembled = false;
+    snprintf(p->outcome.text, sizeof p->outcome.text, "line %u+%u: %s", wrong.line - 1, wrong.column, wrong.message);
     return false;
 }
 
-static bool find_import(struct session *s, const struct import *import, struct rt_extern *out)
+/* Sends the command's module, without waiting. NULL: p->outcome says why not. */
+static hemi_module *compile(struct session *s, struct pending *p)
 {
-    struct instance *from = find_instance(s->registered, s->registered_count, import->module.at, import->module.len);
-    if (from) return instance_export(from, import->name.at, import->name.len, out);
-    bool spectest = import->module.len == strlen("spectest") && memcmp(import->module.at, "spectest", 8) == 0;
-    return spectest && find_spectest(s, import->name, out);
-}
-
-static enum hemi_status instantiate(struct session *s, struct module *module, struct instance **out,
-                                    struct rt_error *err)
-{
-    struct rt_extern *imports = calloc(module->nimports + 1, sizeof *imports);
-    enum hemi_status status = HEMI_OK;
-    *err = (struct rt_error){0};
-    for (uint32_t i = 0; i < module->nimports && !status; i++) {
-        const struct import *import = &module->imports[i];
-        if (find_import(s, import, &imports[i])) continue;
-        status = HEMI_LINK;
-        snprintf(err->message, sizeof err->message, "unknown import %.*s", (int)import->name.len, import->name.at);
+    uint8_t *binary;
+    const uint8_t *bytes;
+    size_t size;
+    hemi_module *module = NULL;
+    if (!assemble(p, &binary, &bytes, &size)) return NULL;
+    if (hemi_module_new(s->client, bytes, size, &module, &p->ticket) != HEMI_OK) {
+        outcome_of_failure(s, &p->outcome);
+        p->ticket = 0;
     }
-    if (!status) status = instance_new(s->store, module, imports, s->stack, out, err);
-    free(imports);
-    return status;
+    free(binary);
+    return module;
 }
 
-static enum hemi_status load(struct session *s, const struct wast_module *module, struct instance **out,
-                             struct rt_error *err)
+/* ---- instances ---- */
+
+static struct export *export_of(struct instance *instance, struct wast_text name)
 {
-    struct module *compiled;
-    bool assembled;
-    enum hemi_status status = compile(s, module, &compiled, err, &assembled);
-    return status ? status : instantiate(s, compiled, out, err);
+    for (uint32_t i = 0; i < instance->export_count; i++)
+        if (same(instance->exports[i]->name, name.bytes, name.length)) return instance->exports[i];
+    struct export *e = allocate(1, sizeof *e);
+    e->name = name;
+    e->status = hemi_export_get_n(instance->handle, name.bytes, name.length, &e->object, &e->ticket);
+    if (e->status != HEMI_OK) e->ticket = 0;
+    instance->exports = session_append(instance->exports, &instance->export_count, sizeof *instance->exports);
+    return instance->exports[instance->export_count - 1] = e;
 }
 
-static bool run_module(struct session *s, const struct wast_command *c)
+/* What a registered instance exports by this name; NULL: nothing. */
+static const struct hemi_entry *exported(const struct instance *instance, const char *name, size_t length)
 {
-    struct instance *instance;
-    struct rt_error err;
+    const struct hemi_entry *exports;
+    size_t count;
+    if (!instance->handle || hemi_instance_exports(instance->handle, &exports, &count) != HEMI_OK) return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (exports[i].name_length == length && memcmp(exports[i].name, name, length) == 0) return &exports[i];
+    return NULL;
+}
+
+/* NULL: nothing of that name is there, which is for the daemon to refuse. */
+static hemi_object *find_import(struct session *s, struct world *world, const struct hemi_entry *import)
+{
+    struct instance *from = registered_as(s, import->module, import->module_length);
+    if (from) {
+        const struct hemi_entry *entry = exported(from, import->name, import->name_length);
+        return entry ? export_of(from, (struct wast_text){entry->name, entry->name_length})->object : NULL;
+    }
+    if (import->module_length != strlen("spectest") || memcmp(import->module, "spectest", 8) != 0) return NULL;
+    if (world->spectest.count == 0 && !spectest_init(s, world)) return NULL;
+    return spectest_find(&world->spectest, import->name, import->name_length);
+}
+
+static void instantiate(struct session *s, struct pending *p, hemi_module *module, struct instance *out)
+{
+    const struct hemi_entry *imports;
+    size_t count;
+    if (hemi_module_imports(module, &imports, &count) != HEMI_OK) {
+        outcome_of_failure(s, &p->outcome);
+        return;
+    }
+    struct world *world = world_for(s, p, imports, count);
+    if (!world) return;
+    hemi_object **given = allocate(count, sizeof *given);
+    for (size_t i = 0; i < count; i++) given[i] = find_import(s, world, &imports[i]);
+    out->world = world;
+    if (hemi_instance_new(world->store, module, given, count, NULL, &out->handle, &p->ticket) != HEMI_OK) {
+        outcome_of_failure(s, &p->outcome);
+        p->ticket = 0;
+        out->handle = NULL;
+    }
+    free(given);
+}
+
+/* Compiles, waits for that (instantiating needs to know the imports), and instantiates. */
+static void load(struct session *s, struct pending *p, struct instance *out)
+{
+    hemi_module *module = compile(s, p);
+    if (!module) return;
+    p->module = module;
+    hemi_ticket ticket = p->ticket;
+    p->ticket = 0;
+    if (hemi_wait(s->client, ticket) == HEMI_OK)
+        instantiate(s, p, module, out);
+    else
+        outcome_of_failure(s, &p->outcome);
+}
+
+static void settle_all(struct session *s)
+{
+    while (s->waiting > 0) session_settle(s);
+}
+
+static void instance_free(struct instance *in)
+{
+    for (uint32_t i = 0; i < in->export_count; i++) free(in->exports[i]);
+    free(in->exports);
+    free(in);
+}
+
+/* The last instance is about to be another: does nothing mean this one any more, nor its store? */
+static void abandon_last(struct session *s)
+{
+    struct instance *last = s->last;
     s->last = NULL;
-    enum hemi_status status = load(s, &c->module, &instance, &err);
-    /* A name that failed must not go on meaning an older instance. */
-    name_instance(s, c->module.name, status ? NULL : instance);
-    return !status || fail_outcome(s, "an instance", status, &err);
+    if (!last || last->name.bytes || !last->world || last->world == s->shared || last->world->closed) return;
+    settle_all(s);
+    hemi_store_close(last->world->store, NULL);
+    last->world->closed = true;
 }
 
-static bool run_definition(struct session *s, const struct wast_command *c)
+static struct instance *add_instance(struct session *s, struct wast_text name)
 {
-    struct rt_error err;
-    bool assembled;
-    s->last_definition = NULL;
-    enum hemi_status status = compile(s, &c->module, &s->last_definition, &err, &assembled);
-    return !status || fail_outcome(s, "a module", status, &err);
+    abandon_last(s);
+    struct instance *in = allocate(1, sizeof *in);
+    in->name = name;
+    s->instances = session_append(s->instances, &s->instance_count, sizeof *s->instances);
+    return s->instances[s->instance_count - 1] = in;
 }
 
-static bool run_instance(struct session *s, const struct wast_command *c)
+/* A name that failed must not go on meaning an older instance, so it is added in any case. */
+static void run_module(struct session *s, struct pending *p)
 {
-    struct module *module = c->of.bytes ? NULL : s->last_definition;
+    struct instance *in = add_instance(s, p->command->module.name);
+    load(s, p, in);
+    s->last = in->handle ? in : NULL;
+}
+
+static void run_definition(struct session *s, struct pending *p)
+{
+    hemi_module *module = compile(s, p);
+    s->last_definition = module;
+    s->modules = session_append(s->modules, &s->module_count, sizeof *s->modules);
+    s->modules[s->module_count - 1] = (struct named_module){p->command->module.name, module};
+}
+
+static void run_instance(struct session *s, struct pending *p)
+{
+    const struct wast_command *c = p->command;
+    hemi_module *module = c->of.bytes ? NULL : s->last_definition;
     for (uint32_t i = 0; c->of.bytes && i < s->module_count; i++)
         if (same(s->modules[i].name, c->of.bytes, c->of.length)) module = s->modules[i].module;
-    struct instance *instance;
-    struct rt_error err;
-    s->last = NULL;
-    if (!module) return fail(s, "there is no such definition");
-    enum hemi_status status = instantiate(s, module, &instance, &err);
-    name_instance(s, c->name, status ? NULL : instance);
-    return !status || fail_outcome(s, "an instance", status, &err);
+    struct instance *in = add_instance(s, c->name);
+    if (module)
+        instantiate(s, p, module, in);
+    else
+        broken(p, "there is no such definition");
+    s->last = in->handle ? in : NULL;
 }
 
-static bool run_register(struct session *s, const struct wast_command *c)
+static void run_register(struct session *s, struct pending *p)
 {
-    struct instance *instance = instance_of(s, c->name);
-    s->registered = append(s->registered, &s->registered_count, sizeof *s->registered);
-    s->registered[s->registered_count - 1] = (struct named_instance){c->text, instance};
-    return instance || fail(s, "there is no such instance");
+    struct instance *in = instance_of(s, p->command->name);
+    s->registered = session_append(s->registered, &s->registered_count, sizeof *s->registered);
+    s->registered[s->registered_count - 1] = (struct registration){p->command->text, in};
+    if (!in) broken(p, "there is no such instance");
+}
+
+/* A module that an assertion is about: nothing can mean its instance later on. */
+static void run_load(struct session *s, struct pending *p)
+{
+    struct instance *in = allocate(1, sizeof *in);
+    load(s, p, in);
+    if (in->world != s->shared) p->world = in->world;
+    if (in->handle) hemi_instance_free(in->handle);
+    instance_free(in);
 }
 
 /* ---- actions ---- */
 
-struct outcome {
-    enum hemi_status status;
-    struct rt_error err;
-    uint32_t count;
-    valtype types[VALUES_MAX];
-    union val values[VALUES_MAX]; /* references hold until the next allocation */
-};
-
-/* Host references are rooted while the others are made. Ids start at 1: 0 is not one to the engine. */
-static bool arguments(struct session *s, const struct wast_action *action, union val *args, struct root *roots)
+/* Ids start at 1: a NULL pointer would be no object. */
+static bool host_reference(struct instance *in, const struct wast_value *value, hemi_val *out)
 {
-    for (uint32_t i = 0; i < action->arg_count; i++) {
-        const struct wast_value *value = &action->args[i];
-        bool host = value->kind == VALUE_EXTERN || value->kind == VALUE_HOST;
-        memcpy(args[i].bytes, value->bytes, sizeof value->bytes);
-        if (host && store_extern(s->store, value->id + 1, &roots[i]) != HEMI_OK) return fail(s, "no host reference");
-        if (!host) root_init(s->store, &roots[i], HEAP_SLOT_REF, 0);
+    void *pointer = (void *)(uintptr_t)(value->id + 1); // NOLINT(performance-no-int-to-ptr): an id, not an address
+    if (hemi_extern_new(in->world->store, pointer, NULL, out) != HEMI_OK) return false;
+    out->of.ref.class_ = (uint8_t)match_class(value->type);
+    return true;
+}
+
+static bool argument(struct instance *in, const struct wast_value *value, hemi_val *out)
+{
+    memset(out, 0, sizeof *out);
+    switch (value->kind) {
+    case VALUE_NUMBER:
+        out->kind = (uint8_t)vt_kind(value->type);
+        memcpy(&out->of, value->bytes, sizeof value->bytes);
+        return true;
+    case VALUE_NULL:
+        *out = hemi_null(match_class(value->type));
+        return value->type != VT_BOT;
+    case VALUE_EXTERN:
+    case VALUE_HOST:
+        return host_reference(in, value, out);
+    default:
+        return false; /* a pattern */
     }
-    for (uint32_t i = 0; i < action->arg_count; i++)
-        if (roots[i].bits) args[i].ref = roots[i].bits;
-    return true;
 }
 
-static bool call(struct session *s, const struct wast_action *action, uint32_t func, struct outcome *o)
+/* Room for what is expected, or, where nothing is, for what a function may well return. */
+static void make_room(struct pending *p)
 {
-    const struct rtype *type = func_type(s->store, func, NULL);
-    union val args[VALUES_MAX] = {0};
-    struct root roots[VALUES_MAX];
-    if (type->nparams != action->arg_count) return fail(s, "the function takes %u arguments", type->nparams);
-    if (type->nparams > VALUES_MAX || type->nresults > VALUES_MAX) return fail(s, "too many values for this runner");
-    bool ok = arguments(s, action, args, roots);
-    o->count = type->nresults;
-    for (uint32_t i = 0; i < o->count; i++) o->types[i] = type->vals[type->nparams + i];
-    if (ok) o->status = rt_call(s->store, func, args, o->values, s->stack, &o->err);
-    for (uint32_t i = 0; ok && i < action->arg_count; i++) root_deinit(&roots[i]);
-    return ok;
+    enum { UNKNOWN = 64 };
+    bool known = p->command->kind == COMMAND_RETURN;
+    p->capacity = known ? p->command->value_count : UNKNOWN;
+    p->results = p->capacity <= FEW_VALUES ? p->few : allocate(p->capacity, sizeof *p->results);
 }
 
-static bool act(struct session *s, const struct wast_action *action, struct outcome *o)
+static uint32_t references(const struct pending *p)
 {
-    struct instance *instance = instance_of(s, action->module);
-    struct rt_extern ext;
-    *o = (struct outcome){.status = HEMI_OK};
-    if (!instance) return fail(s, "there is no such instance");
-    if (!instance_export(instance, action->name.bytes, action->name.length, &ext))
-        return fail(s, "no export %.*s", (int)action->name.length, action->name.bytes);
-    if (ext.kind != (action->get ? EXTERN_GLOBAL : EXTERN_FUNC)) return fail(s, "the export is of another kind");
-    if (!action->get) return call(s, action, ext.func, o);
-    bool mutable;
-    o->count = 1;
-    o->types[0] = global_type(ext.global, &mutable);
-    o->values[0] = global_get(ext.global);
-    return true;
+    uint32_t n = 0;
+    if (p->command->kind != COMMAND_RETURN) return p->capacity;
+    for (uint32_t i = 0; i < p->capacity; i++) n += p->command->values[i].kind != VALUE_NUMBER;
+    return n;
 }
 
-static bool run_action(struct session *s, const struct wast_command *c)
+static void call(struct session *s, struct pending *p, struct instance *in)
 {
-    struct outcome o;
-    return act(s, &c->action, &o) && (!o.status || fail_outcome(s, "a return", o.status, &o.err));
-}
-
-/* ---- assertions ---- */
-
-static bool assert_return(struct session *s, const struct wast_command *c)
-{
-    struct outcome o;
-    if (!act(s, &c->action, &o)) return false;
-    if (o.status) return fail_outcome(s, "a return", o.status, &o.err);
-    if (o.count != c->value_count) return fail(s, "wanted %u results, got %u", c->value_count, o.count);
-    for (uint32_t i = 0; i < o.count; i++) {
-        if (match_value(s, &c->values[i], o.values[i], o.types[i])) continue;
-        char expected[80], actual[80];
-        match_print_expected(&c->values[i], expected, sizeof expected);
-        match_print(s, o.values[i], o.types[i], actual, sizeof actual);
-        return fail(s, "result %u: wanted %s, got %s", i, expected, actual);
+    const struct wast_action *action = &p->command->action;
+    hemi_val *args = allocate(action->arg_count, sizeof *args);
+    for (uint32_t i = 0; i < action->arg_count && !p->broken; i++)
+        if (!argument(in, &action->args[i], &args[i])) broken(p, "argument %u cannot be given", i);
+    make_room(p);
+    if (!p->broken && hemi_call_ahead(p->export->object, args, action->arg_count, p->results, p->capacity,
+                                      references(p), &p->ticket) != HEMI_OK) {
+        outcome_of_failure(s, &p->outcome);
+        p->ticket = 0;
     }
-    return true;
+    free(args);
 }
 
-/* The suite's texts and ours agree up to the shorter one's end: "uninitialized element 2", "null structure". */
-static bool is_trap(struct wast_text wanted, enum wasm_trap trap)
+static void get(struct session *s, struct pending *p)
 {
-    const char *text = trap_text(trap);
-    size_t length = strlen(text) < wanted.length ? strlen(text) : wanted.length;
-    return memcmp(text, wanted.bytes, length) == 0;
+    make_room(p);
+    if (p->capacity == 0)
+        broken(p, "a global has one value");
+    else if (!export_wait(s, p->export))
+        broken(p, "no export %.*s", (int)p->export->name.length, p->export->name.bytes);
+    else if (hemi_global_get(p->export->object, p->results, &p->ticket) != HEMI_OK) {
+        outcome_of_failure(s, &p->outcome);
+        p->ticket = 0;
+    }
 }
 
-static bool assert_trap(struct session *s, const struct wast_command *c)
+static void run_action(struct session *s, struct pending *p)
 {
-    struct outcome o = {.status = HEMI_OK};
-    struct instance *instance;
-    char wanted[80];
-    snprintf(wanted, sizeof wanted, "trap %.*s", (int)c->text.length, c->text.bytes);
-    if (c->has_module)
-        o.status = load(s, &c->module, &instance, &o.err);
-    else if (!act(s, &c->action, &o))
-        return false;
-    return (o.status == HEMI_TRAP && is_trap(c->text, o.err.trap)) || fail_outcome(s, wanted, o.status, &o.err);
+    const struct wast_action *action = &p->command->action;
+    struct instance *in = instance_of(s, action->module);
+    if (!in || !in->handle) {
+        broken(p, "there is no such instance");
+        return;
+    }
+    p->export = export_of(in, action->name);
+    if (!p->export->object)
+        broken(p, "no export %.*s", (int)action->name.length, action->name.bytes);
+    else if (action->get)
+        get(s, p);
+    else
+        call(s, p, in);
 }
 
-static bool assert_exception(struct session *s, const struct wast_command *c)
-{
-    struct outcome o;
-    if (!act(s, &c->action, &o)) return false;
-    return o.status == HEMI_EXCEPTION || fail_outcome(s, "an exception", o.status, &o.err);
-}
+/* ---- commands ---- */
 
-/* Malformed text must be refused by the assembler, everything else by the engine. A module may also be beyond one of
- * the engine's limits before it gets to what is wrong with it. */
-static bool assert_refused(struct session *s, const struct wast_command *c)
+static void run_command(struct session *s, struct pending *p)
 {
-    struct module *module;
-    struct rt_error err;
-    bool assembled = true;
-    enum hemi_status status = compile(s, &c->module, &module, &err, &assembled);
-    if (c->kind == COMMAND_INVALID && !assembled) return fail(s, "does not assemble: %s", err.message);
-    if (c->kind == COMMAND_MALFORMED && c->module.form == FORM_QUOTE && assembled) return fail(s, "assembles");
-    if (status == HEMI_INVALID_MODULE || status == HEMI_LIMIT) return true;
-    char wanted[80];
-    snprintf(wanted, sizeof wanted, "a refusal: %.*s", (int)c->text.length, c->text.bytes);
-    return fail_outcome(s, wanted, status, &err);
-}
-
-static bool assert_unlinkable(struct session *s, const struct wast_command *c)
-{
-    struct instance *instance;
-    struct rt_error err;
-    enum hemi_status status = load(s, &c->module, &instance, &err);
-    return status == HEMI_LINK || fail_outcome(s, "a link error", status, &err);
-}
-
-bool session_run(struct session *s, const struct wast_command *c)
-{
-    s->why[0] = 0;
-    switch (c->kind) {
+    switch (p->command->kind) {
     case COMMAND_MODULE:
-        return run_module(s, c);
+        run_module(s, p);
+        break;
     case COMMAND_DEFINITION:
-        return run_definition(s, c);
+        run_definition(s, p);
+        break;
     case COMMAND_INSTANCE:
-        return run_instance(s, c);
+        run_instance(s, p);
+        break;
     case COMMAND_REGISTER:
-        return run_register(s, c);
-    case COMMAND_ACTION:
-        return run_action(s, c);
-    case COMMAND_RETURN:
-        return assert_return(s, c);
-    case COMMAND_TRAP:
-    case COMMAND_EXHAUSTION:
-        return assert_trap(s, c);
-    case COMMAND_EXCEPTION:
-        return assert_exception(s, c);
+        run_register(s, p);
+        break;
     case COMMAND_INVALID:
     case COMMAND_MALFORMED:
+        p->module = compile(s, p);
+        break;
+    case COMMAND_UNLINKABLE:
+        run_load(s, p);
+        break;
     case COMMAND_MALFORMED_CUSTOM:
     case COMMAND_INVALID_CUSTOM:
-        return assert_refused(s, c);
-    case COMMAND_UNLINKABLE:
-        return assert_unlinkable(s, c);
+        break;
+    case COMMAND_TRAP:
+        if (p->command->has_module) {
+            run_load(s, p);
+            break;
+        }
+        run_action(s, p);
+        break;
+    case COMMAND_ACTION:
+    case COMMAND_RETURN:
+    case COMMAND_EXHAUSTION:
+    case COMMAND_EXCEPTION:
+        run_action(s, p);
+        break;
     }
-    return fail(s, "unknown command");
+}
+
+/* While its requests are made, a command may settle those before it: that leaves its place in the ring the same. */
+static void enqueue(struct session *s, const struct wast_command *command)
+{
+    if (s->waiting == QUEUE_MAX)
+        while (s->waiting > QUEUE_MAX / 2) session_settle(s);
+    struct pending *p = &s->queue[(s->first + s->waiting) % QUEUE_MAX];
+    *p = (struct pending){.command = command};
+    if (!s->lost) run_command(s, p);
+    s->waiting++;
+}
+
+/* A last collection of each store, which in some builds also verifies the heap, and an orderly end. */
+static void end_worlds(struct session *s)
+{
+    uint32_t line = s->script->count ? s->script->commands[s->script->count - 1].line : 0;
+    for (uint32_t i = 0; i < s->world_count; i++) {
+        struct world *world = s->worlds[i];
+        if (!s->lost && !world->closed &&
+            (hemi_store_gc(world->store, NULL) != HEMI_OK || hemi_store_close(world->store, NULL) != HEMI_OK))
+            report_add(s->report, line, "end", VERDICT_FAILED, hemi_client_error(s->client));
+        free(world);
+    }
+    free(s->worlds);
+}
+
+void session_run(struct session *s, const struct session_options *opt, hemi_client *client, const struct script *script,
+                 struct report *report)
+{
+    *s = (struct session){.opt = *opt, .client = client, .script = script, .report = report};
+    s->queue = allocate(QUEUE_MAX, sizeof *s->queue);
+    find_registered(s);
+    hemi_client_set_deadline(client, opt->seconds * 1000);
+    for (uint32_t i = 0; i < script->count; i++) enqueue(s, &script->commands[i]);
+    settle_all(s);
+    end_worlds(s);
+    for (uint32_t i = 0; i < s->instance_count; i++) instance_free(s->instances[i]);
+    free(s->instances);
+    free(s->registered);
+    free(s->modules);
+    free(s->is_registered);
+    free(s->queue);
 }

@@ -1,0 +1,171 @@
+/* tests/wast/options.c -- reads the command line; finds the scripts in folders. */
+#include "tests/wast/options.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What a script may take in one request: builds that check everything are many times slower. */
+#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer)) ||                   \
+    defined(HEMI_STRESS)
+enum { SECONDS = 600 };
+#else
+enum { SECONDS = 60 };
+#endif
+
+enum { WORKERS_MAX = 64 };
+
+/* ---- paths ---- */
+
+static void add_file(struct options *o, const char *path)
+{
+    o->files = session_append(o->files, &o->file_count, sizeof *o->files);
+    o->files[o->file_count - 1] = strdup(path);
+}
+
+static int compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static bool add_path(struct options *o, const char *path)
+{
+    struct dirent *entry;
+    char file[4096];
+    struct stat st;
+    if (stat(path, &st)) {
+        fprintf(stderr, "wast_runner: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    DIR *folder = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
+    if (!folder) {
+        add_file(o, path);
+        return true;
+    }
+    uint32_t first = o->file_count;
+    while ((entry = readdir(folder))) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (!dot || strcmp(dot, ".wast") != 0) continue;
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        add_file(o, file);
+    }
+    closedir(folder);
+    qsort(o->files + first, o->file_count - first, sizeof *o->files, compare);
+    return true;
+}
+
+static bool add_paths(struct options *o, int count, char **paths)
+{
+    const char *suite = getenv("HEMI_TESTSUITE");
+    for (int i = 0; i < count; i++)
+        if (!add_path(o, paths[i])) return false;
+    o->whole_suite = count == 0;
+    return count > 0 || !suite || add_path(o, suite);
+}
+
+/* ---- options ---- */
+
+/* word, argument, help */
+#define OPTIONS(X)                                                                                                     \
+    X(store_per_file, "store-per-file", no_argument, "one store for each script (the default)")                        \
+    X(store_per_module, "store-per-module", no_argument, "one for each module; registered ones and importers share")   \
+    X(stress, "stress", optional_argument, "[=N]: collect at every N-th allocation of every store (1)")                \
+    X(fault_checks, "fault-checks", required_argument, "=off: compare bounds and nulls instead of taking page faults") \
+    X(canonical_nans, "canonical-nans", no_argument, "every NaN that arithmetic makes is the canonical one")           \
+    X(opcodes, "opcodes", no_argument,                                                                                 \
+      "count executions; instructions that none of the scripts executes are failures")                                 \
+    X(workers, "workers", required_argument, "=N: spread the files over N workers (as many as there are processors)")  \
+    X(junit, "junit", required_argument, "=FILE: write the results as JUnit's XML")                                    \
+    X(expected, "expected", required_argument, "=LIST: known failures; more, less or others of them are failures")     \
+    X(seconds, "seconds", required_argument, "=N: what a request may take")                                            \
+    X(quiet, "quiet", no_argument, "print only files with surprises, and the total")                                   \
+    X(help, "help", no_argument, "this list")
+
+enum option_id {
+#define X(id, word, argument, help) OPTION_##id,
+    OPTIONS(X)
+#undef X
+};
+
+static void print_help(FILE *out)
+{
+    fputs("usage: wast_runner [OPTIONS] PATH...\n", out);
+#define X(id, word, argument, help) fprintf(out, "  --%-18s %s\n", word, help);
+    OPTIONS(X)
+#undef X
+}
+
+static bool number(const char *text, uint32_t max, uint32_t *out)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    *out = (uint32_t)value;
+    if (end != text && !*end && value > 0 && value <= max) return true;
+    fprintf(stderr, "wast_runner: %s is not a number from 1 to %u\n", text, max);
+    return false;
+}
+
+static bool take(struct options *o, enum option_id id)
+{
+    switch (id) {
+    case OPTION_store_per_file:
+        o->session.store_per_module = false;
+        return true;
+    case OPTION_store_per_module:
+        return o->session.store_per_module = true;
+    case OPTION_stress:
+        o->session.gc_stress = 1;
+        return !optarg || number(optarg, UINT32_MAX, &o->session.gc_stress);
+    case OPTION_fault_checks:
+        o->no_fault_checks = strcmp(optarg, "off") == 0;
+        return o->no_fault_checks || strcmp(optarg, "on") == 0;
+    case OPTION_canonical_nans:
+        return o->canonical_nans = true;
+    case OPTION_opcodes:
+        return o->opcodes = true;
+    case OPTION_workers:
+        return number(optarg, WORKERS_MAX, &o->workers);
+    case OPTION_junit:
+        o->junit = optarg;
+        return true;
+    case OPTION_expected:
+        o->expected = optarg;
+        return true;
+    case OPTION_seconds:
+        return number(optarg, 86400, &o->session.seconds);
+    case OPTION_quiet:
+        return o->quiet = true;
+    case OPTION_help:
+        print_help(stdout);
+        exit(0);
+    }
+    return false;
+}
+
+bool options_read(struct options *o, int argc, char **argv)
+{
+    static const struct option known[] = {
+#define X(id, word, argument, help) {word, argument, NULL, OPTION_##id},
+        OPTIONS(X)
+#undef X
+            {0}};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    *o = (struct options){.session.seconds = SECONDS,
+                          .workers = processors < 1             ? 1
+                                     : processors > WORKERS_MAX ? WORKERS_MAX
+                                                                : (unsigned)processors};
+    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        if (c != '?' && take(o, (enum option_id)c)) continue;
+        print_help(stderr);
+        return false;
+    }
+    return add_paths(o, argc - optind, argv + optind);
+}
+
+void options_deinit(struct options *o)
+{
+    for (uint32_t i = 0; i < o->file_count; i++) free(o->files[i]);
+    free(o->files);
+}

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# tests/wast/selftest.sh RUNNER -- is the runner able to fail? A script in which everything is wrong, a worker that is
+# killed, a list of known failures that is not right, and a report that a machine reads. Prints 'N passed, N failed'.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+runner=$(cd - >/dev/null && realpath "$1")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+
+check() { # text condition... : one test
+    local text=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "  FAIL $text"
+        tail -n 5 "$dir/out"
+    fi
+}
+ends_with() { [ "$(tail -n 1 "$dir/out")" = "$1" ]; }
+has() { grep -qE -- "$1" "$dir/out"; }
+
+commands=$(grep -c '^(' selftest/wrong.wast)
+right=$(grep -c '^(.*;; right' selftest/wrong.wast)
+wrong=$((commands - right))
+for way in "" --stress --fault-checks=off --store-per-module; do
+    "$runner" $way --junit="$dir/junit.xml" selftest/wrong.wast >"$dir/out" 2>&1
+    check "wrong assertions give status 1 ($way)" [ $? -eq 1 ]
+    check "each of $wrong wrong commands fails ($way)" ends_with "$right passed, $wrong failed, 0 skipped"
+done
+cp "$dir/junit.xml" "$dir/out"
+check "JUnit: a case for each command" [ "$(grep -c '<testcase ' "$dir/junit.xml")" -eq "$commands" ]
+check "JUnit: a failure for each that failed" [ "$(grep -c '<failure message="[^"<>]*"/></testcase>$' "$dir/junit.xml")" -eq "$wrong" ]
+check "JUnit: the totals" has "<testsuites name=\"wast\" tests=\"$commands\" failures=\"$wrong\" errors=\"0\" skipped=\"0\" time=\"[0-9.]+\">"
+
+for off in -1 0 1; do
+    echo "wrong.wast $((wrong + off)) a test" >"$dir/list"
+    "$runner" --expected="$dir/list" selftest/wrong.wast >"$dir/out" 2>&1
+    check "a list that is off by $off" [ $? -eq $((off != 0)) ]
+done
+
+"$runner" --workers=1 selftest/slow.wast scripts/calls.wast >"$dir/out" 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+    worker=$(pgrep -P "$(pgrep -P $pid -x hemid)" 2>/dev/null) && [ "$(cut -d' ' -f14 "/proc/$worker/stat")" -gt 50 ] && break
+    sleep 0.1
+done
+kill -9 "$worker"
+wait $pid
+check "a lost worker gives status 1" [ $? -eq 1 ]
+check "it costs its file" has '^slow.wast +2 passed +1 failed +2 skipped CRASHED$'
+check "and no other" has '^calls.wast +[0-9]+ passed +0 failed +0 skipped$'
+
+"$runner" absent.wast >"$dir/out" 2>&1
+check "a file that is not there gives status 2" [ $? -eq 2 ]
+HEMI_TESTSUITE='' "$runner" >"$dir/out" 2>&1
+check "nothing to run gives a status of its own" [ $? -ne 0 ]
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
