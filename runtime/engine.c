@@ -39,6 +39,11 @@ void engine_free(struct engine *e)
     free(e);
 }
 
+struct engine_stats engine_get_stats(const struct engine *e)
+{
+    return (struct engine_stats){e->nmodules, e->nstores, e->ntypes_used, e->ntypes - ENGINE_FIRST_TYPE};
+}
+
 const uint64_t *engine_opcode_counts(const struct engine *e) { return e->opcode_counts; }
 
 enum hemi_status engine_poll(struct engine *e)

@@ -7,8 +7,10 @@
  *           first `committed` entries are accessible. Entries from `ntypes` on have never been used and are zero.
  *   .ids    A type id indexes all three. Id 0 is never given out, so no object has a zero header; ENGINE_EXTERN_DESC is
  *           the descriptor of externref objects. A recursion group's ids are consecutive.
- *   .free   Unused ids below `ntypes` form runs, a list sorted by id and without neighbours: the first id of a run has
- *           kind TYPE_FREE, the run's length in group_size and the next run's first id (or TYPE_NONE) in group.
+ *   .free   Unused ids below `ntypes`, and no others below it but 0, have kind TYPE_FREE. They form runs without
+ *           neighbours. A run of 2^k to 2^(k+1) - 1 ids is in list k: its first id has its length in group_size, the
+ *           next run's first id in group, and the one's before in super (or TYPE_NONE); its last id has the first in
+ *           refs.
  *   .refs   rtypes[group].refs counts modules and host functions that name the group, and each mention of one of its
  *           types in another live group. */
 #ifndef HEMI_RUNTIME_ENGINE_H
@@ -17,7 +19,7 @@
 #include "runtime/runtime.h"
 #include "runtime/types.h"
 
-enum { ENGINE_EXTERN_DESC = 1, ENGINE_FIRST_TYPE = 2 };
+enum { ENGINE_EXTERN_DESC = 1, ENGINE_FIRST_TYPE = 2, TYPE_RUN_CLASSES = 21 /* TYPES_MAX is 2^20 */ };
 
 /* What only the type registry needs to know of a type; `next` and `hash` are kept on a group's first type. */
 struct type_link {
@@ -35,8 +37,9 @@ struct engine {
     struct type_link *links;
     uint32_t ntypes; /* ids below are in use or free; .fixed */
     uint32_t committed;
-    uint32_t free_run; /* .free; TYPE_NONE when there is none */
-    uint32_t *buckets; /* first group with this hash, or TYPE_NONE; nbuckets is a power of two */
+    uint32_t ntypes_used;                 /* of those ids, how many are in use */
+    uint32_t free_runs[TYPE_RUN_CLASSES]; /* .free; TYPE_NONE when there is none */
+    uint32_t *buckets;                    /* first group with this hash, or TYPE_NONE; nbuckets is a power of two */
     uint32_t nbuckets, ngroups;
     uint64_t seed; /* of the type hash, random: a module cannot aim at one bucket */
     uint32_t nmodules, nstores;

@@ -54,6 +54,11 @@ struct engine_options {
 };
 enum hemi_status engine_new(const struct engine_options *opt, struct engine **out);
 void engine_free(struct engine *e); /* all modules and stores must be gone */
+/* What an engine holds. `types`: canonical types in use; `type_ids`: the most there ever were at once, and gaps. */
+struct engine_stats {
+    uint32_t modules, stores, types, type_ids;
+};
+struct engine_stats engine_get_stats(const struct engine *e);
 /* With count_opcodes: how often each instruction was executed since the engine was made, by enum opcode, constant
  * expressions included; of END and ELSE, those that were run into, not those that a branch jumped over. Else NULL. */
 const uint64_t *engine_opcode_counts(const struct engine *e);

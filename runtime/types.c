@@ -1,4 +1,4 @@
-/* runtime/types.c -- canonical types: interning of recursion groups, their life and their ids. Layout is in
+/* runtime/types.c -- canonical types: interning of recursion groups, and their life. Ids are in types_ids.c, layout in
  * types_layout.c, subtyping in types_match.c. */
 #include "runtime/types_impl.h"
 #include <assert.h>
@@ -22,7 +22,7 @@ static bool commit(void *table, size_t entry, uint32_t n)
 }
 
 /* Makes the first n entries of all tables accessible. Protecting what already is changes nothing. */
-static enum hemi_status tables_commit(struct engine *e, uint32_t n)
+enum hemi_status type_tables_commit(struct engine *e, uint32_t n)
 {
     if (n <= e->committed) return HEMI_OK;
     uint32_t want = (n + COMMIT_STEP - 1) / COMMIT_STEP * COMMIT_STEP;
@@ -43,13 +43,13 @@ static uint32_t *buckets_new(uint32_t n)
 
 enum hemi_status types_init(struct engine *e)
 {
-    e->free_run = TYPE_NONE;
+    for (uint32_t i = 0; i < TYPE_RUN_CLASSES; i++) e->free_runs[i] = TYPE_NONE;
     e->nbuckets = BUCKETS_MIN;
     e->rtypes = reserve(sizeof *e->rtypes);
     e->descs = reserve(sizeof *e->descs);
     e->links = reserve(sizeof *e->links);
     e->buckets = buckets_new(BUCKETS_MIN);
-    if (!e->rtypes || !e->descs || !e->links || !e->buckets || tables_commit(e, ENGINE_FIRST_TYPE) != HEMI_OK) {
+    if (!e->rtypes || !e->descs || !e->links || !e->buckets || type_tables_commit(e, ENGINE_FIRST_TYPE) != HEMI_OK) {
         types_deinit(e);
         return HEMI_NO_MEMORY;
     }
@@ -72,55 +72,6 @@ void types_deinit(struct engine *e)
     if (e->descs) munmap(e->descs, sizeof *e->descs * TYPES_MAX);
     if (e->links) munmap(e->links, sizeof *e->links * TYPES_MAX);
     free(e->buckets);
-}
-
-/* ---- Ids (.free) */
-
-enum hemi_status type_ids_take(struct engine *e, uint32_t n, uint32_t *first)
-{
-    for (uint32_t *link = &e->free_run; *link != TYPE_NONE; link = &e->rtypes[*link].group) {
-        uint32_t run = *link, length = e->rtypes[run].group_size;
-        if (length < n) continue;
-        if (length > n) {
-            e->rtypes[run + n].group_size = length - n;
-            e->rtypes[run + n].group = e->rtypes[run].group;
-            *link = run + n;
-        } else {
-            *link = e->rtypes[run].group;
-        }
-        *first = run;
-        return HEMI_OK;
-    }
-    if (n > TYPES_MAX - e->ntypes) return HEMI_LIMIT;
-    enum hemi_status status = tables_commit(e, e->ntypes + n);
-    if (status != HEMI_OK) return status;
-    *first = e->ntypes;
-    e->ntypes += n;
-    return HEMI_OK;
-}
-
-void type_ids_give(struct engine *e, uint32_t first, uint32_t n)
-{
-    memset(&e->rtypes[first], 0, n * sizeof *e->rtypes);
-    memset(&e->descs[first], 0, n * sizeof *e->descs);
-    memset(&e->links[first], 0, n * sizeof *e->links);
-    uint32_t *link = &e->free_run, before = TYPE_NONE;
-    while (*link < first) {
-        before = *link;
-        link = &e->rtypes[*link].group;
-    }
-    uint32_t after = *link;
-    e->rtypes[first].group = after;
-    e->rtypes[first].group_size = n;
-    *link = first;
-    if (first + n == after) {
-        e->rtypes[first].group = e->rtypes[after].group;
-        e->rtypes[first].group_size += e->rtypes[after].group_size;
-    }
-    if (before != TYPE_NONE && before + e->rtypes[before].group_size == first) {
-        e->rtypes[before].group = e->rtypes[first].group;
-        e->rtypes[before].group_size += e->rtypes[first].group_size;
-    }
 }
 
 /* ---- Hash and equality of groups: references inside a group count by their position, others by their id. */

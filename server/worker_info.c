@@ -31,10 +31,14 @@ static void add_jail(cJSON *steps, cJSON *features, const struct jail_report *ja
 static void add_worker(cJSON *to, const struct worker *w)
 {
     const struct page *p = w->boot->page;
+    struct engine_stats engine = engine_get_stats(w->engine);
     cJSON_AddNumberToObject(to, "pid", getpid());
     cJSON_AddNumberToObject(to, "generation", (double)w->boot->generation);
     cJSON_AddNumberToObject(to, "connections", w->nconnections);
     cJSON_AddNumberToObject(to, "stores", w->nstores);
+    cJSON_AddNumberToObject(to, "modules", engine.modules);
+    cJSON_AddNumberToObject(to, "types", engine.types);
+    cJSON_AddNumberToObject(to, "type_ids", engine.type_ids);
     cJSON_AddNumberToObject(to, "memory_bytes", (double)w->memory_used);
     cJSON_AddNumberToObject(to, "activations", w->sched.live);
     cJSON_AddNumberToObject(to, "stacks", w->sched.fibers.nlive);

@@ -72,12 +72,92 @@ START_TEST(ids_are_reused)
     }
     ck_assert_uint_eq(e->ngroups, 0);
     ck_assert_uint_eq(e->ntypes, high + 40);
-    ck_assert_uint_eq(e->rtypes[e->free_run].group_size, 40);
-    ck_assert_uint_eq(e->rtypes[e->free_run].group, TYPE_NONE);
+    ck_assert_uint_eq(e->rtypes[e->free_runs[5]].group_size, 40);
+    ck_assert_uint_eq(e->rtypes[e->free_runs[5]].group, TYPE_NONE);
+    for (uint32_t i = 0; i < TYPE_RUN_CLASSES; i++) ck_assert(i == 5 || e->free_runs[i] == TYPE_NONE);
 }
 END_TEST
 
 /* A chain of mentions as long as this would overflow the stack if it were freed recursively. */
+/* The free runs against what is in use, after every step of a random life. */
+static void check_ids(const uint8_t *used)
+{
+    uint32_t nused = 0, nfree = 0, nruns = 0;
+    for (uint32_t i = ENGINE_FIRST_TYPE; i < e->ntypes; i++) {
+        ck_assert_int_eq(e->rtypes[i].kind == TYPE_FREE, !used[i]);
+        nused += used[i];
+        nruns += !used[i] && used[i - 1];
+    }
+    ck_assert_uint_eq(nused, e->ntypes_used);
+    for (uint32_t k = 0; k < TYPE_RUN_CLASSES; k++) {
+        for (uint32_t run = e->free_runs[k]; run != TYPE_NONE; run = e->rtypes[run].group) {
+            uint32_t n = e->rtypes[run].group_size;
+            ck_assert(n >> k == 1 && used[run - 1] && (run + n == e->ntypes || used[run + n]));
+            ck_assert_uint_eq(e->rtypes[run + n - 1].refs, run);
+            nfree += n;
+            nruns--;
+        }
+    }
+    ck_assert_uint_eq(nfree + nused, e->ntypes - ENGINE_FIRST_TYPE);
+    ck_assert_uint_eq(nruns, 0);
+}
+
+START_TEST(free_ids_are_found_again)
+{
+    enum { GROUPS = 200, LARGEST = 37, STEPS = 20000 };
+    static uint8_t used[GROUPS * LARGEST + ENGINE_FIRST_TYPE] = {1, 1};
+    static const valtype vals[GROUPS];
+    struct {
+        uint32_t first, n;
+    } groups[GROUPS] = {{0, 0}};
+    uint64_t x = 88172645463325252u;
+    for (uint32_t step = 0; step < STEPS; step++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        uint32_t g = (uint32_t)(x % GROUPS), n = (uint32_t)(x >> 32) % LARGEST + 1, ids[LARGEST];
+        struct type_def defs[LARGEST]; /* no other group has as many parameters */
+        for (uint32_t i = 0; i < n; i++)
+            defs[i] = (struct type_def){.kind = TYPE_FUNC, .super = TYPE_NONE, .nparams = g, .vals = vals};
+        if (groups[g].n > 0) {
+            memset(used + groups[g].first, 0, groups[g].n);
+            types_unref(e, groups[g].first);
+            groups[g].n = 0;
+        } else {
+            ck_assert_int_eq(types_intern(e, defs, n, ids), HEMI_OK);
+            memset(used + ids[0], 1, n);
+            groups[g].first = ids[0];
+            groups[g].n = n;
+        }
+        ck_assert_uint_le(e->ntypes, sizeof used);
+        if (step % 16 == 0) check_ids(used);
+    }
+    for (uint32_t g = 0; g < GROUPS; g++)
+        if (groups[g].n > 0) types_unref(e, groups[g].first);
+    ck_assert_uint_eq(e->ntypes_used, 0);
+    ck_assert_uint_lt(e->ntypes,
+                      GROUPS * LARGEST * 3 / 4); /* half of them live at a time, half as large as they can be */
+}
+END_TEST
+
+/* Freed one by one between others that stay, a list in order of ids would be walked to its end each time. */
+START_TEST(many_gaps_cost_nothing)
+{
+    enum { GROUPS = 200000 };
+    uint32_t *ids = calloc(GROUPS, sizeof *ids);
+    struct field fields[18];
+    ck_assert_ptr_nonnull(ids);
+    for (uint32_t i = 0; i < GROUPS; i++) {
+        for (uint32_t k = 0; k < 18; k++) fields[k] = (struct field){.type = (i >> k) & 1 ? VT_I32 : VT_I64};
+        ids[i] = intern_one(struct_def(fields, 18));
+    }
+    for (uint32_t i = 0; i < GROUPS; i += 2) types_unref(e, ids[i]);
+    ck_assert_uint_eq(e->ntypes_used, GROUPS / 2);
+    for (uint32_t i = 1; i < GROUPS; i += 2) types_unref(e, ids[i]);
+    ck_assert_uint_eq(e->ntypes_used, 0);
+    ck_assert_uint_eq(e->ntypes, GROUPS + ENGINE_FIRST_TYPE);
+    free(ids);
+}
+END_TEST
+
 START_TEST(long_chains_are_freed)
 {
     uint32_t last = intern_one((struct type_def){.kind = TYPE_FUNC, .super = TYPE_NONE});
@@ -251,6 +331,8 @@ int main(void)
     tcase_add_test(c, equal_groups_share_ids);
     tcase_add_test(c, position_in_group_matters);
     tcase_add_test(c, ids_are_reused);
+    tcase_add_test(c, free_ids_are_found_again);
+    tcase_add_test(c, many_gaps_cost_nothing);
     tcase_add_test(c, long_chains_are_freed);
     tcase_add_test(c, layout_packs_fields);
     tcase_add_test(c, arrays_describe_their_element);
