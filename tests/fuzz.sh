@@ -1,21 +1,66 @@
 #!/usr/bin/env bash
-# tests/fuzz.sh [SECONDS [SEED]] -- the mutation tests of frames and modules, again and again with new seeds, on the
-# sanitize build. Stops at the first failure and says which seed repeats it.
+# tests/fuzz.sh NAME SECONDS [SEED] -- one fuzzer for so long; stops at the first finding and says how to repeat it.
+#   modules       libFuzzer: decoder, validator, translator
+#   text          libFuzzer: the text format
+#   differential  libFuzzer: generated and mutated modules, run in every way, agree
+#   frames        mutated frames and modules against running daemons, the tests of the sanitize build with new seeds
+# The libFuzzer ones start from the modules of the official test-suite where it is to be had, and keep their corpus in
+# build/fuzz/corpus, what they find in build/fuzz/findings. HEMI_FUZZ_INPUT=FILE runs one input instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-seconds=${1:-600} seed=${2:-$RANDOM}
-./dev build sanitize
-end=$((SECONDS + seconds))
-rounds=0
-while [ $SECONDS -lt $end ]; do
-    for test in build/sanitize/tests/{e2e_fuzz,decode,validate,proto_mutation,wat}_test; do
-        [ -x "$test" ] || continue
-        HEMI_BUILD=$PWD/build/sanitize HEMI_SEED=$seed HEMI_FUZZ_FRAMES=500 "$test" >build/fuzz.log 2>&1 || {
-            tail -n 40 build/fuzz.log
-            echo "failed: HEMI_SEED=$seed HEMI_FUZZ_FRAMES=500 $test"
-            exit 1
-        }
+name=${1:-} seconds=${2:-600} seed=${3:-$RANDOM}
+corpus=build/fuzz/corpus findings=build/fuzz/findings
+
+mutations() {
+    ./dev build sanitize
+    local end=$((SECONDS + seconds)) rounds=0 test
+    while [ $SECONDS -lt $end ]; do
+        for test in build/sanitize/tests/{e2e_fuzz,decode,validate,proto_mutation,wat}_test; do
+            [ -x "$test" ] || continue
+            HEMI_BUILD=$PWD/build/sanitize HEMI_SEED=$seed HEMI_FUZZ_FRAMES=500 "$test" >build/fuzz.log 2>&1 || {
+                tail -n 40 build/fuzz.log
+                echo "failed: HEMI_SEED=$seed HEMI_FUZZ_FRAMES=500 $test"
+                exit 1
+            }
+        done
+        seed=$((seed + 1)) rounds=$((rounds + 1))
     done
-    seed=$((seed + 1)) rounds=$((rounds + 1))
-done
-echo "$rounds rounds, nothing found"
+    echo "$rounds rounds, nothing found"
+}
+
+make_seeds() {
+    local suite
+    [ -e "$corpus/modules/seed-00000" ] || [ -e "$corpus/text/seed-00000" ] && return
+    mkdir -p "$corpus"/{modules,text,differential} "$findings"
+    suite=$(tests/wast/suite.sh) || suite=
+    ./dev build fuzz fuzz_seeds
+    build/fuzz/tests/fuzz_seeds "$corpus/modules" "$corpus/text" ${suite:+"$suite"/*.wast} tests/wast/scripts/*.wast
+    cp -r "$corpus"/modules/. "$corpus/differential/"
+}
+
+target() {
+    local options=(-max_total_time="$seconds" -seed="$seed" -timeout=30 -rss_limit_mb=4096 -max_len=16384
+        -print_final_stats=1 -verbosity=1 -artifact_prefix="$findings/$name-")
+    [ "$name" = text ] && options+=(-dict=tests/fuzz/text.dict)
+    mkdir -p "$corpus/$name" "$findings"
+    ./dev build fuzz "${name}_fuzz"
+    if [ -n "${HEMI_FUZZ_INPUT:-}" ]; then exec "build/fuzz/tests/${name}_fuzz" "$HEMI_FUZZ_INPUT"; fi
+    make_seeds
+    "build/fuzz/tests/${name}_fuzz" "${options[@]}" "$corpus/$name" >"build/fuzz/$name.log" 2>&1 || {
+        tail -n 60 "build/fuzz/$name.log"
+        echo "found something: HEMI_FUZZ_INPUT=<the file above in $findings> ./dev fuzz $name repeats it"
+        exit 1
+    }
+    grep -E '^stat::number_of_executed_units|^Done' "build/fuzz/$name.log"
+    echo "$name: $seconds seconds from seed $seed, nothing found"
+}
+
+export ASAN_OPTIONS=detect_leaks=1:allow_user_segv_handler=1 UBSAN_OPTIONS=print_stacktrace=1
+case $name in
+    frames) mutations ;;
+    modules | text | differential) target ;;
+    *)
+        sed -n '2,8s/^# \{0,1\}//p' tests/fuzz.sh >&2
+        exit 2
+        ;;
+esac
