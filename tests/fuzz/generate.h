@@ -4,7 +4,7 @@
  * input is used up every choice is the first one, which ends the program soon. Equal inputs make equal modules.
  *
  * The module imports nothing and ends by itself: a global holds fuel, which each function entry and each turn of a loop
- * uses up, and without fuel it traps. All modules have the same types, memories, tables, tags and globals (generate.c);
+ * uses up, and without fuel it traps; it is exported as "fuel", so that each call can start with a full tank. All modules have the same types, memories, tables, tags and globals (generate.c);
  * the functions differ. Numeric and SIMD instructions are drawn from the rows of opcodes.def. */
 #ifndef HEMI_FUZZ_GENERATE_H
 #define HEMI_FUZZ_GENERATE_H

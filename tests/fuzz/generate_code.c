@@ -211,7 +211,7 @@ static void address(struct gen *g, uint32_t memory)
     static const int32_t masks[MEMORIES] = {0xFFFF, 0xFFFF, 0x3FFF};
     bool is64 = memory == MEMORY_64;
     expr(g, is64 ? G_I64 : G_I32);
-    if (gen_pick(g, 8) == 7) return;
+    if (gen_pick(g, 32) == 31) return;
     if (is64)
         i64_const(g, masks[memory]);
     else
@@ -225,7 +225,7 @@ static void immediates(struct gen *g, const struct opcode_row *row, uint32_t mem
     if (row->imm == IMM_MEMARG || row->imm == IMM_MEMARG_LANE) {
         put_u32(&g->code, memory == 0 ? 0 : 0x40);
         if (memory != 0) put_u32(&g->code, memory);
-        put_u32(&g->code, gen_pick(g, 8) == 7 ? interesting(g, memory == MEMORY_64 ? 64 : 32) : gen_pick(g, 64));
+        put_u32(&g->code, gen_pick(g, 32) == 31 ? interesting(g, memory == MEMORY_64 ? 64 : 32) : gen_pick(g, 64));
     }
     if (lane) put_u8(&g->code, gen_pick(g, 16u / row->width));
     for (uint32_t i = 0; row->imm == IMM_SHUFFLE && i < 16; i++) put_u8(&g->code, gen_pick(g, 32));
@@ -356,7 +356,7 @@ static void make_call_indirect(struct gen *g, uint32_t t)
 {
     uint32_t func = gen_pick(g, g->nfuncs), index = g->func_types[func];
     arguments(g, &g->types[index]);
-    if (gen_pick(g, 4) == 3)
+    if (gen_pick(g, 16) == 15)
         expr(g, G_I32);
     else
         i32_const(g, (int32_t)func);
@@ -367,7 +367,7 @@ static void make_call_ref(struct gen *g, uint32_t t)
 {
     uint32_t func = gen_pick(g, g->nfuncs), index = g->func_types[func];
     arguments(g, &g->types[index]);
-    if (gen_pick(g, 2) == 0) {
+    if (gen_pick(g, 8) != 7) {
         op_index(g, OP_REF_FUNC, func);
     } else {
         expr(g, G_FUNC);
@@ -450,23 +450,23 @@ static const uint8_t element_types[] = {G_I32, G_I32, G_ANY, G_V128, G_F64}; /* 
 static void object(struct gen *g, uint32_t type)
 {
     uint32_t local;
-    if (gen_pick(g, 3) == 2) {
+    if (gen_pick(g, 12) == 11) {
         expr(g, type);
     } else if (type <= G_DERIVED) {
         op_index(g, OP_STRUCT_NEW_DEFAULT, type - G_BASE);
         if (local_of(g, type, &local)) op_index(g, OP_LOCAL_TEE, local);
     } else {
-        i32_const(g, (int32_t)gen_pick(g, 24));
+        i32_const(g, (int32_t)gen_pick(g, 24) + 6);
         op_index(g, OP_ARRAY_NEW_DEFAULT, type - G_BASE);
         if (local_of(g, type, &local)) op_index(g, OP_LOCAL_TEE, local);
     }
 }
 static void index_value(struct gen *g)
 {
-    if (gen_pick(g, 4) == 3)
+    if (gen_pick(g, 16) == 15)
         expr(g, G_I32);
     else
-        i32_const(g, (int32_t)gen_pick(g, 16));
+        i32_const(g, (int32_t)gen_pick(g, 6));
 }
 static void make_struct_get(struct gen *g, uint32_t t)
 {
@@ -595,7 +595,7 @@ static void make_br_on_cast(struct gen *g, uint32_t t)
 }
 static void make_cast(struct gen *g, uint32_t t)
 {
-    expr(g, gen_pick(g, 3) == 0 ? (uint32_t)G_ANY : t);
+    expr(g, gen_pick(g, 8) == 7 ? (uint32_t)G_ANY : t);
     op_heap(g, OP_REF_CAST_NULL, t);
 }
 static void make_non_null(struct gen *g, uint32_t t)
@@ -819,11 +819,20 @@ static void do_br_if(struct gen *g, uint32_t t)
     expr(g, G_I32);
     op_index(g, OP_BR_IF, (uint32_t)label);
 }
+/* A condition that seldom holds. */
+static void seldom(struct gen *g)
+{
+    expr(g, G_I32);
+    i32_const(g, 15);
+    op(g, OP_I32_AND);
+    i32_const(g, 13);
+    op(g, OP_I32_EQ);
+}
 static void do_leave(struct gen *g, uint32_t t)
 {
     const struct gen_func_type *type = &g->types[g->func_types[g->func]];
     (void)t;
-    expr(g, G_I32);
+    seldom(g);
     open(g, OP_IF, G_VOID, G_VOID);
     switch (gen_pick(g, 4)) {
     case 0:
@@ -847,7 +856,7 @@ static void do_return_call(struct gen *g, uint32_t t)
 {
     uint32_t func = g->func, index = g->func_types[func];
     (void)t;
-    expr(g, G_I32);
+    seldom(g);
     open(g, OP_IF, G_VOID, G_VOID);
     arguments(g, &g->types[index]);
     switch (gen_pick(g, 3)) {
@@ -880,10 +889,10 @@ struct production {
     void (*make)(struct gen *g, uint32_t type);
 };
 static const struct production expressions[] = {
-    {2, ALL, leaf},
+    {6, ALL, leaf},
     {1, ALL, make_global_get},
     {1, ALL, make_local_tee},
-    {16, NUMBERS, make_row},
+    {10, NUMBERS, make_row},
     {1, ALL, make_block},
     {1, ALL, make_if},
     {1, ALL, make_select},

@@ -235,6 +235,15 @@ static void note_state(struct world *w, struct instance *in)
     }
 }
 
+/* Generated modules stop when a global that they export is used up. */
+static void refuel(struct instance *in)
+{
+    struct rt_extern x;
+    bool mut;
+    if (instance_export(in, "fuel", 4, &x) && x.kind == EXTERN_GLOBAL && global_type(x.global, &mut) == VT_I32 && mut)
+        global_set(x.global, (union val){.i32 = 3000});
+}
+
 static void call_all(struct world *w, struct instance *in)
 {
     for (uint32_t round = 0; round < CALLS; round++) {
@@ -242,7 +251,9 @@ static void call_all(struct world *w, struct instance *in)
             struct name name;
             struct rt_extern x;
             instance_export_at(in, i, &name, &x);
-            if (x.kind == EXTERN_FUNC) call(w, &name, x.func, round);
+            if (x.kind != EXTERN_FUNC) continue;
+            refuel(in);
+            call(w, &name, x.func, round);
         }
     }
 }
