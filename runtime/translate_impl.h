@@ -173,7 +173,6 @@ void to_home(struct translator *t, uint32_t i); /* the operand at height i */
 void free_reg(struct translator *t);            /* nothing on the stack is in r0 afterwards */
 void flush_top(struct translator *t, uint32_t n);
 void put_local(struct translator *t, uint32_t slot, struct value v); /* local.set of a popped value */
-void save_local(struct translator *t, uint32_t slot);                /* operands that are its old value get it now */
 /* A popped value that must not be a constant, or must be in a slot. */
 void no_const(struct translator *t, struct value *v);
 void in_slot(struct translator *t, struct value *v);

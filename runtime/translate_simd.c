@@ -69,9 +69,7 @@ void set_wide_local(struct translator *t, uint32_t slot)
 {
     struct value high = pop(t), low = pop(t);
     if (low.loc == LOC_LOCAL && low.at == slot) return;
-    if (t->local_uses[slot] > 0) save_local(t, slot);
-    if (t->local_uses[slot + 1] > 0) save_local(t, slot + 1);
-    if (just_made(t, &low)) {
+    if (t->local_uses[slot] == 0 && just_made(t, &low)) { /* both halves of the old value are on the stack, or none */
         set_wide_dest(t, t->last.pos, slot);
         return;
     }

@@ -76,7 +76,8 @@ void in_slot(struct translator *t, struct value *v)
     if (v->loc == LOC_CONST || v->loc == LOC_REG) put_in(t, v, v->home);
 }
 
-void save_local(struct translator *t, uint32_t slot)
+/* Operands that are the old value get it now. */
+static void save_local(struct translator *t, uint32_t slot)
 {
     uint32_t from = t->ctrls[t->nctrls - 1].height; /* .flushed */
     for (uint32_t i = from; i < t->nvals && t->local_uses[slot] > 0; i++)

@@ -116,6 +116,20 @@ START_TEST(invoke_calls_an_export_and_prints_its_results)
 }
 END_TEST
 
+START_TEST(invoke_reads_and_prints_a_v128_as_one_hexadecimal_number)
+{
+    const char *path = file("v128.wat", "(module (func (export \"not\") (param v128) (result v128 v128)\n"
+                                        "  (local.get 0) (v128.not (local.get 0))))");
+    struct outcome o = hemi(NULL, "run", "--invoke", "not", path, "0x000102030405060708090a0b0c0d0e0f");
+    ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
+    ck_assert_str_eq(o.out, "0x000102030405060708090a0b0c0d0e0f\n0xfffefdfcfbfaf9f8f7f6f5f4f3f2f1f0\n");
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--invoke", "not", path, "0x0102");
+    ck_assert_msg(o.status != 0 && strstr(o.err, "v128"), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(assemble_writes_a_binary_module_that_runs)
 {
     char out[64];
@@ -228,6 +242,7 @@ int main(void)
     tcase_add_test(t, paths_have_no_directory_to_start_from);
     tcase_add_test(t, run_tells_a_trap_with_its_place);
     tcase_add_test(t, invoke_calls_an_export_and_prints_its_results);
+    tcase_add_test(t, invoke_reads_and_prints_a_v128_as_one_hexadecimal_number);
     tcase_add_test(t, assemble_writes_a_binary_module_that_runs);
     tcase_add_test(t, a_bad_module_is_named_with_its_offset);
     tcase_add_test(t, standard_input_and_output_pass_through_whole);
