@@ -151,6 +151,9 @@ ALWAYS uint64_t ctz64(uint64_t v) { return v == 0 ? 64u : (uint64_t)__builtin_ct
 ALWAYS uint32_t rotl32(uint32_t v, uint32_t n) { return (v << (n & 31u)) | (v >> (-n & 31u)); }
 ALWAYS uint64_t rotl64(uint64_t v, uint64_t n) { return (v << (n & 63u)) | (v >> (-n & 63u)); }
 
+#define CANONICAL_NAN32 0x7FC00000u
+#define CANONICAL_NAN64 0x7FF8000000000000u
+
 /* Minimum and maximum: a NaN wins (quieted by the addition), and -0 is less than +0. */
 #define MIN_MAX(type, suffix, bits_of, value_of)                                                                       \
     ALWAYS type min_##suffix(type a, type b)                                                                           \

@@ -37,8 +37,9 @@ typedef int64_t lanes_i64 __attribute__((vector_size(16)));
 #define LANES_WHERE(mask, set, clear) simde_wasm_v128_bitselect((T_v)(set), (T_v)(clear), (T_v)(mask))
 
 /* Minimum and maximum, and rounding: as in bodies.h, for all lanes at once. `whole` is where floats become integral. */
-#define FLOAT_LANES(shape, type, itype, whole)                                                                         \
+#define FLOAT_LANES(shape, type, itype, whole, nan)                                                                    \
     ALWAYS T_v simd_##shape##_or_nan(type a, type b, T_v r) { return LANES_WHERE((a != a) | (b != b), a + b, r); }     \
+    ALWAYS T_v simd_##shape##_canonical(T_v v) { return LANES_WHERE((type)v != (type)v, (itype){0} + (nan), v); }      \
     ALWAYS T_v simd_##shape##_min(T_v va, T_v vb)                                                                      \
     {                                                                                                                  \
         type a = (type)va, b = (type)vb;                                                                               \
@@ -82,8 +83,8 @@ typedef int64_t lanes_i64 __attribute__((vector_size(16)));
         type size = (type)simde_wasm_##shape##_abs(v), r = simd_##shape##_half_even(size);                             \
         return simd_##shape##_rounded((type)v, (type)LANES_WHERE(r > size, r - 1, r));                                 \
     }
-FLOAT_LANES(f32x4, lanes_f32, lanes_i32, 0x1p23f)
-FLOAT_LANES(f64x2, lanes_f64, lanes_i64, 0x1p52)
+FLOAT_LANES(f32x4, lanes_f32, lanes_i32, 0x1p23f, CANONICAL_NAN32)
+FLOAT_LANES(f64x2, lanes_f64, lanes_i64, 0x1p52, CANONICAL_NAN64)
 #undef FLOAT_LANES
 
 ALWAYS uint32_t simd_i64x2_all_true(T_v v)

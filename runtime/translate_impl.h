@@ -189,7 +189,7 @@ struct body_row {
     uint16_t inverse, swapped;
 };
 enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE, BODY_SIMD };
-enum { COMMUTES = 1, TRAPS = 2, NAN32 = 4, NAN64 = 8 }; /* bodies.def; NANs: makes NaNs of that width */
+enum { COMMUTES = 1, TRAPS = 2, NAN32 = 4, NAN64 = 8 };
 enum { LOAD_ANY_FORM = 6, STORE_ANY_FORM = 8 }; /* handlers of a LOAD or STORE before the one for any memory */
 extern const struct body_row body_rows[OP_COUNT];
 /* Instructions that are only a call of a helper. */
@@ -231,6 +231,11 @@ void select_wide(struct translator *t);
 void get_wide_global(struct translator *t, uint32_t index);
 void set_wide_global(struct translator *t, uint32_t index);
 void tr_simd(struct translator *t, const struct insn *i);
+/* Does a NaN that an instruction with these flags makes have to be replaced by the canonical one? */
+static inline bool wants_canonical(const struct translator *t, uint32_t flags)
+{
+    return (flags & (NAN32 | NAN64)) != 0 && t->e->options.canonical_nans;
+}
 
 /* ---- translate_control.c */
 uint32_t label_slots(struct translator *t, uint32_t label); /* what a branch to it takes along */

@@ -92,18 +92,32 @@ void nullary_imm(struct translator *t, uint32_t op, uint32_t imm, uint8_t slot)
 
 /* ---- Regular rows */
 
+static void canonical_nan(struct translator *t, uint32_t base, char type)
+{
+    uint16_t op;
+    uint32_t pos = emit_unary(t, base, type, 0, &op);
+    push_reg(t, op, pos, HEAP_SLOT_DATA);
+}
+
+static void push_number(struct translator *t, const struct body_row *row, uint16_t op, uint32_t pos)
+{
+    push_reg(t, op, pos, HEAP_SLOT_DATA);
+    if (wants_canonical(t, row->flags))
+        canonical_nan(t, row->flags & NAN32 ? VM_CANONICAL_F32_S_R : VM_CANONICAL_F64_S_R, row->tr);
+}
+
 static void tr_unary(struct translator *t, const struct body_row *row)
 {
     uint16_t op;
     uint32_t pos = emit_unary(t, row->base, row->ta, row->flags, &op);
-    push_reg(t, op, pos, HEAP_SLOT_DATA);
+    push_number(t, row, op, pos);
 }
 
 static void tr_binary(struct translator *t, const struct body_row *row)
 {
     uint16_t op;
     uint32_t pos = emit_binary(t, row->base, row->ta, row->tb, row->flags, &op);
-    push_reg(t, op, pos, HEAP_SLOT_DATA);
+    push_number(t, row, op, pos);
 }
 
 enum { PAIR_VALUES = 10, TEST_VALUES = 4, BRANCH_FORMS = 4 }; /* handlers of a COMPARE or TEST before its branches */

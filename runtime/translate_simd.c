@@ -140,6 +140,13 @@ static void emit_immediates(struct translator *t, const struct insn *i)
     }
 }
 
+static void canonical_lanes(struct translator *t, uint32_t op)
+{
+    uint32_t a = pop_wide(t), pos = emit(t, op);
+    emit_wide(t, a);
+    push_wide(t, pos);
+}
+
 void tr_simd(struct translator *t, const struct insn *i)
 {
     const char *sig = opcode_rows[i->op].sig;
@@ -155,4 +162,6 @@ void tr_simd(struct translator *t, const struct insn *i)
         push_wide(t, pos);
     else if (result != 0)
         push_narrow(t, pos);
+    if (wants_canonical(t, row->flags))
+        canonical_lanes(t, row->flags & NAN32 ? VM_CANONICAL_F32X4 : VM_CANONICAL_F64X2);
 }
