@@ -28,7 +28,7 @@ echo "hemid is up: process $daemon, its worker $(cat "/proc/$daemon/task/$daemon
 if [ $# -gt 0 ]; then
     "$build/bin/hemi" run --stats "$@"
 else
-    "$build/bin/hemi" assemble --output "$dir/tree.wasm" "$here/client/examples/tree.wat"
+    "$build/bin/hemi" asm -o "$dir/tree.wasm" "$here/client/examples/tree.wat"
     "$build/examples/tree" "$dir/tree.wasm" 2000
 fi
 kill -TERM "$daemon"

@@ -515,6 +515,40 @@ HEMI_API hemi_status hemi_table_size(hemi_object *table, uint64_t *elements, hem
 HEMI_API hemi_status hemi_table_grow(hemi_object *table, uint64_t delta, const hemi_val *init, uint64_t *previous,
                                      hemi_ticket *ticket);
 
+/* ---------------------------------------------------------------------------------------------------------------- */
+/* The text format. These need no client and no daemon: pure functions of their arguments, for any thread. */
+
+/* All zeros: the defaults. Wherever options are taken, NULL means those. */
+struct hemi_wat_options {
+    bool no_names; /* write no name section; disassembling: write indices instead of the name section's names */
+};
+
+struct hemi_wat_error {
+    uint32_t line, column; /* from 1, columns in bytes; 0: the error has no place in a text */
+    uint64_t offset;       /* of the byte, in the text or in the binary module */
+    char message[232];     /* what is wrong and what was expected, without the place */
+};
+
+/* Assembles one module, `(module ...)` or its fields alone, from `size` bytes of UTF-8: WebAssembly 3.0, all of it. The
+ * module is well-formed then, not necessarily valid; hemi_module_new says. Identifiers become its name section, and
+ * `(@custom ...)` custom sections. *bytes is yours: hemi_wat_free(). INVALID_MODULE (the text is wrong), LIMIT (4 GiB of
+ * text or of a section, blocks or parentheses nested too deep), NO_MEMORY fill in *error (may be NULL), and set *bytes
+ * to NULL. */
+HEMI_API hemi_status hemi_wat_assemble(const char *text, size_t size, const struct hemi_wat_options *options,
+                                       void **bytes, size_t *count, struct hemi_wat_error *error);
+/* Writes a well-formed binary module as text that assembles to the same module, one instruction a line. Names come from
+ * its name section where they are unique; other custom sections become `(@custom ...)`. What has several encodings may
+ * come back in another, but only once: after that, the bytes stay the same. *text ends in a 0 byte that *length does not
+ * count, and is yours: hemi_wat_free(). INVALID_MODULE (malformed, at error->offset), LIMIT (the text would exceed 1 MiB
+ * and 256 times the module), NO_MEMORY fill in *error (may be NULL), and set *text to NULL. */
+HEMI_API hemi_status hemi_wat_disassemble(const void *bytes, size_t size, const struct hemi_wat_options *options,
+                                          char **text, size_t *length, struct hemi_wat_error *error);
+/* Where in the text the instruction stands that is at `offset` of the module that hemi_wat_assemble() makes of it with
+ * the default options, as hemi_client_offset() tells it. NOT_FOUND: no instruction of a function is there. */
+HEMI_API hemi_status hemi_wat_locate(const char *text, size_t size, uint64_t offset, uint32_t *line, uint32_t *column);
+/* Frees what one of these gave. NULL is allowed. */
+HEMI_API void hemi_wat_free(void *memory);
+
 #ifdef __cplusplus
 }
 #endif

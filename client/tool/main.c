@@ -8,8 +8,10 @@
 
 /* name, letter in TOOL_OPTIONS, operands, help */
 #define TOOL_COMMANDS(X)                                                                                               \
-    X(run, 'r', "FILE [ARGS]", "run a WebAssembly program (.wasm, or .wat)")                                           \
-    X(assemble, 'a', "FILE", "turn the text format into a binary module")                                              \
+    X(run, 'r', "FILE [ARGS]", "run a WebAssembly program")                                                            \
+    X(validate, 'v', "FILE...", "say of each module whether it is valid, or where it is not and why")                  \
+    X(asm, 'a', "FILE", "turn the text format into a binary module")                                                   \
+    X(wat, 'w', "FILE", "turn a binary module into the text format")                                                   \
     X(info, 'i', "", "say what the daemon enforces: tenant, limits, jail, kernel features")                            \
     X(ping, 'p', "", "measure a round trip")                                                                           \
     X(stats, 's', "", "print the worker's counters")
@@ -56,8 +58,11 @@ static int print_help(const struct command *c)
          "more):");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %-8s %-12s %s\n", commands[i].name, commands[i].operands, commands[i].help);
-    puts("\nExit status of run: the program's own; 128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong\n"
-         "command line. Where no daemon listens and no --socket is given, a private one is started meanwhile.");
+    puts("\nA FILE is a binary module or in the text format; its first bytes tell. Exit status of run: the program's "
+         "own;\n"
+         "128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong command line. Of validate: 0 if all are "
+         "valid,\n"
+         "1 if not. Where no daemon listens and no --socket is given, a private one is started meanwhile.");
     return EXIT_OK;
 }
 
@@ -82,8 +87,11 @@ static int parse_options(const struct command *c, int argc, char **argv, struct 
         if (belongs(i, c))
             longs[n++] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, i};
     optind = 0; /* glibc: begin anew, with another list */
-    while ((index = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
+    /* What follows a program is the program's; elsewhere options may follow files. */
+    const char *shorts = belongs(OPTION_OUTPUT, c) ? "o:" : !c || c->letter == 'r' ? "+" : "";
+    while ((index = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
         if (index == '?') return EXIT_USAGE;
+        if (index == 'o') index = OPTION_OUTPUT;
         o->values[index] = optarg ? optarg : "";
         if (index == OPTION_ENV) o->envs[o->nenvs++] = optarg;
         if (index == OPTION_HELP) return print_help(c);

@@ -14,8 +14,7 @@ struct program {
     const char *file, *invoke;
     char **args; /* what follows the file */
     int nargs;
-    uint8_t *bytes;
-    size_t size;
+    struct module_file module_file;
     struct session session;
     struct hemi_store_options limits;
     uint64_t deadline_ms;
@@ -114,7 +113,9 @@ static bool make_wasi(struct program *p, const struct tool_options *o)
 static int instantiate(struct program *p, const struct tool_options *o)
 {
     hemi_client *c = p->session.client;
-    if (hemi_module_new(c, p->bytes, p->size, &p->module, NULL) != HEMI_OK) return told(p, p->file);
+    char place[4200];
+    if (hemi_module_new(c, p->module_file.bytes, p->module_file.size, &p->module, NULL) != HEMI_OK)
+        return told(p, module_place(&p->module_file, c, place, sizeof place));
     if (hemi_store_new(c, &p->limits, &p->store, NULL) != HEMI_OK) return told(p, "making a store");
     if (!make_wasi(p, o)) return told(p, "providing WASI");
     hemi_client_set_deadline(c, (uint32_t)p->deadline_ms);
@@ -198,7 +199,7 @@ static void print_stats(struct program *p)
         return;
     }
     hemi_client_stats_get(c, &mine);
-    fprintf(stderr, "module: %s, %zu bytes\n", p->file, p->size);
+    fprintf(stderr, "module: %s, %zu bytes\n", p->file, p->module_file.size);
     fprintf(stderr, "instances: %" PRIu64 "\n", s.instances);
     fprintf(stderr, "calls: %" PRIu64 "\n", s.calls);
     fprintf(stderr, "host calls: %" PRIu64 "\n", s.host_calls);
@@ -256,8 +257,12 @@ int command_run(const struct tool_options *o)
         .file = o->rest[0], .invoke = o->values[OPTION_INVOKE], .args = o->rest + 1, .nargs = o->nrest - 1};
     if (!p.invoke) take_invoke(&p);
     if (!take_numbers(&p, o)) return EXIT_USAGE;
-    int status = module_read(p.file, &p.bytes, &p.size) ? run_in_session(&p, o) : EXIT_HEMI;
-    free(p.bytes);
+    if (!module_read(p.file, NULL, &p.module_file)) {
+        fprintf(stderr, "hemi: %s\n", p.module_file.why);
+        return EXIT_HEMI;
+    }
+    int status = run_in_session(&p, o);
+    module_free(&p.module_file);
     if (fflush(stdout) != 0 && status == 0) status = EXIT_HEMI;
     return status;
 }

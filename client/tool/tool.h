@@ -9,17 +9,19 @@
 
 enum {
     EXIT_OK = 0,
+    EXIT_INVALID = 1, /* of hemi validate: some file is no valid module */
     EXIT_USAGE = 2,
     EXIT_HEMI = 125,   /* Hemi itself could not do it: no daemon, invalid module, limit, ... */
     EXIT_TRAP = 128,   /* plus the trap's code */
     EXIT_SIGINT = 130, /* interrupted from the keyboard */
 };
 
-/* name, argument (NULL: none), who knows it (r run, a assemble, i info, p ping, s stats; '.' also before the command),
+/* name, argument (NULL: none), who knows it (r run, v validate, a asm, w wat, i info, p ping, s stats; '.' also before
+ * the command),
  * help */
 #define TOOL_OPTIONS(X)                                                                                                \
-    X(SOCKET, "socket", "PATH", "rips.", "the daemon's socket, instead of $HEMI_SOCKET and the usual places")          \
-    X(TOKEN_FILE, "token-file", "FILE", "rips.", "a file with the token that names the tenant")                        \
+    X(SOCKET, "socket", "PATH", "rvips.", "the daemon's socket, instead of $HEMI_SOCKET and the usual places")         \
+    X(TOKEN_FILE, "token-file", "FILE", "rvips.", "a file with the token that names the tenant")                       \
     X(INVOKE, "invoke", "NAME", "r", "call this export with ARGS as its arguments, and print its results")             \
     X(ENV, "env", "NAME=VALUE", "r", "give the program this variable (may be repeated)")                               \
     X(STATS, "stats", NULL, "r", "afterwards print counters to stderr")                                                \
@@ -28,9 +30,10 @@ enum {
     X(GC_STRESS, "gc-stress", "N", "r", "collect garbage at every Nth allocation")                                     \
     X(COUNT, "count", "N", "p", "how many round trips to measure (1)")                                                 \
     X(JSON, "json", NULL, "is", "print JSON")                                                                          \
-    X(OUTPUT, "output", "PATH", "a", "where to write the binary module, instead of to standard output")                \
-    X(HELP, "help", NULL, "raips.", "print this and exit")                                                             \
-    X(VERSION, "version", NULL, "raips.", "print the version and exit")
+    X(OUTPUT, "output", "PATH", "aw", "(or -o) where to write, instead of to standard output")                         \
+    X(NO_NAMES, "no-names", NULL, "aw", "write no name section; wat: write indices instead of its names")              \
+    X(HELP, "help", NULL, "rvawips.", "print this and exit")                                                           \
+    X(VERSION, "version", NULL, "rvawips.", "print the version and exit")
 
 enum tool_option {
 #define X(name, text, argument, commands, help) OPTION_##name,
@@ -66,11 +69,25 @@ void print_value(const hemi_val *val);
 bool parse_number(const char *option, const char *text, uint64_t max, uint64_t *out);
 
 /* --- file.c --- */
-/* Reads a module: binary, or text, which is assembled. The caller frees *bytes. False after telling why. */
-bool module_read(const char *path, uint8_t **bytes, size_t *size);
+struct module_file {
+    const char *path; /* borrowed */
+    void *bytes;      /* the binary module */
+    size_t size;
+    char *text; /* what it was assembled from; NULL: the file is binary */
+    size_t text_size;
+    bool malformed; /* after a failure: the file was read, but it is neither binary nor correct text */
+    char why[4600]; /* after a failure: path, place and message */
+};
+/* Reads a module: binary, or text, which is assembled with `options`. False: m->why, and nothing to free. */
+bool module_read(const char *path, const struct hemi_wat_options *options, struct module_file *m);
+void module_free(struct module_file *m);
+/* "path:line:column" of the client's last error, "path:0x2f" if it is in no function of a text, or "path". */
+const char *module_place(const struct module_file *m, const hemi_client *client, char *out, size_t size);
 
 /* --- the commands --- */
-int command_assemble(const struct tool_options *o);
+int command_asm(const struct tool_options *o);
+int command_wat(const struct tool_options *o);
+int command_validate(const struct tool_options *o);
 int command_run(const struct tool_options *o);
 int command_info(const struct tool_options *o);
 int command_ping(const struct tool_options *o);

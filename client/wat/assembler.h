@@ -2,9 +2,10 @@
  *
  *   lexer.c   text to tokens            names.c   symbol spaces, the cursor, errors, memory
  *   number.c  numerals to values        types.c   types, type definitions, type uses
- *   instr.c   instructions              fields.c  module fields, in two passes
+ *   instr.c   instructions              blocks.c  their sequences
+ *   fields.c  module fields, two passes custom.c  (@custom ...)
  *   emit.c    bytes, LEB128, sections   namesec.c the name section
- *   wat.c     the order of it all       custom.c  (@custom ...)
+ *   wat.c     the order of it all
  *
  * Pass 1 (fields.c, wat_declare) numbers and names every definition; then types.c reads all type definitions; pass 2
  * (wat_define) reads everything else and appends straight to the sections' buffers. */
@@ -42,6 +43,16 @@ struct space {
 struct buffer {
     uint8_t *data;
     size_t length, capacity;
+};
+
+/* Where an instruction's opcode is, and its keyword in the text. */
+struct place {
+    size_t at;
+    uint32_t text;
+};
+struct places {
+    struct place *list; /* owned; in order */
+    uint32_t count, capacity;
 };
 
 /* Part of the name section: entries, and how many. */
@@ -127,6 +138,10 @@ struct wat {
     struct name module_name;
     struct name_map local_names, label_names; /* their entries are functions */
     struct name_map labels_of_function;
+
+    bool wants_places;
+    struct places places; /* of all functions' instructions, as offsets in the code section's buffer */
+    size_t code_start;    /* where that is in the module */
 
     uint32_t custom_at;                      /* the next of tokens.customs */
     struct buffer customs[SECTION_COUNT][2]; /* whole sections, to be written before and after each */
@@ -235,8 +250,17 @@ uint32_t wat_value_lists(struct wat *w, const char *word, enum param_names names
 
 /* instr.c. */
 bool wat_init_keywords(struct wat *w);
+bool wat_take_opcode(struct wat *w, enum opcode *op); /* an instruction's keyword */
+void wat_immediates(struct wat *w, struct buffer *b, const struct opcode_row *row);
+void wat_plain(struct wat *w, struct buffer *b, enum opcode op); /* not a block, behind its keyword */
+void wat_push_label(struct wat *w, struct name name);
+void wat_pop_label(struct wat *w);
+bool wat_names_equal(struct name a, struct name b); /* and there are names */
+
+/* blocks.c. */
 void wat_instructions(struct wat *w, struct buffer *out); /* up to the ")" around them, which is not taken */
 void wat_one_folded(struct wat *w, struct buffer *out);   /* one (instruction ...) */
+void wat_note_place(struct wat *w, const struct buffer *b, const struct token *token); /* of what comes next in b */
 
 /* custom.c: reads the (@custom ...) between the last field and the cursor, or the end of the fields. */
 void wat_customs(struct wat *w);

@@ -146,6 +146,7 @@ static void emit_section(struct wat *w, struct buffer *out, enum section section
     bin_byte(w, out, id);
     bin_unsigned(w, out, count.length + body->length);
     bin_bytes(w, out, count.data, count.length);
+    if (section == SECTION_CODE) w->code_start = out->length;
     bin_bytes(w, out, body->data, body->length);
     bin_deinit(&count);
 }

@@ -169,6 +169,7 @@ static void global_type(struct wat *w, struct buffer *b)
 static void expression(struct wat *w, struct buffer *b)
 {
     wat_instructions(w, b);
+    wat_note_place(w, b, wat_peek(w));
     bin_opcode(w, b, OP_END);
 }
 
@@ -251,6 +252,7 @@ static void define_func(struct wat *w, uint32_t index)
     uint32_t locals = wat_value_lists(w, "local", PARAMS_LOCALS);
     w->body.length = 0;
     if (w->status != HEMI_OK) return;
+    uint32_t places = w->places.count;
     emit_locals(w, &w->body, locals);
     w->label_count = w->blocks = w->labels_of_function.count = 0;
     w->labels_of_function.bytes.length = 0;
@@ -258,6 +260,7 @@ static void define_func(struct wat *w, uint32_t index)
     names_of_function(w, index);
     struct buffer *code = bin_entry(w, SECTION_CODE);
     bin_unsigned(w, code, w->body.length);
+    for (uint32_t i = places; i < w->places.count; i++) w->places.list[i].at += code->length;
     bin_bytes(w, code, w->body.data, w->body.length);
 }
 

@@ -1,6 +1,6 @@
-/* client/wat/instr.c -- instructions, flat and folded (specification 6.5), read with a stack of frames instead of
- * recursion. What immediates an instruction has comes from proto/tables/opcodes.def; only instructions whose text
- * differs in shape from their binary form have code of their own. */
+/* client/wat/instr.c -- keywords, labels and immediates of instructions (specification 6.5). What immediates an
+ * instruction has comes from proto/tables/opcodes.def; only instructions whose text differs in shape from their binary
+ * form have code of their own. */
 #include "client/wat/assembler.h"
 #include "client/wat/number.h"
 
@@ -41,7 +41,7 @@ bool wat_init_keywords(struct wat *w)
 }
 
 /* Takes an instruction's keyword. Rows with a space in their text never match: no token has one. */
-static bool take_opcode(struct wat *w, enum opcode *op)
+bool wat_take_opcode(struct wat *w, enum opcode *op)
 {
     const struct token *token = wat_peek(w);
     uint16_t slot = token->kind == TOKEN_KEYWORD ? *keyword_slot(w, w->text + token->offset, token->length) : 0;
@@ -56,7 +56,7 @@ static bool take_opcode(struct wat *w, enum opcode *op)
 
 /* ---- labels ---- */
 
-static void push_label(struct wat *w, struct name name)
+void wat_push_label(struct wat *w, struct name name)
 {
     if (!wat_grow(w, &w->labels, w->label_count, &w->label_capacity, sizeof *w->labels)) return;
     struct open_label *opened = &w->labels[w->label_count++];
@@ -68,14 +68,14 @@ static void push_label(struct wat *w, struct name name)
     symbol->index = w->label_count;
 }
 
-static void pop_label(struct wat *w)
+void wat_pop_label(struct wat *w)
 {
     if (!w->label_count) return;
     const struct open_label *closed = &w->labels[--w->label_count];
     if (closed->name.bytes) names_symbol(w, &w->spaces[SPACE_LABEL], closed->name)->index = closed->shadowed;
 }
 
-static bool names_equal(struct name a, struct name b)
+bool wat_names_equal(struct name a, struct name b)
 {
     return a.bytes && b.bytes && a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
 }
@@ -282,7 +282,7 @@ static void catches(struct wat *w, struct buffer *b)
     bin_deinit(&list);
 }
 
-static void immediates(struct wat *w, struct buffer *b, const struct opcode_row *row)
+void wat_immediates(struct wat *w, struct buffer *b, const struct opcode_row *row)
 {
     switch ((enum opcode_imm)row->imm) {
     case IMM_NONE:
@@ -401,7 +401,7 @@ static void immediates(struct wat *w, struct buffer *b, const struct opcode_row 
 }
 
 /* An instruction that is not a block, behind its keyword. */
-static void plain(struct wat *w, struct buffer *b, enum opcode op)
+void wat_plain(struct wat *w, struct buffer *b, enum opcode op)
 {
     if (op == OP_REF_TEST || op == OP_REF_CAST) { /* one keyword, two opcodes, and the type is written in full */
         valtype type = wat_reftype(w);
@@ -414,236 +414,5 @@ static void plain(struct wat *w, struct buffer *b, enum opcode op)
     const struct opcode_row *row = &opcode_rows[op];
     w->uses_data |= row->imm == IMM_DATA || row->imm == IMM_DATA_MEM || row->imm == IMM_TYPE_DATA;
     bin_opcode(w, b, op);
-    immediates(w, b, row);
-}
-
-/* ---- frames ---- */
-
-enum frame_kind {
-    FRAME_PLAIN,      /* (instr operand*): its bytes wait in `pending` */
-    FRAME_BLOCK,      /* (block ...), loop, try_table */
-    FRAME_IF,         /* (if ...): its bytes wait in `pending` until (then */
-    FRAME_ARM,        /* (then ...) or (else ...) */
-    FRAME_FLAT_BLOCK, /* block ... end, or the part behind else */
-    FRAME_FLAT_IF,    /* if ... */
-};
-
-struct frame {
-    uint8_t kind;      /* enum frame_kind */
-    uint8_t arms;      /* of a FRAME_IF: how many have begun */
-    size_t pending;    /* PLAIN, IF: where its bytes begin in `pending` */
-    struct name label; /* of an IF, until (then */
-};
-
-struct reader {
-    struct wat *w;
-    struct buffer *out;
-    struct buffer pending;
-    struct frame *frames;
-    uint32_t count, capacity;
-};
-
-static struct frame *push_frame(struct reader *r, enum frame_kind kind)
-{
-    if (!wat_grow(r->w, &r->frames, r->count, &r->capacity, sizeof *r->frames)) return NULL;
-    struct frame *frame = &r->frames[r->count++];
-    *frame = (struct frame){.kind = (uint8_t)kind, .pending = r->pending.length};
-    return frame;
-}
-
-static struct frame *top(struct reader *r) { return r->count ? &r->frames[r->count - 1] : NULL; }
-
-static bool is_block(enum opcode op) { return opcode_rows[op].imm == IMM_BLOCK || op == OP_TRY_TABLE; }
-
-/* A block's opcode, label, type and clauses, into the output. */
-static void block_header(struct reader *r, enum opcode op)
-{
-    struct wat *w = r->w;
-    struct name name = wat_optional_id(w);
-    bin_opcode(w, r->out, op);
-    immediates(w, r->out, &opcode_rows[op]);
-    push_label(w, name);
-}
-
-static void end_block(struct reader *r)
-{
-    bin_opcode(r->w, r->out, OP_END);
-    pop_label(r->w);
-}
-
-/* Behind `else` and `end` the block's label may be repeated. */
-static void repeated_label(struct wat *w)
-{
-    const struct token *token = wat_peek(w);
-    struct name name = wat_optional_id(w);
-    if (name.bytes && !names_equal(name, w->labels[w->label_count - 1].name))
-        wat_fail_name(w, token, "mismatching", "label", name);
-}
-
-static void flat_end(struct reader *r, const struct token *token)
-{
-    struct frame *frame = top(r);
-    if (!frame || (frame->kind != FRAME_FLAT_BLOCK && frame->kind != FRAME_FLAT_IF)) {
-        wat_fail(r->w, HEMI_INVALID_MODULE, token, "unexpected token end");
-        return;
-    }
-    repeated_label(r->w);
-    end_block(r);
-    r->count--;
-}
-
-static void flat_else(struct reader *r, const struct token *token)
-{
-    struct frame *frame = top(r);
-    if (!frame || frame->kind != FRAME_FLAT_IF) {
-        wat_fail(r->w, HEMI_INVALID_MODULE, token, "unexpected token else");
-        return;
-    }
-    repeated_label(r->w);
-    bin_opcode(r->w, r->out, OP_ELSE);
-    frame->kind = FRAME_FLAT_BLOCK;
-}
-
-static void flat(struct reader *r)
-{
-    const struct token *token = wat_peek(r->w);
-    enum opcode op;
-    if (!take_opcode(r->w, &op)) return;
-    if (op == OP_END) {
-        flat_end(r, token);
-    } else if (op == OP_ELSE) {
-        flat_else(r, token);
-    } else if (is_block(op)) {
-        block_header(r, op);
-        push_frame(r, op == OP_IF ? FRAME_FLAT_IF : FRAME_FLAT_BLOCK);
-    } else {
-        plain(r->w, r->out, op);
-    }
-}
-
-static void folded(struct reader *r)
-{
-    struct wat *w = r->w;
-    enum opcode op;
-    w->at += w->at < w->end; /* "(" */
-    const struct token *token = wat_peek(w);
-    if (!take_opcode(w, &op)) return;
-    if (op == OP_END || op == OP_ELSE) {
-        wat_fail(w, HEMI_INVALID_MODULE, token, "unexpected token %s", opcode_rows[op].text);
-    } else if (op == OP_IF) {
-        struct frame *frame = push_frame(r, FRAME_IF);
-        if (frame) frame->label = wat_optional_id(w);
-        bin_opcode(w, &r->pending, op);
-        wat_block_type(w, &r->pending);
-    } else if (is_block(op)) {
-        block_header(r, op);
-        push_frame(r, FRAME_BLOCK);
-    } else {
-        push_frame(r, FRAME_PLAIN);
-        plain(w, &r->pending, op);
-    }
-}
-
-/* Moves what the frame has pending to the output. */
-static void flush(struct reader *r, const struct frame *frame)
-{
-    bin_bytes(r->w, r->out, r->pending.data + frame->pending, r->pending.length - frame->pending);
-    r->pending.length = frame->pending;
-}
-
-static void then_arm(struct reader *r)
-{
-    struct frame *frame = top(r);
-    flush(r, frame);
-    push_label(r->w, frame->label);
-    frame->arms = 1;
-    push_frame(r, FRAME_ARM);
-}
-
-static void else_arm(struct reader *r)
-{
-    top(r)->arms = 2;
-    bin_opcode(r->w, r->out, OP_ELSE);
-    push_frame(r, FRAME_ARM);
-}
-
-/* At a "(" inside (if: operands, then (then, then perhaps (else. */
-static void part_of_if(struct reader *r)
-{
-    uint8_t arms = top(r)->arms;
-    if (arms == 0 && wat_take_open(r->w, "then"))
-        then_arm(r);
-    else if (arms == 1 && wat_take_open(r->w, "else"))
-        else_arm(r);
-    else if (arms == 0)
-        folded(r);
-    else
-        wat_expected(r->w, arms == 1 ? "(else or \")\"" : "\")\"");
-}
-
-static void close_frame(struct reader *r)
-{
-    struct frame *frame = top(r);
-    bool no_arm = frame->kind == FRAME_IF && frame->arms == 0;
-    if (no_arm || frame->kind >= FRAME_FLAT_BLOCK) {
-        wat_expected(r->w, no_arm ? "an operand or (then" : "an instruction or end");
-        return;
-    }
-    r->w->at++;
-    if (frame->kind == FRAME_PLAIN)
-        flush(r, frame);
-    else if (frame->kind != FRAME_ARM)
-        end_block(r);
-    r->count--;
-}
-
-/* One step: a flat instruction, or the beginning or the end of a folded one. */
-static void step(struct reader *r)
-{
-    struct frame *frame = top(r);
-    bool operands_only = frame && (frame->kind == FRAME_PLAIN || frame->kind == FRAME_IF);
-    switch (wat_peek(r->w)->kind) {
-    case TOKEN_CLOSE:
-        close_frame(r);
-        break;
-    case TOKEN_OPEN:
-        if (frame && frame->kind == FRAME_IF)
-            part_of_if(r);
-        else
-            folded(r);
-        break;
-    case TOKEN_KEYWORD:
-        if (!operands_only) {
-            flat(r);
-            break;
-        }
-        wat_expected(r->w, "a folded operand or \")\"");
-        break;
-    default:
-        wat_expected(r->w, "an instruction or \")\"");
-    }
-}
-
-static void reader_deinit(struct reader *r)
-{
-    bin_deinit(&r->pending);
-    free(r->frames);
-}
-
-void wat_instructions(struct wat *w, struct buffer *out)
-{
-    struct reader r = {.w = w, .out = out};
-    while (w->status == HEMI_OK && (r.count || wat_peek(w)->kind != TOKEN_CLOSE)) step(&r);
-    reader_deinit(&r);
-}
-
-void wat_one_folded(struct wat *w, struct buffer *out)
-{
-    struct reader r = {.w = w, .out = out};
-    if (wat_peek(w)->kind == TOKEN_OPEN)
-        folded(&r);
-    else
-        wat_expected(w, "an expression in parentheses");
-    while (w->status == HEMI_OK && r.count) step(&r);
-    reader_deinit(&r);
+    wat_immediates(w, b, row);
 }

@@ -64,7 +64,7 @@ void lexer_place(const char *text, size_t offset, struct wat_error *err)
 static bool fail(struct lexer *l, int status, size_t at, const char *message)
 {
     l->status = status;
-    if (status == HEMI_INVALID_MODULE) lexer_place(l->text, at, l->err);
+    if (status != HEMI_NO_MEMORY) lexer_place(l->text, at, l->err);
     snprintf(l->err->message, sizeof l->err->message, "%s", message);
     return false;
 }
@@ -281,6 +281,7 @@ static bool open_paren(struct lexer *l)
     if (peek(l, 1) == ';') return block_comment(l);
     if (l->annotation || peek(l, 1) == '@') return open_annotation(l);
     l->at++;
+    if (l->depth == WAT_NESTING) return fail(l, HEMI_LIMIT, l->at - 1, "parentheses nested too deep");
     if (!reserve(l, &l->open, l->depth, &l->open_capacity, sizeof *l->open)) return false;
     l->open[l->depth++] = l->tokens.count;
     return add_token(l, TOKEN_OPEN, l->at - 1);

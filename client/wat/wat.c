@@ -51,8 +51,17 @@ static void wat_deinit(struct wat *w)
     free(w->signatures);
     free(w->scratch);
     free(w->labels);
+    free(w->places.list);
     wat_free_arena(w);
     tokens_deinit(&w->tokens);
+}
+
+/* Everything but freeing `w`. */
+static int run(struct wat *w, size_t len, struct buffer *module)
+{
+    w->status = lexer_run(w->text, len, &w->tokens, w->err);
+    if (w->status == HEMI_OK) assemble(w, module);
+    return w->status;
 }
 
 int wat_assemble_with(const struct wat_options *options, const char *text, size_t len, const char *filename,
@@ -63,9 +72,7 @@ int wat_assemble_with(const struct wat_options *options, const char *text, size_
     *err = (struct wat_error){.file = filename};
     *out = NULL;
     *out_len = 0;
-    w.status = lexer_run(text, len, &w.tokens, err);
-    if (w.status == HEMI_OK) assemble(&w, &module);
-    if (w.status == HEMI_OK) {
+    if (run(&w, len, &module) == HEMI_OK) {
         *out = module.data;
         *out_len = module.length;
     } else {
@@ -75,9 +82,41 @@ int wat_assemble_with(const struct wat_options *options, const char *text, size_
     return w.status;
 }
 
+static const struct wat_options defaults;
+
 int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
                  struct wat_error *err)
 {
-    static const struct wat_options defaults;
     return wat_assemble_with(&defaults, text, len, filename, out, out_len, err);
+}
+
+/* The last place at or before `at`, or NULL. */
+static const struct place *place_of(const struct places *places, uint64_t at)
+{
+    uint32_t low = 0, high = places->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (places->list[middle].at <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? &places->list[low - 1] : NULL;
+}
+
+int wat_locate(const char *text, size_t len, uint64_t offset, uint32_t *line, uint32_t *column)
+{
+    struct wat_error err;
+    struct wat w = {.text = text, .options = &defaults, .err = &err, .status = HEMI_OK, .wants_places = true};
+    struct buffer module = {0};
+    int status = run(&w, len, &module);
+    uint64_t from = w.code_start, to = from + w.sections[SECTION_CODE].length;
+    const struct place *place =
+        status == HEMI_OK && offset >= from && offset < to ? place_of(&w.places, offset - from) : NULL;
+    if (place) lexer_place(text, place->text, &err);
+    *line = place ? err.line : 0;
+    *column = place ? err.column : 0;
+    bin_deinit(&module);
+    wat_deinit(&w);
+    return status == HEMI_OK && !place ? HEMI_NOT_FOUND : status;
 }

@@ -31,6 +31,9 @@ struct wat_error {
     char message[232]; /* what is wrong, without the place; UTF-8, cut if long */
 };
 
+/* How deep parentheses, and blocks, may nest. Nothing recurses; this bounds memory per byte of text. */
+enum { WAT_NESTING = 1 << 20 };
+
 /* All zeros: the defaults. */
 struct wat_options {
     bool no_names; /* leave out the name section; disassembling: do not look at it */
@@ -39,10 +42,13 @@ struct wat_options {
 /* Assembles one module: `(module ...)`, or its fields alone. `text` has `len` bytes, needs no terminator and must be
  * UTF-8; `filename` (may be NULL) is only repeated in the error.
  * Returns HEMI_OK (0) and gives `*out`, `*out_len`, which the caller frees; or HEMI_INVALID_MODULE, HEMI_LIMIT (4 GiB
- * of text or of a section) or HEMI_NO_MEMORY, fills `*err` and sets `*out` to NULL.
+ * of text or of a section, WAT_NESTING) or HEMI_NO_MEMORY, fills `*err` and sets `*out` to NULL.
  * Any thread; no global state. */
 int wat_assemble_with(const struct wat_options *options, const char *text, size_t len, const char *filename,
                       uint8_t **out, size_t *out_len, struct wat_error *err);
+/* Where the instruction stands that is at `offset` of the module that wat_assemble makes of the text. HEMI_NOT_FOUND:
+ * no instruction of a function is there; or what wat_assemble returns. */
+int wat_locate(const char *text, size_t len, uint64_t offset, uint32_t *line, uint32_t *column);
 /* With the default options. */
 int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,
                  struct wat_error *err);

@@ -10,7 +10,7 @@ wasmtime=$(get_wasmtime) wasm3=$(get_wasm3)
 programs=$scratch/interp
 here=$PWD/tests/bench/interp
 mkdir -p "$programs"
-assemble() { build/release/bin/hemi assemble --output "$2" "$1"; }
+assemble() { build/release/bin/hemi asm -o "$2" "$1"; }
 for source in "$here"/*.c; do
     name=$(basename "$source" .c)
     [ "$name" = engine ] && continue

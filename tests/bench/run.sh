@@ -40,7 +40,7 @@ contest() {
     done
 }
 
-wasm() { "$bin/hemi" assemble --output "$scratch/$(basename "$1" .wat).wasm" "$1" && echo "$scratch/$(basename "$1" .wat).wasm"; }
+wasm() { "$bin/hemi" asm -o "$scratch/$(basename "$1" .wat).wasm" "$1" && echo "$scratch/$(basename "$1" .wat).wasm"; }
 
 echo "peers: ${wasmtime:+$($wasmtime)} ${node:+; node $($node --version)} ${wasm3:+; wasm3 0.5.0 (pywasm3)}"
 fib=$(wasm tests/modules/fib.wat)

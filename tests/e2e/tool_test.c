@@ -130,18 +130,73 @@ START_TEST(invoke_reads_and_prints_a_v128_as_one_hexadecimal_number)
 }
 END_TEST
 
-START_TEST(assemble_writes_a_binary_module_that_runs)
+START_TEST(asm_writes_a_binary_module_that_runs)
 {
     char out[64];
     snprintf(out, sizeof out, "%s/hello.wasm", dir);
-    struct outcome o = hemi(NULL, "assemble", "--output", out, file("hello.wat", HELLO));
+    struct outcome o = hemi(NULL, "asm", "--output", out, file("hello.wat", HELLO));
     ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
     outcome_deinit(&o);
     o = hemi(NULL, "run", out);
     ck_assert_str_eq(o.out, "hello, world\n");
     outcome_deinit(&o);
-    o = hemi(NULL, "assemble", file("bad.wat", "(module\n  (func (i32.const)))"));
-    ck_assert_msg(o.status != 0 && strstr(o.err, "bad.wat:2:"), "%s", o.err);
+    o = hemi(NULL, "asm", file("bad.wat", "(module\n  (func (i32.const)))"));
+    ck_assert_msg(o.status == 125 && strstr(o.err, "bad.wat:2:19: expected a 32-bit integer, got \")\""), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* Text, binary, text, binary: the two binaries are the same, and so is what they print. */
+START_TEST(wat_and_asm_undo_each_other)
+{
+    char first[64], text[64], second[64], command[256];
+    snprintf(first, sizeof first, "%s/1.wasm", dir);
+    snprintf(text, sizeof text, "%s/1.wat", dir);
+    snprintf(second, sizeof second, "%s/2.wasm", dir);
+    const char *const steps[][5] = {
+        {"asm", file("hello.wat", HELLO), "-o", first}, {"wat", first, "-o", text}, {"asm", text, "-o", second}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct outcome o = hemi(NULL, steps[i][0], steps[i][1], steps[i][2], steps[i][3]);
+        ck_assert_msg(o.status == 0, "%s: %d: %s", steps[i][0], o.status, o.err);
+        outcome_deinit(&o);
+    }
+    snprintf(command, sizeof command, "cmp '%s' '%s'", first, second);
+    ck_assert_int_eq(system(command), 0);
+    struct outcome o = hemi(NULL, "run", second);
+    ck_assert_str_eq(o.out, "hello, world\n");
+    outcome_deinit(&o);
+    o = hemi(NULL, "wat", "--no-names", first);
+    ck_assert_msg(o.status == 0 && strstr(o.out, "    call 0\n"), "%s", o.out);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* One line each on standard output; a module made from text is wrong at a line, a binary one at a byte. */
+START_TEST(validate_says_where_modules_are_wrong)
+{
+    char good[128], wrong[128], malformed[128], wasm[128], line[300];
+    snprintf(good, sizeof good, "%s", file("good.wat", HELLO));
+    snprintf(wrong, sizeof wrong, "%s", file("wrong.wat", "(func)\n(func (result i32)\n  (i32.eqz (f32.const 1)))"));
+    snprintf(malformed, sizeof malformed, "%s", file("malformed.wat", "(func\n x)"));
+    snprintf(wasm, sizeof wasm, "%s/wrong.wasm", dir);
+    struct outcome o = hemi(NULL, "validate", good, good);
+    ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "asm", wrong, "-o", wasm);
+    outcome_deinit(&o);
+    o = hemi(NULL, "validate", good, wrong, malformed, wasm);
+    ck_assert_int_eq(o.status, 1);
+    snprintf(line, sizeof line, "%s: valid\n", good);
+    ck_assert_msg(strncmp(o.out, line, strlen(line)) == 0, "%s", o.out);
+    snprintf(line, sizeof line, "\n%s:3:4: type mismatch", wrong);
+    ck_assert_msg(strstr(o.out, line) != NULL, "%s", o.out);
+    snprintf(line, sizeof line, "\n%s:2:2: expected an instruction, got \"x\"\n", malformed);
+    ck_assert_msg(strstr(o.out, line) != NULL, "%s", o.out);
+    snprintf(line, sizeof line, "\n%s:0x", wasm);
+    ck_assert_msg(strstr(o.out, line) != NULL, "%s", o.out);
+    outcome_deinit(&o);
+    o = hemi(NULL, "validate", good, "/nonexistent.wat");
+    ck_assert_msg(o.status == 125 && strstr(o.err, "nonexistent"), "%d: %s", o.status, o.err);
     outcome_deinit(&o);
 }
 END_TEST
@@ -243,7 +298,9 @@ int main(void)
     tcase_add_test(t, run_tells_a_trap_with_its_place);
     tcase_add_test(t, invoke_calls_an_export_and_prints_its_results);
     tcase_add_test(t, invoke_reads_and_prints_a_v128_as_one_hexadecimal_number);
-    tcase_add_test(t, assemble_writes_a_binary_module_that_runs);
+    tcase_add_test(t, asm_writes_a_binary_module_that_runs);
+    tcase_add_test(t, wat_and_asm_undo_each_other);
+    tcase_add_test(t, validate_says_where_modules_are_wrong);
     tcase_add_test(t, a_bad_module_is_named_with_its_offset);
     tcase_add_test(t, standard_input_and_output_pass_through_whole);
     tcase_add_test(t, a_given_socket_without_a_daemon_is_an_error);
