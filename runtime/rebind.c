@@ -76,10 +76,13 @@ static size_t sizes(const struct code *code, uint32_t n)
     return size;
 }
 
+/* Without a code section there is no table: all functions are imported. */
+static uint32_t functions(const struct module *m) { return m->code != NULL ? m->nfuncs : 0; }
+
 static enum hemi_status make(struct module *m, const struct rebinder *r, struct code *code)
 {
     uint8_t *bytes = (uint8_t *)(code + m->nfuncs + m->nconst_code);
-    enum hemi_status status = rebind_all(m->engine, r, m->code, m->nfuncs, code, &bytes);
+    enum hemi_status status = rebind_all(m->engine, r, m->code, functions(m), code, &bytes);
     if (status != HEMI_OK) return status;
     return rebind_all(m->engine, r, m->const_code, m->nconst_code, code + m->nfuncs, &bytes);
 }
@@ -87,8 +90,8 @@ static enum hemi_status make(struct module *m, const struct rebinder *r, struct 
 enum hemi_status module_explicit(struct module *m)
 {
     if (m->explicit_code != NULL || m->engine->scheme == SCHEME_EXPLICIT) return HEMI_OK;
-    size_t bytes = sizes(m->code, m->nfuncs) + sizes(m->const_code, m->nconst_code);
-    struct code *code = malloc(((size_t)m->nfuncs + m->nconst_code + 1) * sizeof *code + bytes);
+    size_t bytes = sizes(m->code, functions(m)) + sizes(m->const_code, m->nconst_code);
+    struct code *code = calloc(1, ((size_t)m->nfuncs + m->nconst_code + 1) * sizeof *code + bytes);
     struct rebinder *r = rebinder_new();
     enum hemi_status status = code != NULL && r != NULL ? make(m, r, code) : HEMI_NO_MEMORY;
     free(r);

@@ -234,6 +234,21 @@ START_TEST(regions_and_constants_survive_a_change_of_scheme)
 }
 END_TEST
 
+START_TEST(a_module_of_imported_functions_has_no_code)
+{
+    struct rig r;
+    scheme_init(&r, _i);
+    struct instance *in = rig_instance(&r, "(module (func (export \"f\") (result i32) (i32.const 3)))", NULL);
+    struct rt_extern f = rig_export(in, "f");
+    in = rig_instance(&r,
+                      "(module (import \"\" \"f\" (func (result i32))) (export \"f\" (func 0)) (memory 1 1)"
+                      " (global (ref any) (array.new_default $a (i32.const 1))) (type $a (array i8)))",
+                      &f);
+    ck_assert_uint_eq(rig_ok(&r, in, "f", 0), 3);
+    rig_deinit(&r);
+}
+END_TEST
+
 /* ---- Both schemes in one store */
 
 static uint64_t address_space(void)
@@ -451,6 +466,7 @@ int main(void)
     tcase_add_loop_test(tc, the_last_field_of_the_largest_structure, 0, SCHEMES);
     tcase_add_loop_test(tc, a_trap_says_where, 0, SCHEMES);
     tcase_add_loop_test(tc, regions_and_constants_survive_a_change_of_scheme, 0, SCHEMES);
+    tcase_add_loop_test(tc, a_module_of_imported_functions_has_no_code, 0, SCHEMES);
     tcase_add_loop_test(tc, faults_inside_a_host_callback, 0, SCHEMES);
     tcase_add_test(tc, instances_of_both_schemes_call_each_other);
     tcase_add_test(tc, a_second_translation_can_be_cancelled);
