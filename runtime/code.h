@@ -17,10 +17,11 @@
 #ifndef HEMI_RUNTIME_CODE_H
 #define HEMI_RUNTIME_CODE_H
 
+#include "proto/tables/limits.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SITE_ENTRY = 0, REGION_NONE = 0xFFFFFFFFu, SLOT_BYTES = 8, FRAME_SLOTS_MAX = 60000 };
+enum { SITE_ENTRY = 0, REGION_NONE = 0xFFFFFFFFu, SLOT_BYTES = 8, FRAME_SLOTS_MAX = WASM_MAX_FRAME_SLOTS };
 /* No call's delta is smaller, in slots: it bounds the native stack that a full VM stack can use (a call handler's frame
  * for every VM_DELTA_MIN slots). */
 enum { VM_DELTA_MIN = 4 };

@@ -78,17 +78,11 @@ static void emit_code(struct decoder *d, struct cursor *c, struct const_expr *ou
         return;
     out->index = m->nconst_code;
     enum hemi_status status = tr_begin(d->translator, SITE_CONST | out->index, NULL, 0, 0, &out->type, 1);
-    if (status != HEMI_OK) {
-        cursor_fail(c, status, out->offset, "translating a constant expression");
-        return;
-    }
+    if (!decoder_translated(d, c, status, out->offset)) return;
     validate_const(d->validator, c, out->type, true);
     if (!cursor_ok(c) || d->unsupported) return;
     status = tr_finish(d->translator, &m->const_code[out->index]);
-    if (status != HEMI_OK)
-        cursor_fail(c, status, out->offset, "translating a constant expression");
-    else
-        m->nconst_code++;
+    if (decoder_translated(d, c, status, out->offset)) m->nconst_code++;
 }
 
 void decode_const_expr(struct decoder *d, struct cursor *c, valtype type, struct const_expr *out)

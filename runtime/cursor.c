@@ -35,20 +35,27 @@ void cursor_malformed(struct cursor *c, uint32_t offset, const char *format, ...
     c->err->malformed = true;
 }
 
-bool cursor_limit(struct cursor *c, enum wasm_limit limit, uint64_t n)
-{
-    static const struct {
-        uint32_t value;
-        const char *text;
-    } rows[] = {
+static const struct {
+    uint32_t value;
+    const char *text;
+} limits[LIMIT_COUNT] = {
 #define X(name, value, text) {value, text},
-        WASM_LIMITS(X)
+    WASM_LIMITS(X)
 #undef X
-    };
-    if (n <= rows[limit].value) return true;
-    cursor_fail(c, HEMI_LIMIT, cursor_offset(c), "too many %s: %llu, at most %u are supported", rows[limit].text,
-                (unsigned long long)n, rows[limit].value);
+};
+
+bool cursor_limit(struct cursor *c, uint32_t offset, enum wasm_limit limit, uint64_t n)
+{
+    if (n <= limits[limit].value) return true;
+    cursor_fail(c, HEMI_LIMIT, offset, "too many %s: %llu, at most %u are supported", limits[limit].text,
+                (unsigned long long)n, limits[limit].value);
     return false;
+}
+
+void cursor_beyond(struct cursor *c, uint32_t offset, enum wasm_limit limit)
+{
+    cursor_fail(c, HEMI_LIMIT, offset, "too many %s: at most %u are supported", limits[limit].text,
+                limits[limit].value);
 }
 
 uint8_t cursor_end(struct cursor *c)
@@ -111,7 +118,7 @@ uint64_t cursor_fixed(struct cursor *c, uint32_t n)
 uint32_t cursor_count(struct cursor *c, enum wasm_limit limit)
 {
     uint32_t start = cursor_offset(c), n = cursor_u32(c);
-    if (!cursor_limit(c, limit, n)) return 0;
+    if (!cursor_limit(c, start, limit, n)) return 0;
     if (n > cursor_left(c) && cursor_ok(c)) cursor_malformed(c, start, "%s: length out of bounds", c->end_text);
     return cursor_ok(c) ? n : 0;
 }
@@ -120,7 +127,7 @@ struct name cursor_name(struct cursor *c)
 {
     uint32_t start = cursor_offset(c), n = cursor_u32(c);
     if (cursor_ok(c) && n > cursor_left(c)) cursor_malformed(c, start, "length out of bounds: %s", c->end_text);
-    if (!cursor_limit(c, LIMIT_NAME_BYTES, n)) n = 0;
+    if (!cursor_limit(c, start, LIMIT_NAME_BYTES, n)) n = 0;
     start = cursor_offset(c);
     const uint8_t *bytes = cursor_ok(c) ? cursor_bytes(c, n) : NULL;
     if (bytes && u8_check(bytes, n)) {

@@ -27,10 +27,13 @@ void cursor_fail(struct cursor *c, enum hemi_status status, uint32_t offset, con
     __attribute__((format(printf, 4, 5)));
 /* The same for bytes that are no module at all: INVALID_MODULE, marked as malformed. */
 void cursor_malformed(struct cursor *c, uint32_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Refuses `n` with LIMIT when it is beyond the limit. */
-bool cursor_limit(struct cursor *c, enum wasm_limit limit, uint64_t n);
+/* Refuses `n`, which the module says at `offset`, with LIMIT when it is beyond the limit. */
+bool cursor_limit(struct cursor *c, uint32_t offset, enum wasm_limit limit, uint64_t n);
+/* The same when it has turned out to be beyond it. */
+void cursor_beyond(struct cursor *c, uint32_t offset, enum wasm_limit limit);
 
-/* The slow paths of the numbers below, which read those of one byte themselves: `bits` wide, 33 and odd widths only when signed. */
+/* The slow paths of the numbers below, which read those of one byte themselves: `bits` wide, 33 and odd widths only
+ * when signed. */
 uint64_t cursor_leb(struct cursor *c, uint32_t bits, bool is_signed);
 uint8_t cursor_end(struct cursor *c); /* records that the bytes ran out; 0 */
 

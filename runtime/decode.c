@@ -46,6 +46,15 @@ void decoder_unsupported(struct decoder *d, enum opcode_feature feature, const c
     d->unsupported_feature = features[feature];
 }
 
+bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset)
+{
+    if (status == HEMI_LIMIT)
+        cursor_beyond(c, offset, tr_limit(d->translator));
+    else if (status != HEMI_OK)
+        cursor_fail(c, status, offset, "translating code");
+    return status == HEMI_OK;
+}
+
 void func_declare(struct decoder *d, struct cursor *c, uint32_t f)
 {
     if (!d->declared) d->declared = calloc(d->module->nfuncs / 8 + 1, 1);

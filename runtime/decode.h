@@ -34,6 +34,7 @@ struct decoder {
     /* The recursion group being read: its first type's index and its length, 0 outside. */
     uint32_t rec_start, rec_count;
     uint8_t *declared; /* a bit per function: named outside of code, so ref.func may name it */
+    uint64_t nlocals;  /* of the functions so far, without parameters */
     uint32_t ndata;    /* what the data count section says, when has_data_count */
     bool has_data_count, has_code, has_data;
     uint32_t last_rank; /* order of the last section that was not custom */
@@ -51,6 +52,8 @@ bool decode_module(struct decoder *d);
 bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size);
 /* Polls when enough has been read since the last time; false when the work is to be given up. */
 bool decoder_poll(struct decoder *d, struct cursor *c);
+/* Fails the cursor, with the limit's name if it is one, unless the translator's answer is OK. */
+bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset);
 /* Notes the use of a feature that is not built. `text` is an instruction's or type's, static. */
 void decoder_unsupported(struct decoder *d, enum opcode_feature feature, const char *text, uint32_t offset);
 static inline void invalid_at(struct cursor *c, uint32_t offset, const char *text)

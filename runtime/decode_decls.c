@@ -46,7 +46,8 @@ static valtype read_global_type(struct decoder *d, struct cursor *c, bool *mut)
 /* ---- Adding one to an index space. Limits count imports, too. */
 
 #define ADD(d, c, array, n, cap, limit)                                                                                \
-    (cursor_limit(c, limit, (uint64_t)(n) + 1) && decoder_reserve(c, (void **)&(array), &(cap), n, 1, sizeof *(array)))
+    (cursor_limit(c, cursor_offset(c), limit, (uint64_t)(n) + 1) &&                                                    \
+     decoder_reserve(c, (void **)&(array), &(cap), n, 1, sizeof *(array)))
 
 static void add_func(struct decoder *d, struct cursor *c)
 {

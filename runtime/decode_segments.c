@@ -95,9 +95,10 @@ void decode_elems(struct decoder *d, struct cursor *c)
 
 void decode_data_count(struct decoder *d, struct cursor *c)
 {
+    uint32_t offset = cursor_offset(c);
     d->ndata = cursor_u32(c);
     d->has_data_count = true;
-    cursor_limit(c, LIMIT_DATA_SEGMENTS, d->ndata);
+    cursor_limit(c, offset, LIMIT_DATA_SEGMENTS, d->ndata);
 }
 
 enum { DATA_ACTIVE, DATA_PASSIVE, DATA_EXPLICIT };
@@ -135,9 +136,9 @@ void decode_datas(struct decoder *d, struct cursor *c)
 static void read_code(struct decoder *d, struct cursor *c, uint32_t func)
 {
     struct module *m = d->module;
-    uint32_t size = cursor_u32(c);
-    if (!cursor_limit(c, LIMIT_FUNCTION_BYTES, size)) return;
-    uint32_t offset = cursor_offset(c);
+    uint32_t offset = cursor_offset(c), size = cursor_u32(c);
+    if (!cursor_limit(c, offset, LIMIT_FUNCTION_BYTES, size)) return;
+    offset = cursor_offset(c);
     struct cursor body = cursor_sub(c, size);
     if (cursor_ok(c)) {
         m->funcs[func].body_offset = offset;

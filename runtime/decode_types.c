@@ -105,7 +105,8 @@ struct group {
     valtype *vals;
     struct field *fields;
     uint32_t *starts; /* defs[i].vals or .fields begin here, in vals or fields */
-    uint32_t cap_defs, nvals, cap_vals, nfields, cap_fields, cap_starts;
+    uint8_t *depths;  /* supertypes above defs[i] */
+    uint32_t cap_defs, nvals, cap_vals, nfields, cap_fields, cap_starts, cap_depths;
 };
 
 static uint32_t read_vals(struct decoder *d, struct cursor *c, struct group *g, enum wasm_limit limit)
@@ -165,6 +166,17 @@ static void read_composite(struct decoder *d, struct cursor *c, struct group *g,
     }
 }
 
+/* Type i of the group has one supertype more above it than its own: that is known once the group is canonical, or from
+ * its place in the group. */
+static void count_supers(struct decoder *d, struct cursor *c, struct group *g, uint32_t i, uint32_t offset)
+{
+    uint32_t super = g->defs[i].super, above = 0;
+    if (!cursor_ok(c)) return;
+    if (super != TYPE_NONE)
+        above = 1u + (type_is_rec(super) ? g->depths[super - TYPE_REC_BASE] : d->engine->rtypes[super].depth);
+    if (cursor_limit(c, offset, LIMIT_SUPERS, above)) g->depths[i] = (uint8_t)above;
+}
+
 /* The declared supertype: at most one, and declared before type number `self`. */
 static uint32_t read_super(struct decoder *d, struct cursor *c, uint32_t self)
 {
@@ -186,12 +198,14 @@ enum { BYTE_REC = 0x4E, BYTE_SUB_FINAL = 0x4F, BYTE_SUB = 0x50 };
 static void read_subtype(struct decoder *d, struct cursor *c, struct group *g, uint32_t i)
 {
     struct type_def *def = &g->defs[i];
+    uint32_t offset = cursor_offset(c);
     uint8_t byte = c->at < c->end ? *c->at : 0;
     *def = (struct type_def){.final = byte != BYTE_SUB, .super = TYPE_NONE};
     if (byte == BYTE_SUB || byte == BYTE_SUB_FINAL) {
         c->at++;
         def->super = read_super(d, c, d->rec_start + i);
     }
+    count_supers(d, c, g, i, offset);
     read_composite(d, c, g, def, &g->starts[i]);
 }
 
@@ -214,7 +228,7 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
     if (n == 0) return;
     enum hemi_status status = types_intern(d->engine, g->defs, n, m->types + m->ntypes);
     if (status == HEMI_LIMIT) {
-        cursor_fail(c, status, offset, "too many types, or too many supertypes above one");
+        cursor_beyond(c, offset, LIMIT_ENGINE_TYPES);
     } else if (status != HEMI_OK) {
         cursor_fail(c, status, offset, "%s",
                     status == HEMI_NO_MEMORY ? "no memory for types" : "declaring types was stopped");
@@ -232,11 +246,12 @@ static void read_group(struct decoder *d, struct cursor *c, struct group *g)
         c->at++;
         n = cursor_count(c, LIMIT_GROUP_TYPES);
     }
-    if (!cursor_limit(c, LIMIT_TYPES, (uint64_t)m->ntypes + n)) return;
+    if (!cursor_limit(c, offset, LIMIT_TYPES, (uint64_t)m->ntypes + n)) return;
     g->nvals = g->nfields = 0;
     if (!decoder_reserve(c, (void **)&m->types, &d->cap_types, m->ntypes, n, sizeof *m->types) ||
         !decoder_reserve(c, (void **)&g->defs, &g->cap_defs, 0, n, sizeof *g->defs) ||
-        !decoder_reserve(c, (void **)&g->starts, &g->cap_starts, 0, n, sizeof *g->starts))
+        !decoder_reserve(c, (void **)&g->starts, &g->cap_starts, 0, n, sizeof *g->starts) ||
+        !decoder_reserve(c, (void **)&g->depths, &g->cap_depths, 0, n, sizeof *g->depths))
         return;
     d->rec_start = m->ntypes;
     d->rec_count = n;
@@ -254,4 +269,5 @@ void decode_types(struct decoder *d, struct cursor *c)
     free(g.vals);
     free(g.fields);
     free(g.starts);
+    free(g.depths);
 }

@@ -112,7 +112,7 @@ enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size,
     *out = NULL;
     *err = (struct rt_error){.status = HEMI_OK};
     struct cursor whole = {.base = bytes, .at = bytes, .end = bytes, .err = err};
-    if (!cursor_limit(&whole, LIMIT_MODULE_BYTES, size)) return err->status;
+    if (!cursor_limit(&whole, 0, LIMIT_MODULE_BYTES, size)) return err->status;
     struct module *m = calloc(1, sizeof *m);
     if (!m) {
         refuse(err, HEMI_NO_MEMORY, "no memory for a module");

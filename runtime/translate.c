@@ -7,6 +7,7 @@ static void free_tables(struct translator *t)
     struct buf *bufs[] = {&t->classes, &t->code, &t->regions, &t->clauses, &t->lines, &t->fixups, &t->sites, &t->live};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) free(bufs[i]->at);
     free(t->vals);
+    free(t->refs);
     free(t->ctrls);
     free(t->local_at);
     free(t->local_slots);
@@ -30,16 +31,30 @@ enum hemi_status translator_new(struct engine *e, struct module *m, struct trans
     t->e = e;
     t->m = m;
     t->vals = malloc(SLOTS * sizeof *t->vals);
+    t->refs = malloc(SLOTS * sizeof *t->refs);
     t->local_at = malloc(FRAME_SLOTS_MAX * sizeof *t->local_at);
     t->local_slots = malloc(2 * FRAME_SLOTS_MAX);
     t->local_uses = calloc(FRAME_SLOTS_MAX, sizeof *t->local_uses);
     t->touched = calloc(2 * SLOTS, sizeof *t->touched);
     struct site *entry = buf_add(t, &t->sites, sizeof *entry); /* SITE_ENTRY */
     if (entry) entry->region = REGION_NONE;
-    if (entry && t->vals && t->local_at && t->local_slots && t->local_uses && t->touched) return HEMI_OK;
+    if (entry && t->vals && t->refs && t->local_at && t->local_slots && t->local_uses && t->touched) return HEMI_OK;
     translator_free(t);
     *out = NULL;
     return HEMI_NO_MEMORY;
+}
+
+enum wasm_limit tr_limit(const struct translator *t)
+{
+    assert(t->status == HEMI_LIMIT);
+    return t->limit;
+}
+
+uint32_t tr_work(struct translator *t)
+{
+    uint32_t work = t->work;
+    t->work = 0;
+    return work;
 }
 
 /* ---- A function */
@@ -48,7 +63,8 @@ static void reset(struct translator *t)
 {
     memset(t->touched, 0, t->frame_slots * sizeof *t->touched);
     memset(t->local_uses, 0, t->nlocals * sizeof *t->local_uses);
-    t->nvals = t->nctrls = t->nlocal_uses = t->frame_slots = t->block_start = t->call_pos = 0;
+    t->nvals = t->nrefs = t->nlive = t->flushed = t->nctrls = t->nlocal_uses = t->frame_slots = t->block_start =
+        t->call_pos = 0;
     t->code.len = t->regions.len = t->clauses.len = t->lines.len = t->fixups.len = t->classes.len = 0;
     t->reg = NO_VALUE;
     t->region = REGION_NONE;
@@ -91,11 +107,13 @@ enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *lo
                           uint32_t nparams, const valtype *results, uint32_t nresults)
 {
     reset(t);
-    if (nlocals > FRAME_SLOTS_MAX - 64) return HEMI_LIMIT;
+    if (nlocals > FRAME_SLOTS_MAX - 64) tr_over(t, LIMIT_FRAME_SLOTS);
+    if (t->status != HEMI_OK) return t->status;
     t->func = func;
     t->nlocals = 0;
     uint32_t slots = lay_out_locals(t, locals, nlocals);
-    if (slots > FRAME_SLOTS_MAX - 64) return HEMI_LIMIT;
+    if (slots > FRAME_SLOTS_MAX - 64) tr_over(t, LIMIT_FRAME_SLOTS);
+    if (t->status != HEMI_OK) return t->status;
     t->nlocals = slots;
     t->nparams = nparams < nlocals ? t->local_at[nparams] : slots;
     t->nresults = valtypes_slots(results, nresults);

@@ -5,10 +5,12 @@
  * validator's, but that a v128 is two of its operands: the low half, then the high half. A block that STARTS in
  * unreachable code is not shown at all; END and ELSE of every shown block are shown, with `reachable` telling whether
  * the code just before them was. After a shown END the code is reachable again. School: the validator has checked
- * everything: the translator asserts, except that frames may become too large (LIMIT). */
+ * everything: the translator asserts, except that frames and code may become too large (LIMIT).
+ * Its work is linear in that of the function's size, with factors that limits bound. */
 #ifndef HEMI_RUNTIME_TRANSLATE_H
 #define HEMI_RUNTIME_TRANSLATE_H
 
+#include "proto/tables/limits.h"
 #include "proto/tables/opcodes.h"
 #include "runtime/module.h"
 #include "runtime/runtime.h"
@@ -54,8 +56,12 @@ void translator_free(struct translator *t);
  * parameters' types first. */
 enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *locals, uint32_t nlocals,
                           uint32_t nparams, const valtype *results, uint32_t nresults);
-/* NO_MEMORY, LIMIT (frame too large). The function's final END is shown too. */
+/* NO_MEMORY, LIMIT. The function's final END is shown too. */
 enum hemi_status tr_insn(struct translator *t, const struct insn *i);
+/* After LIMIT: which one. */
+enum wasm_limit tr_limit(const struct translator *t);
+/* Steps taken since the last call, beyond a constant number for each instruction. */
+uint32_t tr_work(struct translator *t);
 /* Ends the function: moves its code to *out (owned by the module from now on; code_deinit frees it). */
 enum hemi_status tr_finish(struct translator *t, struct code *out);
 /* Hands sites and live slots over to the module, after the last function. */

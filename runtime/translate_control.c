@@ -43,7 +43,8 @@ static struct ctrl *push_ctrl(struct translator *t, const struct insn *i)
                        .nresults = i->result_slots,
                        .fixups = NO_FIXUP,
                        .else_fixup = NO_FIXUP,
-                       .region = t->region};
+                       .region = t->region,
+                       .table = NO_POS};
     c->classes = add_classes(t, i->params, i->nparams, i->param_slots);
     add_classes(t, i->results, i->nresults, i->result_slots);
     return c;
@@ -53,10 +54,7 @@ static struct ctrl *push_ctrl(struct translator *t, const struct insn *i)
 static void flush_entry(struct translator *t, uint32_t nparams)
 {
     free_reg(t);
-    uint32_t from = t->ctrls[t->nctrls - 1].height, params = t->nvals - nparams;
-    if (t->nlocal_uses > 0)
-        for (uint32_t i = from; i < params; i++)
-            if (t->vals[i].loc == LOC_LOCAL) to_home(t, i);
+    flush_locals(t, t->nvals - nparams);
     flush_top(t, nparams);
 }
 
@@ -341,21 +339,39 @@ void tr_br_if(struct translator *t, const struct insn *i)
     branch_on(t, &c, true, i->index, n);
 }
 
-/* br_table's entry for a label: straight to it, or by way of moves behind the table. */
-static void table_entry(struct translator *t, uint32_t label, uint32_t n, uint32_t pos)
+/* What br_table's entries for a label have in common: each label is looked at once. */
+static struct ctrl *table_label(struct translator *t, uint32_t label, uint32_t n, uint32_t pos)
 {
     struct ctrl *c = label_ctrl(t, label);
+    if (c->table == pos) return c;
+    c->table = pos;
+    c->moves = values_in_place(t, c, n) ? NO_POS : 0;
+    t->work += n;
+    return c;
+}
+
+/* An entry for a label: straight to it, or by way of moves behind the table. */
+static void table_entry(struct translator *t, uint32_t label, uint32_t n, uint32_t pos)
+{
+    struct ctrl *c = table_label(t, label, n, pos);
     uint32_t field = t->code.len;
     emit_u32(t, 0);
-    if (c->is_loop && values_in_place(t, c, n)) patch_u32(t, field, c->head - LOOP_BYTES - pos);
-    if (!c->is_loop && values_in_place(t, c, n)) c->fixups = add_fixup(t, c->fixups, field, pos);
+    if (c->moves != NO_POS) return;
+    if (c->is_loop)
+        patch_u32(t, field, c->head - LOOP_BYTES - pos);
+    else
+        c->fixups = add_fixup(t, c->fixups, field, pos);
 }
 
 static void table_moves(struct translator *t, uint32_t label, uint32_t n, uint32_t field, uint32_t pos)
 {
     struct ctrl *c = label_ctrl(t, label);
-    if (values_in_place(t, c, n)) return;
-    patch_u32(t, field, t->code.len - pos);
+    if (c->moves == NO_POS) return;
+    bool made = c->moves != 0;
+    if (!made) c->moves = t->code.len;
+    patch_u32(t, field, c->moves - pos);
+    if (made) return;
+    t->work += n;
     if (label == t->nctrls - 1) {
         emit_return(t, n);
     } else {
@@ -374,6 +390,7 @@ void tr_br_table(struct translator *t, const struct insn *i)
     emit_operand(t, &v, 'i');
     emit_u32(t, i->nlabels);
     uint32_t entries = t->code.len;
+    t->work += i->nlabels;
     for (uint32_t k = 0; k <= i->nlabels; k++) table_entry(t, i->labels[k], n, pos);
     for (uint32_t k = 0; k <= i->nlabels; k++) table_moves(t, i->labels[k], n, entries + 4 * k, pos);
 }

@@ -64,7 +64,7 @@ void touch(struct translator *t, uint32_t slot, uint32_t pos)
 void use_slots(struct translator *t, uint32_t end)
 {
     if (end > t->frame_slots) t->frame_slots = end;
-    if (end > FRAME_SLOTS_MAX) t->status = HEMI_LIMIT;
+    if (end > FRAME_SLOTS_MAX) tr_over(t, LIMIT_FRAME_SLOTS);
 }
 
 void emit_slot(struct translator *t, uint32_t slot)
@@ -242,11 +242,12 @@ void return_early(struct translator *t, uint32_t here, uint32_t slot)
 
 /* ---- Sites */
 
+/* Of the operands below height n. */
 static uint32_t add_live(struct translator *t, uint32_t n, enum heap_slot wanted)
 {
     uint32_t found = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct value *v = &t->vals[i];
+    for (uint32_t i = 0; i < t->nrefs && t->refs[i] < n; i++) {
+        const struct value *v = &t->vals[t->refs[i]];
         if (v->loc != LOC_SLOT || v->slot != wanted) continue;
         uint16_t *slot = buf_add(t, &t->live, sizeof *slot);
         if (slot) *slot = v->at;
@@ -255,10 +256,18 @@ static uint32_t add_live(struct translator *t, uint32_t n, enum heap_slot wanted
     return found;
 }
 
+static void count_live(struct translator *t)
+{
+    t->nlive += t->nrefs;
+    t->work += t->nrefs;
+    if (t->nlive > WASM_MAX_LIVE_REFS) tr_over(t, LIMIT_LIVE_REFS);
+}
+
 uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except)
 {
     uint32_t id = BUF_COUNT(t->sites, struct site), live = BUF_COUNT(t->live, uint16_t);
     assert(t->reg == NO_VALUE);
+    count_live(t);
     uint32_t nrefs = add_live(t, t->nvals - except, HEAP_SLOT_REF);
     uint32_t nfuncs = add_live(t, t->nvals - except, HEAP_SLOT_FUNC);
     use_slots(t, delta + 1);

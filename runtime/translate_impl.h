@@ -9,6 +9,7 @@
  *   .patch   An instruction may be patched as long as nothing has used its result and no label lies behind it (then its
  *            place is >= t->block_start, and control that gets here has gone through it).
  *   .flushed Operands below the innermost block's parameters are at home or constants: so paths agree where they meet.
+ *   .unused  No operand below t->flushed is LOC_LOCAL: what has been looked through need not be again.
  *   .last    t->last describes the instruction that ends at the current place, if no label is here. */
 #ifndef HEMI_RUNTIME_TRANSLATE_IMPL_H
 #define HEMI_RUNTIME_TRANSLATE_IMPL_H
@@ -68,6 +69,8 @@ struct ctrl {
     uint32_t else_fixup;        /* IF before ELSE */
     uint32_t head;              /* loop: behind its poll */
     uint32_t region;            /* outside of the block */
+    uint32_t table;             /* the last br_table with this label */
+    uint32_t moves; /* the moves of its entry for it, 0 when they are still to be made; NO_POS: none needed */
 };
 
 /* A condition about to become a branch. */
@@ -84,11 +87,16 @@ struct translator {
     struct engine *e;
     struct module *m;
     enum hemi_status status;                   /* sticky: NO_MEMORY, LIMIT */
+    enum wasm_limit limit;                     /* of LIMIT */
+    uint32_t work;                             /* see tr_work */
     uint32_t func, nlocals, nparams, nresults; /* counts of slots */
     const struct insn *in;
 
     struct value *vals; /* FRAME_SLOTS_MAX + VALUES_SLACK */
     uint32_t nvals, reg;
+    uint32_t flushed;      /* .unused */
+    uint16_t *refs;        /* heights of the operands that are references, of which there are nrefs */
+    uint32_t nrefs, nlive; /* nlive: references counted at sites */
     struct ctrl *ctrls;
     uint32_t nctrls, cap_ctrls;
     struct buf classes;   /* uint8_t enum heap_slot of block types, a stack */
@@ -118,6 +126,12 @@ static inline bool buf_room(struct translator *t, struct buf *b, uint32_t size)
 void *buf_add(struct translator *t, struct buf *b, uint32_t size); /* zeroed; NULL (and t->status) without memory */
 #define BUF_COUNT(b, type) ((b).len / (uint32_t)sizeof(type))
 #define BUF_AT(b, type, i) ((type *)(void *)(b).at + (i))
+
+/* The function is beyond the limit. */
+static inline void tr_over(struct translator *t, enum wasm_limit limit)
+{
+    if (t->status == HEMI_OK) t->status = HEMI_LIMIT, t->limit = limit;
+}
 
 /* Starts an instruction, and returns where it is. `op` is the R form if it has two. */
 uint32_t emit(struct translator *t, uint32_t op);
@@ -172,6 +186,7 @@ void truncate_stack(struct translator *t, uint32_t height);
 void to_home(struct translator *t, uint32_t i); /* the operand at height i */
 void free_reg(struct translator *t);            /* nothing on the stack is in r0 afterwards */
 void flush_top(struct translator *t, uint32_t n);
+void flush_locals(struct translator *t, uint32_t end); /* of those below `end`, none is LOC_LOCAL afterwards */
 void put_local(struct translator *t, uint32_t slot, struct value v); /* local.set of a popped value */
 /* A popped value that must not be a constant, or must be in a slot. */
 void no_const(struct translator *t, struct value *v);

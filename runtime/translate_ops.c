@@ -482,7 +482,8 @@ static void count(struct translator *t, const struct insn *i)
 
 enum hemi_status tr_insn(struct translator *t, const struct insn *i)
 {
-    if (t->nlocals + t->nvals > FRAME_SLOTS_MAX - 8) t->status = HEMI_LIMIT;
+    if (t->nlocals + t->nvals > FRAME_SLOTS_MAX - 8) tr_over(t, LIMIT_FRAME_SLOTS);
+    if (t->code.len > WASM_MAX_CODE_BYTES) tr_over(t, LIMIT_CODE_BYTES);
     if (t->status != HEMI_OK) return t->status;
     t->in = i;
     if (t->e->options.count_opcodes) count(t, i);

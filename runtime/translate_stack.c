@@ -6,6 +6,7 @@ void push(struct translator *t, struct value v)
     assert(t->nvals < FRAME_SLOTS_MAX + VALUES_SLACK);
     if (v.loc == LOC_LOCAL) t->local_uses[v.at]++, t->nlocal_uses++;
     if (v.loc == LOC_REG) t->reg = t->nvals;
+    if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
     t->vals[t->nvals++] = v;
 }
 
@@ -16,6 +17,8 @@ struct value pop(struct translator *t)
     v.home = (uint16_t)home_of(t, t->nvals);
     if (v.loc == LOC_LOCAL) t->local_uses[v.at]--, t->nlocal_uses--;
     if (v.loc == LOC_REG) t->reg = NO_VALUE;
+    if (v.slot != HEAP_SLOT_DATA) t->nrefs--;
+    if (t->flushed > t->nvals) t->flushed = t->nvals;
     return v;
 }
 
@@ -76,12 +79,26 @@ void in_slot(struct translator *t, struct value *v)
     if (v->loc == LOC_CONST || v->loc == LOC_REG) put_in(t, v, v->home);
 }
 
-/* Operands that are the old value get it now. */
+void flush_locals(struct translator *t, uint32_t end)
+{
+    if (t->nlocal_uses > 0) {
+        for (uint32_t i = t->flushed; i < end; i++)
+            if (t->vals[i].loc == LOC_LOCAL) to_home(t, i);
+        if (end > t->flushed) t->work += end - t->flushed;
+    }
+    if (end > t->flushed) t->flushed = end;
+}
+
+/* Operands that are the old value get it now. How far below the top uses of a local are looked for one by one; those
+ * farther down are saved all together, so that no part of the stack is looked through twice. */
+enum { SAVE_NEAR = 32 };
+
 static void save_local(struct translator *t, uint32_t slot)
 {
-    uint32_t from = t->ctrls[t->nctrls - 1].height; /* .flushed */
-    for (uint32_t i = from; i < t->nvals && t->local_uses[slot] > 0; i++)
-        if (t->vals[i].loc == LOC_LOCAL && t->vals[i].at == slot) to_home(t, i);
+    uint32_t near = t->nvals - t->flushed > SAVE_NEAR ? t->nvals - SAVE_NEAR : t->flushed;
+    for (uint32_t i = t->nvals; i > near && t->local_uses[slot] > 0; i--)
+        if (t->vals[i - 1].loc == LOC_LOCAL && t->vals[i - 1].at == slot) to_home(t, i - 1);
+    if (t->local_uses[slot] > 0) flush_locals(t, t->nvals);
 }
 
 void put_local(struct translator *t, uint32_t slot, struct value v)

@@ -258,8 +258,11 @@ static enum hemi_status parts_copy(struct rtype *t, const struct type_def *d, ui
     for (uint32_t k = 0; k < nvals; k++) t->vals[k] = absolute_val(d->vals[k], base);
     t->param_slots = valtypes_slots(t->vals, d->nparams);
     t->result_slots = valtypes_slots(t->vals + d->nparams, d->nresults);
-    for (uint32_t k = 0; k < d->nfields; k++)
+    t->defaultable = true;
+    for (uint32_t k = 0; k < d->nfields; k++) {
         t->fields[k] = (struct field){.type = absolute_val(d->fields[k].type, base), .mut = d->fields[k].mut};
+        if (!valtype_defaultable(t->fields[k].type)) t->defaultable = false;
+    }
     return HEMI_OK;
 }
 

@@ -12,11 +12,17 @@
 #define HEMI_RUNTIME_TYPES_H
 
 #include "heap/heap.h"
+#include "proto/tables/limits.h"
 #include "proto/tables/status.h"
 #include "proto/tables/types.h"
 #include <stddef.h>
 
-enum { TYPE_NONE = 0xFFFFFF, TYPE_DISPLAY_INLINE = 8, TYPE_DEPTH_MAX = 63, TYPES_MAX = 1u << 20 };
+enum {
+    TYPE_NONE = 0xFFFFFF,
+    TYPE_DISPLAY_INLINE = 8,
+    TYPE_DEPTH_MAX = WASM_MAX_SUPERS,
+    TYPES_MAX = WASM_MAX_ENGINE_TYPES
+};
 
 enum type_kind { TYPE_FREE, TYPE_FUNC, TYPE_STRUCT, TYPE_ARRAY, TYPE_EXN_LAYOUT, TYPE_EXTERN_LAYOUT };
 
@@ -31,9 +37,10 @@ struct field {
 struct rtype {
     uint8_t kind; /* enum type_kind */
     bool final;
-    uint8_t depth;  /* number of proper supertypes */
-    uint32_t super; /* canonical id, or TYPE_NONE */
-    uint32_t group; /* first id of its recursion group */
+    uint8_t depth;    /* number of proper supertypes */
+    bool defaultable; /* all fields have default values */
+    uint32_t super;   /* canonical id, or TYPE_NONE */
+    uint32_t group;   /* first id of its recursion group */
     uint32_t group_size;
     uint32_t refs;              /* modules naming the group; kept on the group's first type */
     uint32_t nparams, nresults; /* TYPE_FUNC: valtypes in `vals`, params first */
@@ -56,6 +63,7 @@ struct engine; /* runtime.h */
  * heap type is TYPE_REC(i); all others already hold canonical ids. */
 #define TYPE_REC_BASE 0xF00000u
 #define TYPE_REC(i) (TYPE_REC_BASE + (i))
+static inline bool type_is_rec(uint32_t heap) { return heap >= TYPE_REC_BASE && !ht_is_abstract(heap); }
 struct type_def {
     uint8_t kind;
     bool final;

@@ -5,7 +5,6 @@
 #include "runtime/engine.h"
 #include "runtime/types.h"
 
-static inline bool type_is_rec(uint32_t heap) { return heap >= TYPE_REC_BASE && !ht_is_abstract(heap); }
 /* Does this heap type (or super) name a canonical type? */
 static inline bool type_is_id(uint32_t heap) { return heap < TYPE_REC_BASE; }
 

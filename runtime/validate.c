@@ -47,8 +47,9 @@ void v_mismatch(struct validator *v, valtype expected, valtype found)
 
 void push_val_slow(struct validator *v, valtype t)
 {
-    if (!cursor_limit(&v->c, LIMIT_OPERANDS, v->nvals + 1)) return;
+    if (!cursor_limit(&v->c, v->in.offset, LIMIT_OPERANDS, v->nvals + 1)) return;
     if (!decoder_reserve(&v->c, (void **)&v->vals, &v->cap_vals, v->nvals, 64, sizeof *v->vals)) return;
+    if (v->cap_vals > WASM_MAX_OPERANDS) v->cap_vals = WASM_MAX_OPERANDS;
     v->vals[v->nvals++] = t;
 }
 
@@ -95,8 +96,9 @@ void push_vals(struct validator *v, const valtype *types, uint32_t n)
 
 void pop_vals(struct validator *v, const valtype *types, uint32_t n)
 {
-    v_charge(v, n);
-    while (n > 0) pop_expect(v, types[--n]);
+    uint32_t left = n;
+    while (left > 0 && !pops_nothing(v)) pop_expect(v, types[--left]);
+    v_charge(v, n - left);
 }
 
 void expect_vals(struct validator *v, const valtype *types, uint32_t n)
@@ -118,7 +120,7 @@ void expect_vals(struct validator *v, const valtype *types, uint32_t n)
 void push_ctrl(struct validator *v, uint16_t op)
 {
     const struct insn *in = &v->in;
-    if (!cursor_limit(&v->c, LIMIT_NESTING, v->nctrls)) return;
+    if (!cursor_limit(&v->c, v->in.offset, LIMIT_NESTING, v->nctrls)) return;
     if (!decoder_reserve(&v->c, (void **)&v->ctrls, &v->cap_ctrls, v->nctrls, 1, sizeof *v->ctrls)) return;
     v->top = &v->ctrls[v->nctrls++];
     bool single = in->results == &v->block_type;

@@ -106,9 +106,8 @@ static void translate(struct validator *v)
 {
     if (!v->translate || v->d->unsupported || !v_ok(v)) return;
     enum hemi_status status = tr_insn(v->d->translator, &v->in);
-    if (status == HEMI_OK) return;
-    cursor_fail(&v->c, status, v->in.offset, "%s",
-                status == HEMI_LIMIT ? "the function needs too large a frame" : "translating code");
+    v_charge(v, tr_work(v->d->translator));
+    decoder_translated(v->d, &v->c, status, v->in.offset);
 }
 
 static bool is_constant(uint16_t op)
@@ -228,18 +227,22 @@ static void add_locals(struct validator *v, uint32_t n, valtype t, bool inited)
     v_charge(v, n);
 }
 
+/* That there are more than 2^32 - 1 makes a module malformed, which comes before any limit. */
 static void read_locals(struct validator *v)
 {
-    uint32_t groups = cursor_u32(&v->c);
-    uint64_t total = 0;
+    uint32_t start = cursor_offset(&v->c), groups = cursor_u32(&v->c);
+    uint64_t total = v->nlocals;
     for (uint32_t i = 0; i < groups && v_ok(v); i++) {
         uint32_t offset = cursor_offset(&v->c), n = cursor_u32(&v->c);
         v->in.offset = offset;
         valtype t = decode_valtype(v->d, &v->c);
         total += n;
         if (total > UINT32_MAX) malformed_at(&v->c, offset, "too many locals");
-        if (cursor_limit(&v->c, LIMIT_LOCALS, v->nlocals + (uint64_t)n)) add_locals(v, n, t, valtype_defaultable(t));
+        if (total <= WASM_MAX_LOCALS) add_locals(v, n, t, valtype_defaultable(t));
     }
+    v->d->nlocals += total;
+    cursor_limit(&v->c, start, LIMIT_LOCALS, total);
+    cursor_limit(&v->c, start, LIMIT_MODULE_LOCALS, v->d->nlocals);
 }
 
 static void function_begin(struct validator *v, const struct rtype *t)
@@ -255,7 +258,7 @@ static void function_begin(struct validator *v, const struct rtype *t)
     if (!v->translate || !v_ok(v)) return;
     enum hemi_status status =
         tr_begin(v->d->translator, v->func, v->locals, v->nlocals, t->nparams, type_results(t), t->nresults);
-    if (status != HEMI_OK) cursor_fail(&v->c, status, v->in.offset, "the function needs too large a frame");
+    decoder_translated(v->d, &v->c, status, v->in.offset);
 }
 
 void validate_function(struct validator *v, uint32_t func, struct cursor body, bool last)
@@ -269,5 +272,5 @@ void validate_function(struct validator *v, uint32_t func, struct cursor body, b
     cursor_done(&v->c, "section size mismatch: bytes after the function's END");
     if (!v_ok(v) || v->d->unsupported) return;
     enum hemi_status status = tr_finish(v->d->translator, &v->m->code[func]);
-    if (status != HEMI_OK) cursor_fail(&v->c, status, v->in.offset, "translating a function");
+    decoder_translated(v->d, &v->c, status, v->in.offset);
 }

@@ -25,9 +25,10 @@ static void push_object(struct validator *v)
 
 static void check_defaults(struct validator *v, const struct rtype *t)
 {
-    for (uint32_t i = 0; i < t->nfields; i++)
-        if (!valtype_defaultable(t->fields[i].type)) v_fail(v, "type mismatch: field %u has no default value", i);
-    v_charge(v, t->nfields);
+    if (t->defaultable) return;
+    uint32_t i = 0;
+    while (valtype_defaultable(t->fields[i].type)) i++;
+    v_fail(v, "type mismatch: field %u has no default value", i);
 }
 
 /* get without _s or _u is for fields that are not packed, the others for those that are. */
@@ -45,8 +46,9 @@ void validate_struct_new(struct validator *v)
     if (!t) return;
     v->in.nparams = v->in.op == OP_STRUCT_NEW ? t->nfields : 0;
     if (v->in.op == OP_STRUCT_NEW) {
-        for (uint32_t i = t->nfields; i > 0; i--) pop_expect(v, unpacked(t->fields[i - 1].type));
-        v_charge(v, t->nfields);
+        uint32_t left = t->nfields;
+        while (left > 0 && !pops_nothing(v)) pop_expect(v, unpacked(t->fields[--left].type));
+        v_charge(v, t->nfields - left);
     } else {
         check_defaults(v, t);
     }
@@ -112,9 +114,10 @@ void validate_array_new(struct validator *v)
 void validate_array_new_fixed(struct validator *v)
 {
     const struct field *f = element(v);
-    if (!f || !cursor_limit(&v->c, LIMIT_NEW_FIXED, v->in.index2)) return;
-    for (uint32_t i = 0; i < v->in.index2 && v_ok(v); i++) pop_expect(v, unpacked(f->type));
-    v_charge(v, v->in.index2);
+    if (!f || !cursor_limit(&v->c, v->in.offset, LIMIT_NEW_FIXED, v->in.index2)) return;
+    uint32_t left = v->in.index2;
+    for (; left > 0 && v_ok(v) && !pops_nothing(v); left--) pop_expect(v, unpacked(f->type));
+    v_charge(v, v->in.index2 - left);
     v->in.nparams = v->in.index2;
     push_object(v);
 }

@@ -84,6 +84,8 @@ static inline valtype pop_expect(struct validator *v, valtype t)
     }
     return pop_expect_slow(v, t);
 }
+/* Would any number of further pops succeed and change nothing? */
+static inline bool pops_nothing(const struct validator *v) { return v->nvals == v->top->height && v->top->unreachable; }
 /* A reference of any type, or VT_REF(false, HT_BOT) out of unreachable code. */
 valtype pop_ref(struct validator *v);
 void push_vals(struct validator *v, const valtype *types, uint32_t n);
