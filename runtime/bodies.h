@@ -7,6 +7,7 @@
 #define HEMI_RUNTIME_BODIES_H
 
 #include "runtime/vm.h"
+#include <float.h>
 #include <string.h>
 
 #define VM_NONE __attribute__((preserve_none))
@@ -143,7 +144,13 @@ ALWAYS void zero4(char *slots)
         if (UNLIKELY(*vm->poll)) CALL_HELPER(poll, D, S, fp, 0, 0);                                                    \
     } while (0)
 
-/* ---- Numbers. WebAssembly 3.0, 4.3 "Numerics". */
+/* ---- Numbers. WebAssembly 3.0, 4.3 "Numerics". Each operation is rounded once, to its own type (-ffp-contract=off, no
+ * x87), and NaNs and zeros' signs count. */
+_Static_assert(FLT_EVAL_METHOD == 0, "floats are computed in a wider type");
+#ifdef __FAST_MATH__
+#error "floats must be exact"
+#endif
+
 ALWAYS uint32_t clz32(uint32_t v) { return v == 0 ? 32u : (uint32_t)__builtin_clz(v); }
 ALWAYS uint32_t ctz32(uint32_t v) { return v == 0 ? 32u : (uint32_t)__builtin_ctz(v); }
 ALWAYS uint64_t clz64(uint64_t v) { return v == 0 ? 64u : (uint64_t)__builtin_clzll(v); }
