@@ -11,7 +11,7 @@ void opcodes_collect(struct opcode_counts *o, hemi_client *client)
     cJSON *info = cJSON_Parse(text);
     const cJSON *counts = cJSON_GetObjectItemCaseSensitive(info, "opcodes");
     for (unsigned op = 0; op < OP_COUNT; op++) {
-        const cJSON *count = cJSON_GetObjectItemCaseSensitive(counts, opcode_rows[op].name);
+        const cJSON *count = cJSON_GetObjectItemCaseSensitive(counts, opcode_rows[op].text);
         o->executed[op] |= cJSON_IsNumber(count) && cJSON_GetNumberValue(count) > 0;
     }
     cJSON_Delete(info);

@@ -1,5 +1,5 @@
 /* tests/wast/opcodes.h -- which instructions were executed, over all workers: a worker that counts says so in its INFO,
- * in an object "opcodes" with a number for each row's name. */
+ * in an object "opcodes" with a number for each row's text. */
 #ifndef HEMI_WAST_OPCODES_H
 #define HEMI_WAST_OPCODES_H
 
