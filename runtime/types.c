@@ -256,8 +256,10 @@ static enum hemi_status parts_copy(struct rtype *t, const struct type_def *d, ui
     if (d->kind == TYPE_FUNC && !(t->vals = malloc((nvals + 1) * sizeof *t->vals))) return HEMI_NO_MEMORY;
     if (d->nfields && !(t->fields = calloc(d->nfields, sizeof *t->fields))) return HEMI_NO_MEMORY;
     for (uint32_t k = 0; k < nvals; k++) t->vals[k] = absolute_val(d->vals[k], base);
-    t->param_slots = valtypes_slots(t->vals, d->nparams);
-    t->result_slots = valtypes_slots(t->vals + d->nparams, d->nresults);
+    if (d->kind == TYPE_FUNC) {
+        t->param_slots = valtypes_slots(t->vals, d->nparams);
+        t->result_slots = valtypes_slots(t->vals + d->nparams, d->nresults);
+    }
     t->defaultable = true;
     for (uint32_t k = 0; k < d->nfields; k++) {
         t->fields[k] = (struct field){.type = absolute_val(d->fields[k].type, base), .mut = d->fields[k].mut};

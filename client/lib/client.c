@@ -93,6 +93,7 @@ void hemi_client_free(hemi_client *c)
     idmap_deinit(&c->streams);
     frame_reader_deinit(&c->reader);
     frame_writer_deinit(&c->writer);
+    free(c->last.trace);
     if (c->wake >= 0) close(c->wake);
     if (c->poll_fd >= 0) close(c->poll_fd);
     free(c);
