@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/fuzz.sh NAME SECONDS [SEED] -- one fuzzer for so long; stops at the first finding and says how to repeat it.
 #   modules       libFuzzer: decoder, validator, translator
-#   text          libFuzzer: the text format
+#   text          libFuzzer: assembler and disassembler, and that they agree
 #   differential  libFuzzer: generated and mutated modules, run in every way, agree
 #   frames        mutated frames and modules against running daemons, the tests of the sanitize build with new seeds
 # The libFuzzer ones start from the modules of the official test-suite where it is to be had, and keep their corpus in
@@ -32,10 +32,12 @@ make_seeds() {
     local suite
     [ -e "$corpus/modules/seed-00000" ] || [ -e "$corpus/text/seed-00000" ] && return
     mkdir -p "$corpus"/{modules,text,differential} "$findings"
-    suite=$(tests/wast/suite.sh) || suite=
+    suite=$(tests/wast/run.sh --suite) || suite=
     ./dev build fuzz fuzz_seeds
     build/fuzz/tests/fuzz_seeds "$corpus/modules" "$corpus/text" ${suite:+"$suite"/*.wast} tests/wast/scripts/*.wast
+    cp "$corpus"/text/seed-*0 "$corpus/differential/" # any bytes are a program for the generator
     cp -r "$corpus"/modules/. "$corpus/differential/"
+    cp -r "$corpus"/modules/. "$corpus/text/"
 }
 
 target() {
