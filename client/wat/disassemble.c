@@ -36,10 +36,9 @@ static int outcome(const struct dis *d, struct wat_error *err)
 static void dis_deinit(struct dis *d)
 {
     for (unsigned i = 0; i < SPACE_COUNT; i++) names_free(&d->names[i]);
-    names_free(&d->field_names);
-    free(d->locals.list);
-    free(d->labels.list);
-    free(d->fields.list);
+    names_free_maps(&d->locals);
+    names_free_maps(&d->labels);
+    names_free_maps(&d->fields);
     free(d->customs);
     free(d->types);
     free(d->frames);
@@ -49,7 +48,7 @@ static void dis_deinit(struct dis *d)
 int wat_disassemble(const struct wat_options *options, const uint8_t *bytes, size_t len, const char *filename,
                     char **out, size_t *out_len, struct wat_error *err)
 {
-    struct dis d = {.bytes = bytes, .size = len, .no_names = options->no_names, .field_names_of = UINT32_MAX};
+    struct dis d = {.bytes = bytes, .size = len, .no_names = options->no_names};
     d.out.most = len < (SIZE_MAX - TEXT_FLOOR) / TEXT_PER_BYTE ? TEXT_FLOOR + TEXT_PER_BYTE * len : SIZE_MAX;
     *err = (struct wat_error){.file = filename};
     disassemble(&d);

@@ -34,10 +34,12 @@ struct name_list {
 
 /* A subsection of maps: where the map of each index is, ascending. */
 struct name_maps {
-    struct {
+    struct entry_map {
         uint32_t index;
         const uint8_t *at;
-    } *list; /* owned */
+        bool read;
+        struct name_list names; /* of fields, once they were asked for: code names types in any order */
+    } *list;                    /* owned */
     uint32_t count, capacity;
     const uint8_t *end;
 };
@@ -75,9 +77,7 @@ struct dis {
     struct slice module_name;
     struct name_list names[SPACE_COUNT]; /* LOCAL and LABEL: of the function being printed */
     struct name_maps locals, labels, fields;
-    struct name_list field_names; /* of the type in `field_names_of` */
-    uint32_t field_names_of;      /* UINT32_MAX: none */
-    struct dis_frame *frames;     /* print_code.c */
+    struct dis_frame *frames; /* print_code.c */
     uint32_t frame_count, frame_capacity;
     uint32_t *innermost; /* by `alike`: 1 + the frame that has the label and is not shadowed */
     uint32_t innermost_capacity;
@@ -100,9 +100,11 @@ void dis_skip_limits(struct dis *d);
 void names_read(struct dis *d, struct slice section);
 /* The names in the map of `index`, for indices below `limit`. */
 void names_of_entry(struct dis *d, const struct name_maps *maps, uint32_t index, uint32_t limit, struct name_list *out);
-/* NULL bytes: it has none. */
+/* NULL: it has none. */
+const struct entry_name *names_of_field(struct dis *d, uint32_t type, uint32_t field);
 const struct entry_name *names_lookup(const struct name_list *names, uint32_t index);
 void names_free(struct name_list *names);
+void names_free_maps(struct name_maps *maps);
 
 /* print_types.c. */
 valtype dis_valtype(struct dis *d);
@@ -112,6 +114,7 @@ uint32_t dis_heaptype(struct dis *d);
 void print_valtype(struct dis *d, valtype type);
 void print_heaptype(struct dis *d, uint32_t ht);
 void print_types(struct dis *d);
+void print_type_index(struct dis *d, uint32_t type);
 void print_type_use(struct dis *d, uint32_t type, bool with_local_names);
 void print_block_type(struct dis *d);
 /* " (word t t)" of value types read from the input; or, if they are locals from 0 on, each with its name. */

@@ -92,11 +92,7 @@ static void read_segment(struct dis *d, enum space_kind segment, enum space_kind
 static void read_field(struct dis *d)
 {
     uint32_t type = read_index(d, SPACE_TYPE), field = input_u32(&d->in);
-    bool is_struct = type < d->type_count && d->types[type].code == 0x5F;
-    uint32_t fields = is_struct ? d->types[type].count : 0;
-    if (type != d->field_names_of) names_of_entry(d, &d->fields, type, fields, &d->field_names);
-    d->field_names_of = type;
-    const struct entry_name *name = names_lookup(&d->field_names, field);
+    const struct entry_name *name = names_of_field(d, type, field);
     print_text(&d->out, " ");
     if (name)
         print_id(&d->out, name->bytes);
@@ -188,7 +184,7 @@ static void read_call_indirect(struct dis *d)
     struct input type = d->in;
     input_u32(&d->in);
     read_optional(d, SPACE_TABLE);
-    print_type_use(d, input_u32(&type), false);
+    print_type_index(d, input_u32(&type));
 }
 
 static void read_select_types(struct dis *d)

@@ -157,11 +157,16 @@ static void print_signature(struct dis *d, bool with_local_names)
     print_values(d, "result", input_count(&d->in, 1), false);
 }
 
-void print_type_use(struct dis *d, uint32_t index, bool with_local_names)
+void print_type_index(struct dis *d, uint32_t index)
 {
     print_text(&d->out, " (type");
     print_index(d, SPACE_TYPE, index);
     print_text(&d->out, ")");
+}
+
+void print_type_use(struct dis *d, uint32_t index, bool with_local_names)
+{
+    print_type_index(d, index);
     const struct dis_type *type = index < d->type_count ? &d->types[index] : NULL;
     if (!type || type->code != 0x60 || !dis_ok(d)) return;
     struct input behind = d->in;
@@ -203,10 +208,8 @@ static void print_field_type(struct dis *d)
 static void print_struct(struct dis *d, uint32_t index)
 {
     uint32_t count = input_count(&d->in, 2);
-    names_of_entry(d, &d->fields, index, count, &d->field_names);
-    d->field_names_of = index;
     for (uint32_t i = 0; i < count && dis_ok(d); i++) {
-        const struct entry_name *name = names_lookup(&d->field_names, i);
+        const struct entry_name *name = names_of_field(d, index, i);
         print_text(&d->out, " (field");
         if (name) print_text(&d->out, " ");
         if (name) print_id(&d->out, name->bytes);

@@ -76,8 +76,7 @@ static void read_maps(struct dis *d, struct input *in, struct name_maps *out)
         bool ascends = out->count == 0 || out->list[out->count - 1].index < index;
         if (!input_ok(in) || !ascends) continue;
         if (!dis_grow(d, &out->list, out->count, &out->capacity, sizeof *out->list)) return;
-        out->list[out->count].index = index;
-        out->list[out->count++].at = at;
+        out->list[out->count++] = (struct entry_map){.index = index, .at = at};
     }
 }
 
@@ -113,10 +112,9 @@ void names_read(struct dis *d, struct slice section)
     }
 }
 
-void names_of_entry(struct dis *d, const struct name_maps *maps, uint32_t index, uint32_t limit, struct name_list *out)
+static struct entry_map *find_map(const struct name_maps *maps, uint32_t index)
 {
     uint32_t low = 0, high = maps->count;
-    out->count = out->distinct = 0;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (maps->list[middle].index < index)
@@ -124,9 +122,25 @@ void names_of_entry(struct dis *d, const struct name_maps *maps, uint32_t index,
         else
             high = middle;
     }
-    if (low == maps->count || maps->list[low].index != index) return;
-    struct input in = {.at = maps->list[low].at, .end = maps->end};
+    return low < maps->count && maps->list[low].index == index ? &maps->list[low] : NULL;
+}
+
+void names_of_entry(struct dis *d, const struct name_maps *maps, uint32_t index, uint32_t limit, struct name_list *out)
+{
+    const struct entry_map *map = find_map(maps, index);
+    out->count = out->distinct = 0;
+    if (!map) return;
+    struct input in = {.at = map->at, .end = maps->end};
     read_map(d, &in, limit, maps == &d->labels, out);
+}
+
+const struct entry_name *names_of_field(struct dis *d, uint32_t type, uint32_t field)
+{
+    struct entry_map *map = find_map(&d->fields, type);
+    if (!map || type >= d->type_count || d->types[type].code != 0x5F) return NULL;
+    if (!map->read) names_of_entry(d, &d->fields, type, d->types[type].count, &map->names);
+    map->read = true;
+    return names_lookup(&map->names, field);
 }
 
 const struct entry_name *names_lookup(const struct name_list *names, uint32_t index)
@@ -147,4 +161,11 @@ void names_free(struct name_list *names)
 {
     free(names->list);
     *names = (struct name_list){0};
+}
+
+void names_free_maps(struct name_maps *maps)
+{
+    for (uint32_t i = 0; i < maps->count; i++) names_free(&maps->list[i].names);
+    free(maps->list);
+    *maps = (struct name_maps){0};
 }
