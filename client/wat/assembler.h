@@ -116,6 +116,7 @@ struct wat {
     uint32_t fields_begin; /* the module's fields are the tokens from here */
     uint32_t fields_end;   /* to here */
     int status;
+    bool is_quoted; /* the text comes from (module quote "...") */
     struct wat_error *err;
     struct chunk *arena;
 

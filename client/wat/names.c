@@ -279,11 +279,12 @@ uint64_t wat_float(struct wat *w, unsigned bits)
 
 /* ---- symbol spaces ---- */
 
-static uint32_t hash(struct name name)
+/* FNV-1a, begun at a number that a text cannot know (where the table is), so that it cannot be full of collisions. */
+static uint32_t hash(const void *seed, struct name name)
 {
-    uint32_t h = 2166136261u; /* FNV-1a: short keys, and a table per module is no target for floods of collisions */
-    for (uint32_t i = 0; i < name.length; i++) h = (h ^ (unsigned char)name.bytes[i]) * 16777619u;
-    return h ^ h >> 15;
+    uint64_t h = 14695981039346656037u ^ (uintptr_t)seed;
+    for (uint32_t i = 0; i < name.length; i++) h = (h ^ (unsigned char)name.bytes[i]) * 1099511628211u;
+    return (uint32_t)(h ^ h >> 32);
 }
 
 static bool same(struct name a, struct name b)
@@ -294,7 +295,7 @@ static bool same(struct name a, struct name b)
 /* The slot that holds the name, or the free one where it belongs. The table is never full. */
 static struct symbol *slot_of(struct symbol *slots, uint32_t capacity, struct name name)
 {
-    for (uint32_t i = hash(name);; i++) {
+    for (uint32_t i = hash(slots, name);; i++) {
         struct symbol *slot = &slots[i & (capacity - 1)];
         if (!slot->name.bytes || same(slot->name, name)) return slot;
     }

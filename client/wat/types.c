@@ -125,11 +125,15 @@ static struct signature read_signature(struct wat *w, enum param_names names)
 
 /* ---- plain function types by signature ---- */
 
-static uint32_t signature_hash(const struct signature *s)
+/* As names are hashed: from a number that the text cannot know. */
+static uint32_t signature_hash(const void *seed, const struct signature *s)
 {
-    uint32_t h = s->params * 31 + s->results;
-    for (uint32_t i = 0; i < s->params + s->results; i++) h = (h ^ s->values[i]) * 0x9E3779B1u, h ^= h >> 15;
-    return h;
+    uint64_t h = (uintptr_t)seed ^ (s->params * 31 + s->results);
+    for (uint32_t i = 0; i < s->params + s->results; i++) {
+        h = (h ^ s->values[i]) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 32;
+    }
+    return (uint32_t)h;
 }
 
 static bool signature_equal(const struct signature *a, const struct signature *b)
@@ -147,7 +151,7 @@ static struct signature signature_of(const struct wat_type *type)
 /* The slot of the type that has this signature, or the free one for it. The table is never full. */
 static uint32_t *signature_slot(const struct wat *w, uint32_t *slots, uint32_t capacity, const struct signature *s)
 {
-    for (uint32_t i = signature_hash(s);; i++) {
+    for (uint32_t i = signature_hash(slots, s);; i++) {
         uint32_t *slot = &slots[i & (capacity - 1)];
         struct signature there = *slot ? signature_of(&w->types[*slot - 1]) : *s;
         if (!*slot || signature_equal(&there, s)) return slot;

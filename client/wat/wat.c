@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Finds the module's fields: those of (module ...), or the whole text. */
+/* Finds the module's fields: those of (module definition? $name? ...), or the whole text. */
 static void find_fields(struct wat *w)
 {
     w->fields_end = w->end;
@@ -15,9 +15,42 @@ static void find_fields(struct wat *w)
             return;
         }
         w->at += 2;
+        wat_take_keyword(w, "definition");
         w->module_name = wat_optional_id(w);
     }
     w->fields_begin = w->at;
+}
+
+static int run(struct wat *w, size_t len, struct buffer *module);
+static void wat_deinit(struct wat *w);
+
+/* (module quote "..."...): the strings are lines of a text, which may not quote another. */
+static void assemble_quoted(struct wat *w, const struct token *where, const struct buffer *text, struct buffer *out)
+{
+    struct wat_error err = {0};
+    struct wat quoted = {
+        .text = (const char *)text->data, .options = w->options, .err = &err, .status = HEMI_OK, .is_quoted = true};
+    if (run(&quoted, text->length, out) != HEMI_OK)
+        wat_fail(w, quoted.status, where, "in the quoted text, at %u:%u: %.180s", err.line, err.column, err.message);
+    wat_deinit(&quoted);
+}
+
+/* (module binary "..."...) or (module quote "..."...). False: it is neither. */
+static bool assemble_strings(struct wat *w, struct buffer *out)
+{
+    const struct token *where = wat_peek(w);
+    struct buffer text = {0};
+    bool quote = wat_take_keyword(w, "quote");
+    if (!quote && !wat_take_keyword(w, "binary")) return false;
+    while (wat_peek(w)->kind == TOKEN_STRING) {
+        struct name line = wat_string(w);
+        bin_bytes(w, quote ? &text : out, line.bytes, line.length);
+        if (quote) bin_byte(w, &text, '\n');
+    }
+    if (w->at != w->fields_end) wat_expected(w, "a string or \")\"");
+    if (quote && w->status == HEMI_OK) assemble_quoted(w, where, &text, out);
+    bin_deinit(&text);
+    return true;
 }
 
 static void assemble(struct wat *w, struct buffer *out)
@@ -25,6 +58,7 @@ static void assemble(struct wat *w, struct buffer *out)
     w->end = w->tokens.count - 1;
     if (!wat_init_keywords(w)) return;
     find_fields(w);
+    if (w->fields_end < w->end && !w->is_quoted && assemble_strings(w, out)) return;
     wat_declare(w);
     if (w->status != HEMI_OK) return;
     w->at = w->fields_begin;

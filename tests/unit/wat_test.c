@@ -98,6 +98,22 @@ START_TEST(encodings)
 }
 END_TEST
 
+/* What scripts have, and what stands for a module in another form. */
+START_TEST(module_forms)
+{
+    ck_bytes("(module definition $m (rec))", "0103014e00");
+    ck_bytes("(module $m binary \"\\00asm\" \"\\01\\00\\00\\00\" \"any\")", "616e79");
+    ck_bytes("(module definition quote \"(type (func))\" \"(rec)\")", "010602600000"
+                                                                      "4e00");
+    ck_bytes("(module quote \"(module (rec))\")", "0103014e00");
+    ck_bytes("(module quote)", "");
+    ck_refused("(module quote\n \"(func)\" \"x\")", 1, 9, "in the quoted text, at 2:1: expected a module field");
+    ck_refused("(module quote \"(module quote)\")", 1, 9, "in the quoted text, at 1:9: expected a module field");
+    ck_refused("(module binary \"\" 1)", 1, 19, "expected a string or \")\", got \"1\"");
+    ck_refused("(module instance)", 1, 9, "expected a module field, got \"instance\"");
+}
+END_TEST
+
 START_TEST(segments)
 {
     ck_bytes("(table 1 funcref) (elem (i32.const 0)) ", "040401700001"
@@ -639,6 +655,7 @@ int main(void)
     TCase *tests = tcase_create("assembler");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, encodings);
+    tcase_add_test(tests, module_forms);
     tcase_add_test(tests, segments);
     tcase_add_test(tests, abbreviations);
     tcase_add_test(tests, implicit_types);
