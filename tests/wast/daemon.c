@@ -62,7 +62,7 @@ void daemon_print_log(const struct daemon *d)
 /* Deep guests and large tables are what scripts are about; what a limit does has tests of its own. */
 static const char limits[] =
     "  memory = \"64GiB\"; linear_memory = \"64GiB\"; heap = \"2GiB\"; table_elements = 100000000;\n"
-    "  modules = 1000000; stores = 1000000; instances = 1000000; window_requests = 8192;\n";
+    "  modules = 1000000; stores = 1000000; instances = 1000000;\n";
 
 static bool write_config(const struct daemon *d, const struct daemon_options *opt)
 {

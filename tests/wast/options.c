@@ -61,7 +61,6 @@ static bool add_paths(struct options *o, int count, char **paths)
     const char *suite = getenv("HEMI_TESTSUITE");
     for (int i = 0; i < count; i++)
         if (!add_path(o, paths[i])) return false;
-    o->whole_suite = count == 0;
     return count > 0 || !suite || add_path(o, suite);
 }
 
@@ -78,9 +77,8 @@ static bool add_paths(struct options *o, int count, char **paths)
       "count executions; instructions that none of the scripts executes are failures")                                 \
     X(workers, "workers", required_argument, "=N: spread the files over N workers (as many as there are processors)")  \
     X(junit, "junit", required_argument, "=FILE: write the results as JUnit's XML")                                    \
-    X(expected, "expected", required_argument, "=LIST: known failures; more, less or others of them are failures")     \
     X(seconds, "seconds", required_argument, "=N: what a request may take")                                            \
-    X(quiet, "quiet", no_argument, "print only files with surprises, and the total")                                   \
+    X(quiet, "quiet", no_argument, "print only files with failures, and the total")                                    \
     X(help, "help", no_argument, "this list")
 
 enum option_id {
@@ -129,9 +127,6 @@ static bool take(struct options *o, enum option_id id)
         return number(optarg, WORKERS_MAX, &o->workers);
     case OPTION_junit:
         o->junit = optarg;
-        return true;
-    case OPTION_expected:
-        o->expected = optarg;
         return true;
     case OPTION_seconds:
         return number(optarg, 86400, &o->session.seconds);

@@ -6,11 +6,10 @@
 
 struct options {
     struct session_options session;
-    const char *junit, *expected; /* NULL: none */
+    const char *junit; /* NULL: none */
     unsigned workers;
     bool quiet, no_fault_checks, canonical_nans, opcodes;
-    bool whole_suite; /* no path was given: $HEMI_TESTSUITE */
-    char **files;     /* owned */
+    char **files; /* owned */
     uint32_t file_count;
 };
 

@@ -24,7 +24,6 @@ struct report {
     uint32_t count, capacity;
     uint32_t totals[VERDICTS];
     uint32_t assertions; /* how many of those passed are assertions */
-    uint32_t known;      /* failures that are expected (expected.h) */
     double seconds;
     bool crashed; /* the worker was lost */
     bool done;
@@ -37,9 +36,7 @@ const char *report_name(const char *path);
 void report_add(struct report *r, uint32_t line, const char *command, enum verdict verdict, const char *why);
 void report_deinit(struct report *r);
 
-/* How many failures there are too many or too few. */
-uint32_t report_surprises(const struct report *r);
-/* The failures (unless quiet) and one line for the file; with `quiet` nothing unless there is a surprise. */
+/* The failures and one line for the file; with `quiet` nothing unless something failed. */
 void report_print(const struct report *r, bool quiet);
 
 /* Writes the reports as JUnit's XML: a test-suite for each file, a test-case for each command. */

@@ -15,7 +15,6 @@
 #include <time.h>
 
 #include "tests/wast/daemon.h"
-#include "tests/wast/expected.h"
 #include "tests/wast/opcodes.h"
 #include "tests/wast/options.h"
 #include "tests/wast/session.h"
@@ -24,7 +23,6 @@ enum { NOTHING_TO_RUN = 77 };
 
 struct runner {
     struct options opt;
-    struct expected expected;
     struct daemon daemon;
     struct report *reports; /* one per file */
     struct opcode_counts opcodes;
@@ -124,7 +122,6 @@ static void print_as_they_come(struct runner *r)
         pthread_mutex_lock(&r->lock);
         while (!r->reports[i].done) pthread_cond_wait(&r->progress, &r->lock);
         pthread_mutex_unlock(&r->lock);
-        r->reports[i].known = expected_of(&r->expected, report_name(r->reports[i].path));
         report_print(&r->reports[i], r->opt.quiet);
         if (r->reports[i].crashed) daemon_print_log(&r->daemon);
         fflush(stdout);
@@ -146,18 +143,6 @@ static bool run_files(struct runner *r)
     return true;
 }
 
-/* A row for a file that is not there is stale; only a run of the whole suite can tell. */
-static uint32_t stale_rows(const struct runner *r)
-{
-    uint32_t stale = 0;
-    for (uint32_t i = 0; r->opt.whole_suite && i < r->expected.count; i++) {
-        if (r->expected.rows[i].seen) continue;
-        printf("  %s is expected to fail, but does not exist\n", r->expected.rows[i].file);
-        stale++;
-    }
-    return stale;
-}
-
 static bool write_junit(const struct runner *r)
 {
     FILE *out = fopen(r->opt.junit, "w");
@@ -170,16 +155,14 @@ static bool write_junit(const struct runner *r)
 /* The last line is what tests/run.sh reads. Returns the number of failures. */
 static uint64_t print_total(const struct runner *r, uint32_t others, double seconds)
 {
-    uint64_t passed = 0, known = 0, skipped = 0, assertions = 0, failed = others;
+    uint64_t passed = 0, skipped = 0, assertions = 0, failed = others;
     for (uint32_t i = 0; i < r->opt.file_count; i++) {
         const struct report *report = &r->reports[i];
         passed += report->totals[VERDICT_PASSED];
         skipped += report->totals[VERDICT_SKIPPED];
         assertions += report->assertions;
-        failed += report_surprises(report);
-        known += report->totals[VERDICT_FAILED] < report->known ? report->totals[VERDICT_FAILED] : report->known;
+        failed += report->totals[VERDICT_FAILED];
     }
-    if (known) printf("%llu known failures\n", (unsigned long long)known);
     printf("%u files in %.1f s; %llu of those passed are assertions\n", r->opt.file_count, seconds,
            (unsigned long long)assertions);
     printf("%llu passed, %llu failed, %llu skipped\n", (unsigned long long)passed, (unsigned long long)failed,
@@ -197,7 +180,7 @@ static int run(struct runner *r)
     for (uint32_t i = 0; i < r->opt.file_count; i++) r->reports[i].path = r->opt.files[i];
     if (!daemon_start(&r->daemon, &daemon)) return 1;
     if (!run_files(r)) return 1;
-    uint32_t others = stale_rows(r);
+    uint32_t others = 0;
     if (r->opt.opcodes) others += opcodes_missing(&r->opcodes);
     if (!daemon_stop(&r->daemon)) others++;
     if (r->opt.junit && !write_junit(r)) others++;
@@ -207,12 +190,7 @@ static int run(struct runner *r)
 int main(int argc, char **argv)
 {
     static struct runner r = {.lock = PTHREAD_MUTEX_INITIALIZER, .progress = PTHREAD_COND_INITIALIZER};
-    char why[256];
     if (!options_read(&r.opt, argc, argv)) return 2;
-    if (r.opt.expected && !expected_read(&r.expected, r.opt.expected, why, sizeof why)) {
-        fprintf(stderr, "wast_runner: %s\n", why);
-        return 2;
-    }
     if (r.opt.file_count == 0) {
         printf("nothing to run: give a path or set HEMI_TESTSUITE\n0 passed, 0 failed, 0 skipped\n");
         return NOTHING_TO_RUN;
@@ -221,7 +199,6 @@ int main(int argc, char **argv)
     int status = r.reports ? run(&r) : 1;
     for (uint32_t i = 0; r.reports && i < r.opt.file_count; i++) report_deinit(&r.reports[i]);
     free(r.reports);
-    expected_deinit(&r.expected);
     options_deinit(&r.opt);
     return status;
 }
