@@ -20,7 +20,7 @@ check() { # text condition... : one test
     fi
 }
 ends_with() { [ "$(tail -n 1 "$dir/out")" = "$1" ]; }
-child_of() { read -r child _ <"/proc/$1/task/$1/children" && echo "$child"; } 2>/dev/null
+child_of() { cut -d' ' -f1 "/proc/$1/task/$1/children" 2>/dev/null; } # the first
 has() { grep -qE -- "$1" "$dir/out"; }
 
 commands=$(grep -c '^(' selftest/wrong.wast)
@@ -39,7 +39,8 @@ check "JUnit: the totals" has "<testsuites name=\"wast\" tests=\"$commands\" fai
 "$runner" --workers=1 selftest/slow.wast scripts/calls.wast >"$dir/out" 2>&1 &
 pid=$!
 for _ in $(seq 600); do
-    worker=$(child_of "$(child_of $pid)") && [ "$(cut -d' ' -f14 "/proc/$worker/stat")" -gt 50 ] && break
+    worker=$(child_of "$(child_of $pid)")
+    [ -n "$worker" ] && [ "$(cut -d' ' -f14 "/proc/$worker/stat")" -gt 50 ] && break
     sleep 0.1
 done
 kill -9 "$worker"
