@@ -18,7 +18,7 @@ struct binary {
 static struct {
     const char *file;
     uint32_t line;
-    unsigned modules, refused, malformed;
+    unsigned modules, invalid, refused, malformed;
 } at;
 
 static const struct wat_options defaults;
@@ -119,6 +119,7 @@ static void run_command(const struct wast_command *c)
         malformed(b);
     else
         round_trip(b, text);
+    at.invalid += c->kind == COMMAND_INVALID || c->kind == COMMAND_INVALID_CUSTOM;
     free(b.bytes);
 }
 
@@ -167,7 +168,8 @@ START_TEST(suite_modules)
         return;
     }
     run_folder(suite, ".wast", run_script);
-    printf("suite: %u modules came back; of %u malformed ones %u were refused\n", at.modules, at.malformed, at.refused);
+    printf("suite: %u modules came back, %u of them invalid; of %u malformed ones %u were refused\n", at.modules,
+           at.invalid, at.malformed, at.refused);
     ck_assert_uint_gt(at.modules, 1000);
     ck_assert_uint_gt(at.refused, at.malformed / 2);
 }

@@ -75,6 +75,7 @@ static bool add_paths(struct options *o, int count, char **paths)
     X(canonical_nans, "canonical-nans", no_argument, "every NaN that arithmetic makes is the canonical one")           \
     X(opcodes, "opcodes", no_argument,                                                                                 \
       "count executions; instructions that none of the scripts executes are failures")                                 \
+    X(round_trip, "round-trip", no_argument, "disassemble each module, and send what its text assembles to")           \
     X(workers, "workers", required_argument, "=N: spread the files over N workers (as many as there are processors)")  \
     X(junit, "junit", required_argument, "=FILE: write the results as JUnit's XML")                                    \
     X(seconds, "seconds", required_argument, "=N: what a request may take")                                            \
@@ -121,6 +122,8 @@ static bool take(struct options *o, enum option_id id)
         return o->no_fault_checks || strcmp(optarg, "on") == 0;
     case OPTION_canonical_nans:
         return o->canonical_nans = true;
+    case OPTION_round_trip:
+        return o->session.round_trip = true;
     case OPTION_opcodes:
         return o->opcodes = true;
     case OPTION_workers:

@@ -28,7 +28,7 @@ fi
 build=$1
 runner=$build/tests/wast_runner
 status=0
-for way in "" --stress --fault-checks=off --store-per-module; do
+for way in "" --stress --fault-checks=off --store-per-module --round-trip; do
     echo "ours ${way:-as they are}"
     "$runner" --quiet $way tests/wast/scripts || status=1
 done
@@ -38,7 +38,7 @@ if [ -z "$suite" ]; then
     echo "SKIPPED: the official test-suite is not here, and $revision of $url could not be fetched"
     exit $((status ? status : 77))
 fi
-for way in "" --fault-checks=off --store-per-module; do
+for way in "" --fault-checks=off --store-per-module --round-trip; do
     echo "the suite ${way:-as it is}"
     "$runner" --quiet $way "$suite" || status=1
 done

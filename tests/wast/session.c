@@ -135,6 +135,28 @@ static bool assemble(struct pending *p, uint8_t **binary, const uint8_t **bytes,
     return false;
 }
 
+/* Puts asm(wat(module)) in the module's place; one that is malformed stays as it is. False: p->outcome says why not. */
+static bool round_trip(struct pending *p, uint8_t **binary, const uint8_t **bytes, size_t *size)
+{
+    static const struct wat_options defaults;
+    struct wat_error wrong;
+    char *text;
+    size_t length;
+    uint8_t *again = NULL;
+    if (p->command->kind == COMMAND_MALFORMED || p->command->kind == COMMAND_MALFORMED_CUSTOM) return true;
+    int status = wat_disassemble(&defaults, *bytes, *size, NULL, &text, &length, &wrong);
+    if (status == HEMI_OK) status = wat_assemble(text, length, NULL, &again, size, &wrong);
+    free(text);
+    free(*binary);
+    *binary = again;
+    *bytes = again;
+    p->outcome.status = (hemi_status)status;
+    if (status != HEMI_OK)
+        snprintf(p->outcome.text, sizeof p->outcome.text, "the round trip fails: %u:%u (byte %llu): %s", wrong.line,
+                 wrong.column, (unsigned long long)wrong.offset, wrong.message);
+    return status == HEMI_OK;
+}
+
 /* Sends the command's module, without waiting. NULL: p->outcome says why not. */
 static hemi_module *compile(struct session *s, struct pending *p)
 {
@@ -143,6 +165,7 @@ static hemi_module *compile(struct session *s, struct pending *p)
     size_t size;
     hemi_module *module = NULL;
     if (!assemble(p, &binary, &bytes, &size)) return NULL;
+    if (s->opt.round_trip && !round_trip(p, &binary, &bytes, &size)) return NULL;
     if (hemi_module_new(s->client, bytes, size, &module, &p->ticket) != HEMI_OK) {
         outcome_of_failure(s, &p->outcome);
         p->ticket = 0;

@@ -21,6 +21,7 @@ struct session_options {
     uint32_t gc_stress; /* collect at every n-th allocation; 0: never without need */
     uint32_t seconds;   /* deadline of each request */
     bool store_per_module;
+    bool round_trip; /* each module is what its text by the disassembler assembles to */
 };
 
 enum { SPECTEST_MAX = 16, QUEUE_MAX = 512, FEW_VALUES = 4, TEXT_MAX = 400 };
