@@ -21,7 +21,9 @@ enum {
     BYTE_F32_CONST = 0x43,
     BYTE_F64_CONST = 0x44,
     BYTE_REF_NULL = 0xD0,
-    BYTE_REF_FUNC = 0xD2
+    BYTE_REF_FUNC = 0xD2,
+    BYTE_SIMD = 0xFD,
+    CODE_V128_CONST = 0x0C /* behind it */
 };
 
 static bool is_ref_i31(const struct cursor *c)
@@ -35,6 +37,7 @@ static bool is_ref_i31(const struct cursor *c)
 static bool read_plain(struct cursor c, struct const_expr *out)
 {
     struct rt_error ignored = {.status = HEMI_OK};
+    const uint8_t *bytes;
     c.err = &ignored;
     out->kind = CONST_VAL;
     switch (cursor_u8(&c)) {
@@ -49,6 +52,10 @@ static bool read_plain(struct cursor c, struct const_expr *out)
         break;
     case BYTE_F64_CONST:
         out->val.i64 = cursor_fixed(&c, 8);
+        break;
+    case BYTE_SIMD:
+        if (cursor_u32(&c) != CODE_V128_CONST || !(bytes = cursor_bytes(&c, sizeof out->val))) return false;
+        memcpy(&out->val, bytes, sizeof out->val);
         break;
     case BYTE_REF_NULL:
         cursor_s33(&c);
@@ -80,7 +87,7 @@ static void emit_code(struct decoder *d, struct cursor *c, struct const_expr *ou
     enum hemi_status status = tr_begin(d->translator, SITE_CONST | out->index, NULL, 0, 0, &out->type, 1);
     if (!decoder_translated(d, c, status, out->offset)) return;
     validate_const(d->validator, c, out->type, true);
-    if (!cursor_ok(c) || d->unsupported) return;
+    if (!cursor_ok(c)) return;
     status = tr_finish(d->translator, &m->const_code[out->index]);
     if (decoder_translated(d, c, status, out->offset)) m->nconst_code++;
 }
@@ -94,8 +101,5 @@ void decode_const_expr(struct decoder *d, struct cursor *c, valtype type, struct
         return;
     }
     *out = (struct const_expr){.kind = CONST_CODE, .type = type, .offset = out->offset};
-    if (d->unsupported)
-        validate_const(d->validator, c, type, false);
-    else
-        emit_code(d, c, out);
+    emit_code(d, c, out);
 }

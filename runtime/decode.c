@@ -32,20 +32,6 @@ bool decoder_poll(struct decoder *d, struct cursor *c)
     return cursor_ok(c);
 }
 
-void decoder_unsupported(struct decoder *d, enum opcode_feature feature, const char *text, uint32_t offset)
-{
-    static const char *const features[] = {
-#define X(name, words) words,
-        WASM_FEATURES(X)
-#undef X
-    };
-    if (d->unsupported) return;
-    d->unsupported = true;
-    d->unsupported_offset = offset;
-    d->unsupported_text = text;
-    d->unsupported_feature = features[feature];
-}
-
 bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset)
 {
     if (status == HEMI_LIMIT)

@@ -3,10 +3,7 @@
  * School: UNTRUSTED bytes. Each check lives in one place: what the binary format alone says (numbers, lengths, order,
  * UTF-8) in cursor.c and decode*.c, indices of instructions in validate_imm.c, types of instructions in validate_*.c.
  * The module is built in place, so an index space holds at any time what the module has declared so far; what is
- * there when decoding fails is freed with the module.
- *
- * A feature that is not built yet is noted (decoder_unsupported) and validation goes on, so that an invalid module is
- * told apart; only then is the module refused. Nothing is translated after the first note. */
+ * there when decoding fails is freed with the module. */
 #ifndef HEMI_RUNTIME_DECODE_H
 #define HEMI_RUNTIME_DECODE_H
 
@@ -39,9 +36,6 @@ struct decoder {
     bool has_data_count, has_code, has_data;
     uint32_t last_rank; /* order of the last section that was not custom */
     int64_t poll_at;    /* offset at which to poll next */
-    bool unsupported;   /* the first feature met that is not built: */
-    uint32_t unsupported_offset;
-    const char *unsupported_text, *unsupported_feature;
 };
 
 /* Reads all of d->module->bytes. False: *d->err says why. */
@@ -54,8 +48,6 @@ bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, 
 bool decoder_poll(struct decoder *d, struct cursor *c);
 /* Fails the cursor, with the limit's name if it is one, unless the translator's answer is OK. */
 bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset);
-/* Notes the use of a feature that is not built. `text` is an instruction's or type's, static. */
-void decoder_unsupported(struct decoder *d, enum opcode_feature feature, const char *text, uint32_t offset);
 static inline void invalid_at(struct cursor *c, uint32_t offset, const char *text)
 {
     cursor_fail(c, HEMI_INVALID_MODULE, offset, "%s", text);

@@ -52,44 +52,12 @@ static void refuse(struct rt_error *err, enum hemi_status status, const char *me
     snprintf(err->message, sizeof err->message, "%s", message);
 }
 
-/* The function that the first unsupported instruction is in, if it is in one. */
-static void find_function(struct rt_error *err, const struct module *m)
-{
-    uint32_t low = m->nimported_funcs, high = m->nfuncs;
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        const struct func_decl *f = &m->funcs[mid];
-        if (err->offset < f->body_offset) {
-            high = mid;
-        } else if (err->offset >= (uint64_t)f->body_offset + f->body_size) {
-            low = mid + 1;
-        } else {
-            err->has_func = true;
-            err->func = mid;
-            return;
-        }
-    }
-}
-
-static void refuse_unsupported(struct rt_error *err, const struct decoder *d)
-{
-    err->status = HEMI_UNSUPPORTED;
-    err->offset = d->unsupported_offset;
-    err->has_offset = true;
-    snprintf(err->message, sizeof err->message, "unsupported: %s (%s)", d->unsupported_text, d->unsupported_feature);
-    find_function(err, d->module);
-}
-
 /* ---- Making */
 
 static void finish(struct decoder *d)
 {
     struct rt_error *err = d->err;
     if (err->status != HEMI_OK) return;
-    if (d->unsupported) {
-        refuse_unsupported(err, d);
-        return;
-    }
     struct cursor none = {.err = err};
     enum hemi_status status = decoder_code_begin(d, &none) ? translator_finish(d->translator) : err->status;
     if (status != HEMI_OK) refuse(err, status, "translating a module");

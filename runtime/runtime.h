@@ -34,7 +34,7 @@ struct rt_error {
     uint32_t func; /* module function index, when has_func */
     bool has_func;
     bool malformed; /* INVALID_MODULE, because the binary format is broken, not because validation failed */
-    bool traced; /* store_trace_* tell the frames of this failure */
+    bool traced;    /* store_trace_* tell the frames of this failure */
     int32_t exit_code;
     char message[240]; /* names what and where, terminated; includes function name when known */
 };
@@ -47,10 +47,10 @@ struct engine_options {
     enum hemi_status (*yield)(void *ctx);
     void *ctx;
     const volatile uint32_t *poll; /* NULL: a flag that is never set */
-    bool explicit_checks;          /* bounds and nulls are compared; no page fault is ever relied on. Otherwise the first
-                                    * engine of the process handles SIGSEGV (faults.h) */
-    bool canonical_nans;           /* every NaN that arithmetic makes is the canonical one with sign 0 */
-    bool count_opcodes;            /* executed instructions are counted by opcode */
+    bool explicit_checks; /* bounds and nulls are compared; no page fault is ever relied on. Otherwise the first
+                           * engine of the process handles SIGSEGV (faults.h) */
+    bool canonical_nans;  /* every NaN that arithmetic makes is the canonical one with sign 0 */
+    bool count_opcodes;   /* executed instructions are counted by opcode */
 };
 enum hemi_status engine_new(const struct engine_options *opt, struct engine **out);
 void engine_free(struct engine *e); /* all modules and stores must be gone */
@@ -68,7 +68,7 @@ struct module_limits {
     uint32_t max_functions;
     uint64_t max_bytes;
 }; /* zero: default (proto limits) */
-/* Decodes, validates and translates. Copies the bytes. INVALID_MODULE, UNSUPPORTED, LIMIT, NO_MEMORY or what yield
+/* Decodes, validates and translates. Copies the bytes. INVALID_MODULE, LIMIT, NO_MEMORY or what yield
  * returned. */
 enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out,
                             struct rt_error *err);

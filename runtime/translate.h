@@ -67,10 +67,10 @@ enum hemi_status tr_finish(struct translator *t, struct code *out);
 /* Hands sites and live slots over to the module, after the last function. */
 enum hemi_status translator_finish(struct translator *t);
 void code_deinit(struct code *c);
-/* Is there a way to translate this opcode? */
+/* Is there a way to translate this opcode? There is for every one, as a test says. */
 bool tr_covers(enum opcode op);
-/* rebind.c: makes m->explicit_code, unless it is there or the module's code is explicit anyway. Polls. NO_MEMORY, or what
- * a poll returned. */
+/* rebind.c: makes m->explicit_code, unless it is there or the module's code is explicit anyway. Polls. NO_MEMORY, or
+ * what a poll returned. */
 enum hemi_status module_explicit(struct module *m);
 
 /* ---- Running (interp.c). */

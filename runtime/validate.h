@@ -14,8 +14,7 @@ struct validator;
 enum hemi_status validator_new(struct decoder *d, struct validator **out);
 void validator_free(struct validator *v); /* NULL is allowed */
 
-/* A function's locals and body; `last` when no function follows. Translates it into module->code[func] unless an
- * unsupported feature has been met. */
+/* A function's locals and body; `last` when no function follows. Translates it into module->code[func]. */
 void validate_function(struct validator *v, uint32_t func, struct cursor body, bool last);
 /* A constant expression up to its END, leaving *c behind it. With `translate`, tr_begin has been called and tr_finish
  * is to follow. */

@@ -23,7 +23,7 @@ struct sig {
 #define SIG(s) {SIG_PARAMS(s), SIG_RESULT(s) != VK_BOT, {KIND((s)[0]), KIND((s)[1]), KIND((s)[2])}, SIG_RESULT(s)}
 
 static const struct sig sigs[OP_COUNT] = {
-#define OP(name, prefix, code, text, imm, sig, feature) SIG(#sig "     "),
+#define OP(name, prefix, code, text, imm, sig) SIG(#sig "     "),
 #include "proto/tables/opcodes.def"
 };
 
@@ -39,7 +39,7 @@ enum { PAGE = 512, PAGES = 4, FIRST_PREFIX = 0xFB };
 #define OPCODE_PAGE(prefix) ((prefix) == 0 ? 0 : (prefix) - (FIRST_PREFIX - 1))
 static const uint16_t opcode_of_code[PAGES * PAGE] = {
 /* enum opcode + 1, or 0 */
-#define OP(name, prefix, code, text, imm, sig, feature) [OPCODE_PAGE(prefix) * PAGE + (code)] = OP_##name + 1,
+#define OP(name, prefix, code, text, imm, sig) [OPCODE_PAGE(prefix) * PAGE + (code)] = OP_##name + 1,
 #include "proto/tables/opcodes.def"
 };
 
@@ -104,7 +104,7 @@ void validate_memory(struct validator *v)
 
 static void translate(struct validator *v)
 {
-    if (!v->translate || v->d->unsupported || !v_ok(v)) return;
+    if (!v->translate || !v_ok(v)) return;
     enum hemi_status status = tr_insn(v->d->translator, &v->in);
     v_charge(v, tr_work(v->d->translator));
     decoder_translated(v->d, &v->c, status, v->in.offset);
@@ -142,25 +142,10 @@ static bool is_constant(uint16_t op)
     }
 }
 
-/* SIMD rows are built as far as they have a body. */
-static bool is_built(uint16_t op)
-{
-    switch ((enum opcode_feature)opcode_rows[op].feature) {
-    case FEATURE_CORE:
-        return true;
-    case FEATURE_SIMD:
-    case FEATURE_RELAXED_SIMD:
-        return tr_covers((enum opcode)op);
-    default:
-        return false;
-    }
-}
-
 static void validate_insn(struct validator *v)
 {
     if (!read_opcode(v)) return;
-    const struct opcode_row *row = &opcode_rows[v->in.op];
-    enum opcode_imm imm = (enum opcode_imm)row->imm;
+    enum opcode_imm imm = (enum opcode_imm)opcode_rows[v->in.op].imm;
     if (v->constant && !is_constant(v->in.op)) {
         v_fail(v, "constant expression required: this instruction is not allowed");
         return;
@@ -177,7 +162,6 @@ static void validate_insn(struct validator *v)
         validate_memory(v);
     else
         validate_regular(v);
-    if (!is_built(v->in.op)) decoder_unsupported(v->d, (enum opcode_feature)row->feature, row->text, v->in.offset);
     if (v->show) translate(v);
 }
 
@@ -254,8 +238,8 @@ static void function_begin(struct validator *v, const struct rtype *t)
     if (!v_ok(v)) return;
     struct cursor code = v->c;
     body_begin(v, code, type_results(t), t->nresults);
-    v->translate = !v->d->unsupported;
-    if (!v->translate || !v_ok(v)) return;
+    v->translate = true;
+    if (!v_ok(v)) return;
     enum hemi_status status =
         tr_begin(v->d->translator, v->func, v->locals, v->nlocals, t->nparams, type_results(t), t->nresults);
     decoder_translated(v->d, &v->c, status, v->in.offset);
@@ -270,7 +254,7 @@ void validate_function(struct validator *v, uint32_t func, struct cursor body, b
     function_begin(v, v_func_type(v, func));
     validate_body(v);
     cursor_done(&v->c, "section size mismatch: bytes after the function's END");
-    if (!v_ok(v) || v->d->unsupported) return;
+    if (!v_ok(v)) return;
     enum hemi_status status = tr_finish(v->d->translator, &v->m->code[func]);
     decoder_translated(v->d, &v->c, status, v->in.offset);
 }

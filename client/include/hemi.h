@@ -48,7 +48,7 @@ typedef enum hemi_status {
     HEMI_EXCEPTION = 2,      /* the guest threw something that nothing caught: hemi_client_exception() */
     HEMI_EXIT = 3,           /* the guest called proc_exit: hemi_client_exit_code() */
     HEMI_INVALID_MODULE = 4, /* malformed, or does not validate: hemi_client_offset() */
-    HEMI_UNSUPPORTED = 5,    /* a feature that is not built yet */
+    HEMI_UNSUPPORTED = 5,    /* a feature that this engine lacks: so far none */
     HEMI_LINK = 6,           /* an import is missing or has another type */
     HEMI_LIMIT = 7,          /* a configured limit was reached; the message names it */
     HEMI_NO_MEMORY = 8,      /* the system or the tenant's budget refused memory */
@@ -490,8 +490,8 @@ HEMI_API hemi_status hemi_deferred_finish(hemi_deferred *deferred, hemi_status s
 /* ---------------------------------------------------------------------------------------------------------------- */
 /* Memories, globals, tables */
 
-/* max UINT64_MAX: none. Pages of 64 KiB. is64: guests address it with i64; an import must say the same. Offsets, indices
- * and sizes are 64 bits wide here in any case. */
+/* max UINT64_MAX: none. Pages of 64 KiB. is64: guests address it with i64; an import must say the same. Offsets,
+ * indices and sizes are 64 bits wide here in any case. */
 HEMI_API hemi_status hemi_memory_new(hemi_store *store, uint64_t min, uint64_t max, bool is64, hemi_object **out,
                                      hemi_ticket *ticket);
 /* Outside the memory: HEMI_ARGUMENT. More than 1 MiB goes in several requests, is not atomic, and cannot have a ticket
@@ -531,16 +531,16 @@ struct hemi_wat_error {
 
 /* Assembles one module, `(module ...)` or its fields alone, from `size` bytes of UTF-8: WebAssembly 3.0, all of it. The
  * module is well-formed then, not necessarily valid; hemi_module_new says. Identifiers become its name section, and
- * `(@custom ...)` custom sections. *bytes is yours: hemi_wat_free(). INVALID_MODULE (the text is wrong), LIMIT (4 GiB of
- * text or of a section, blocks or parentheses nested too deep), NO_MEMORY fill in *error (may be NULL), and set *bytes
- * to NULL. */
+ * `(@custom ...)` custom sections. *bytes is yours: hemi_wat_free(). INVALID_MODULE (the text is wrong), LIMIT (4 GiB
+ * of text or of a section, blocks or parentheses nested too deep), NO_MEMORY fill in *error (may be NULL), and set
+ * *bytes to NULL. */
 HEMI_API hemi_status hemi_wat_assemble(const char *text, size_t size, const struct hemi_wat_options *options,
                                        void **bytes, size_t *count, struct hemi_wat_error *error);
 /* Writes a well-formed binary module as text that assembles to the same module, one instruction a line. Names come from
  * its name section where they are unique; other custom sections become `(@custom ...)`. What has several encodings may
- * come back in another, but only once: after that, the bytes stay the same. *text ends in a 0 byte that *length does not
- * count, and is yours: hemi_wat_free(). INVALID_MODULE (malformed, at error->offset), LIMIT (the text would exceed 1 MiB
- * and 256 times the module), NO_MEMORY fill in *error (may be NULL), and set *text to NULL. */
+ * come back in another, but only once: after that, the bytes stay the same. *text ends in a 0 byte that *length does
+ * not count, and is yours: hemi_wat_free(). INVALID_MODULE (malformed, at error->offset), LIMIT (the text would exceed
+ * 1 MiB and 256 times the module), NO_MEMORY fill in *error (may be NULL), and set *text to NULL. */
 HEMI_API hemi_status hemi_wat_disassemble(const void *bytes, size_t size, const struct hemi_wat_options *options,
                                           char **text, size_t *length, struct hemi_wat_error *error);
 /* Where in the text the instruction stands that is at `offset` of the module that hemi_wat_assemble() makes of it with

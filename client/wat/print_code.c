@@ -22,7 +22,7 @@ enum {
 #define OPCODE_PAGE(prefix) ((prefix) == 0 ? 0 : (prefix) - (FIRST_PREFIX - 1))
 static const uint16_t opcode_of_code[PAGES * PAGE] = {
 /* enum opcode + 1, or 0 */
-#define OP(name, prefix, code, text, imm, sig, feature) [OPCODE_PAGE(prefix) * PAGE + (code)] = OP_##name + 1,
+#define OP(name, prefix, code, text, imm, sig) [OPCODE_PAGE(prefix) * PAGE + (code)] = OP_##name + 1,
 #include "proto/tables/opcodes.def"
 };
 

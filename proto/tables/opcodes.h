@@ -7,7 +7,7 @@
 
 /* OP_I32_ADD..., dense from 0 in the order of the rows. Not the binary opcode, and not stable between versions. */
 enum opcode {
-#define OP(name, prefix, code, text, imm, sig, feature) OP_##name,
+#define OP(name, prefix, code, text, imm, sig) OP_##name,
 #include "proto/tables/opcodes.def"
     OP_COUNT
 };
@@ -57,18 +57,6 @@ enum opcode_imm {
 #undef X
 };
 
-/* What a row or a module may need: name, text for messages. A feature is built when the engine executes it. */
-#define WASM_FEATURES(X)                                                                                               \
-    X(CORE, "core")                                                                                                    \
-    X(SIMD, "SIMD")                                                                                                    \
-    X(RELAXED_SIMD, "relaxed SIMD")
-
-enum opcode_feature {
-#define X(name, text) FEATURE_##name,
-    WASM_FEATURES(X)
-#undef X
-};
-
 struct opcode_row {
     const char *name; /* "I32_ADD" */
     const char *text; /* "i32.add" */
@@ -76,16 +64,15 @@ struct opcode_row {
     uint16_t code;    /* after the prefix, if there is one */
     uint8_t prefix;   /* 0, 0xFB, 0xFC or 0xFD */
     uint8_t imm;      /* enum opcode_imm */
-    uint8_t feature;  /* enum opcode_feature */
     uint8_t width;    /* bytes of the memory access or lane, 0 where there is neither */
 };
 
 /* Indexed by enum opcode. Weak, so that all files that include this header share one copy without a file of code. */
 __attribute__((weak, visibility("hidden"))) extern const struct opcode_row opcode_rows[OP_COUNT];
 __attribute__((weak, visibility("hidden"))) const struct opcode_row opcode_rows[OP_COUNT] = {
-#define OPW(name, prefix, code, text, imm, sig, feature, width)                                                        \
-    {#name, text, #sig, code, prefix, IMM_##imm, FEATURE_##feature, width},
-#define OP(name, prefix, code, text, imm, sig, feature) OPW(name, prefix, code, text, imm, sig, feature, 0)
+#define OPW(name, prefix, code, text, imm, sig, width)                                                        \
+    {#name, text, #sig, code, prefix, IMM_##imm, width},
+#define OP(name, prefix, code, text, imm, sig) OPW(name, prefix, code, text, imm, sig, 0)
 #include "proto/tables/opcodes.def"
 };
 

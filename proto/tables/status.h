@@ -10,7 +10,7 @@
     X(EXCEPTION, 2, "exception", "the guest threw an exception that nothing caught")                                   \
     X(EXIT, 3, "exit", "the guest called proc_exit; the exit code is given")                                           \
     X(INVALID_MODULE, 4, "invalid module", "the module is malformed or does not validate; the byte offset is given")   \
-    X(UNSUPPORTED, 5, "unsupported", "a feature that is not built yet, named, with its byte offset")                   \
+    X(UNSUPPORTED, 5, "unsupported", "a feature that this engine lacks, named: so far it lacks none")                  \
     X(LINK, 6, "link error", "an import is missing or has another type")                                               \
     X(LIMIT, 7, "limit", "a configured limit was reached; it is named")                                                \
     X(NO_MEMORY, 8, "out of memory", "the system or the tenant's budget refused memory")                               \

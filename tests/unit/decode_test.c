@@ -200,6 +200,8 @@ START_TEST(plain_constants_are_values)
     ck_assert_uint_eq(const_of(MODULE("\6\6\1\x7E\0\x42\x7F\13")).val.i64, UINT64_MAX);
     ck_assert_float_eq(const_of(MODULE("\6\11\1\x7D\0\x43\0\0\x80\x3F\13")).val.f32, 1.0f);
     ck_assert_double_eq(const_of(MODULE("\6\15\1\x7C\0\x44\0\0\0\0\0\0\xF0\x3F\13")).val.f64, 1.0);
+    union val v128 = const_of(MODULE("\6\26\1\x7B\0\xFD\x0C\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\13")).val;
+    ck_assert(v128.u64[0] == 1 && v128.u64[1] == 2);
     ck_assert_uint_eq(const_of(MODULE("\6\6\1\x6E\0\xD0\x6E\13")).val.ref, 0);
     struct const_expr i31 = const_of(MODULE("\6\10\1\x6E\0\x41\7\xFB\x1C\13"));
     ck_assert_uint_eq(i31.kind, CONST_VAL);
@@ -208,7 +210,7 @@ START_TEST(plain_constants_are_values)
 }
 END_TEST
 
-START_TEST(unsupported_is_named_after_validation)
+START_TEST(v128_is_a_type_like_others)
 {
     refuse(MODULE("\1\4\1\x60\0\0"
                   "\3\2\1\0"
@@ -278,7 +280,7 @@ int main(void)
     tcase_add_test(c, spaces_are_filled);
     tcase_add_test(c, declarations_are_checked);
     tcase_add_test(c, plain_constants_are_values);
-    tcase_add_test(c, unsupported_is_named_after_validation);
+    tcase_add_test(c, v128_is_a_type_like_others);
     tcase_add_test(c, errors_name_the_function);
     tcase_add_test(c, long_work_yields);
     suite_add_tcase(s, c);
