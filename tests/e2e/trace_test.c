@@ -167,6 +167,17 @@ START_TEST(a_trap_in_nested_calls_tells_each_place)
 }
 END_TEST
 
+START_TEST(names_of_the_text_format_are_shown)
+{
+    hemi_store *store;
+    hemi_instance *in = instance_from(
+        client, "(module $m (func $inner (unreachable)) (func $outer (export \"f\") (call $inner) (nop)))", &store);
+    expect_trap(export_of(in, "f"), "unreachable in \"inner\"");
+    expect_entry(0, "m.inner");
+    expect_entry(1, "m.outer");
+}
+END_TEST
+
 /* The bytes at an entry's offset are the instruction's. */
 START_TEST(offsets_are_those_of_the_instructions)
 {
@@ -183,6 +194,72 @@ START_TEST(offsets_are_those_of_the_instructions)
     ck_assert_uint_eq(bytes[entry(1)->offset], 0x10);
     ck_assert_uint_eq(bytes[entry(1)->offset + 1], 1);
     free(bytes);
+}
+END_TEST
+
+/* Every way to trap tells its own instruction, by page faults and by comparing. */
+static const struct {
+    uint8_t opcode; /* the byte at the place */
+    const char *message, *body;
+} traps[] = {
+    {0x00, "unreachable", "(unreachable)"},
+    {0x6D, "integer divide by zero", "(drop (i32.div_s (i32.const 1) (local.get 0)))"},
+    {0x7F, "integer overflow", "(drop (i64.div_s (i64.const 0x8000000000000000) (i64.const -1)))"},
+    {0xA8, "invalid conversion", "(drop (i32.trunc_f32_s (f32.const nan)))"},
+    {0x28, "out of bounds memory", "(drop (i32.load (i32.const 65533)))"},
+    {0x28, "out of bounds memory", "(drop (i32.load offset=4294967295 (i32.const -1)))"},
+    {0x37, "out of bounds memory", "(i64.store (i32.const -1) (i64.const 5))"},
+    {0x2D, "out of bounds memory", "(drop (i32.load8_u 1 (i32.const 65536)))"},
+    {0x29, "out of bounds memory", "(drop (i64.load 2 (i64.const -9)))"},
+    {0xFD, "out of bounds memory", "(drop (v128.load (i32.const 65521)))"},
+    {0xFC, "out of bounds memory", "(memory.fill (i32.const 65536) (i32.const 0) (i32.const 1))"},
+    {0xFC, "out of bounds memory", "(memory.init 0 (i32.const 0) (i32.const 0) (i32.const 5))"},
+    {0x25, "out of bounds table", "(drop (table.get 0 (i32.const 2)))"},
+    {0x26, "out of bounds table", "(table.set 0 (i32.const 2) (ref.null func))"},
+    {0x11, "undefined element", "(call_indirect (i32.const 2))"},
+    {0x11, "uninitialized element", "(call_indirect (i32.const 0))"},
+    {0x11, "indirect call type mismatch", "(call_indirect (result i32) (i32.const 1)) (drop)"},
+    {0x13, "undefined element", "(return_call_indirect (i32.const 2))"},
+    {0x14, "null function reference", "(call_ref $v (ref.null $v))"},
+    {0x15, "null function reference", "(return_call_ref $v (ref.null $v))"},
+    {0x0A, "null exception reference", "(throw_ref (ref.null exn))"},
+    {0xD4, "null reference", "(drop (ref.as_non_null (ref.null any)))"},
+    {0xFB, "null structure reference", "(drop (struct.get $s 0 (ref.null $s)))"},
+    {0xFB, "null structure reference", "(struct.set $s 0 (ref.null $s) (i64.const 1))"},
+    {0xFB, "null array reference", "(drop (array.len (ref.null $a)))"},
+    {0xFB, "null array reference", "(drop (array.get $a (ref.null $a) (i32.const 0)))"},
+    {0xFB, "out of bounds array", "(drop (array.get $a (array.new_default $a (i32.const 3)) (i32.const 3)))"},
+    {0xFB, "null i31 reference", "(drop (i31.get_s (ref.null i31)))"},
+    {0xFB, "cast failure", "(drop (ref.cast (ref $s) (ref.null any)))"},
+    {0xFB, "allocation size too large", "(drop (array.new_default $a (i32.const -1)))"},
+};
+
+START_TEST(every_trap_tells_its_instruction)
+{
+    daemon_start_tenants(&d, 1, _i ? "fault_checks = \"off\";" : NULL);
+    client = client_open(d.socket);
+    for (size_t i = 0; i < sizeof traps / sizeof *traps; i++) {
+        char text[800];
+        uint8_t *bytes;
+        size_t size;
+        hemi_store *store;
+        snprintf(
+            text, sizeof text,
+            "(module (type $v (func)) (type $s (struct (field (mut i64)))) (type $a (array (mut i64)))\n"
+            "  (memory 1) (memory 1) (memory i64 1) (data \"four\") (table 2 funcref) (elem (i32.const 1) func 0)\n"
+            "  (func (export \"f\") (call 1 (i32.const 0)) (nop)) (func (param i32) (nop) %s (nop)))",
+            traps[i].body);
+        wat(text, &bytes, &size);
+        hemi_instance *in = instance_from(client, text, &store);
+        expect_trap(export_of(in, "f"), traps[i].message);
+        ck_assert_msg(count() == 2, "%s: %zu frames", traps[i].body, count());
+        ck_assert_msg(bytes[entry(0)->offset] == traps[i].opcode, "%s: at 0x%llx: %02X", traps[i].body,
+                      (unsigned long long)entry(0)->offset, bytes[entry(0)->offset]);
+        ck_assert_uint_eq(bytes[entry(1)->offset], 0x10);
+        ok(client, hemi_store_close(store, NULL));
+        free(bytes);
+    }
+    stop();
 }
 END_TEST
 
@@ -452,6 +529,7 @@ int main(void)
     tcase_add_checked_fixture(t, start, stop);
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_trap_in_nested_calls_tells_each_place);
+    tcase_add_test(t, names_of_the_text_format_are_shown);
     tcase_add_test(t, offsets_are_those_of_the_instructions);
     tcase_add_test(t, frames_that_a_tail_call_replaced_are_missing);
     tcase_add_test(t, deep_recursion_keeps_both_ends);
@@ -465,6 +543,10 @@ int main(void)
     tcase_add_test(t, a_call_inside_a_host_function_shows_the_frames_around_it);
     tcase_add_test(t, malformed_name_sections_are_no_errors);
     tcase_add_test(t, long_names_are_cut_between_characters);
+    suite_add_tcase(s, t);
+    t = tcase_create("traps"); /* with daemons of their own */
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, every_trap_tells_its_instruction, 0, 2);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
