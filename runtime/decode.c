@@ -25,10 +25,11 @@ bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, 
 
 bool decoder_poll(struct decoder *d, struct cursor *c)
 {
-    if (!cursor_ok(c) || cursor_offset(c) < d->poll_at) return cursor_ok(c);
-    d->poll_at = (int64_t)cursor_offset(c) + DECODE_POLL_BYTES;
-    enum hemi_status status = engine_poll(d->engine);
-    if (status != HEMI_OK) cursor_fail(c, status, cursor_offset(c), "decoding a module was stopped");
+    while (cursor_ok(c) && cursor_offset(c) >= d->poll_at) {
+        d->poll_at += DECODE_POLL_BYTES;
+        enum hemi_status status = engine_poll(d->engine);
+        if (status != HEMI_OK) cursor_fail(c, status, cursor_offset(c), "decoding a module was stopped");
+    }
     return cursor_ok(c);
 }
 

@@ -44,7 +44,8 @@ bool decode_module(struct decoder *d);
 /* ---- Used by the readers of sections. All report through the cursor. */
 /* Makes room for `more` further elements of an array; NO_MEMORY fails the cursor. */
 bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size);
-/* Polls when enough has been read since the last time; false when the work is to be given up. */
+/* Polls, once for each DECODE_POLL_BYTES of work since the last time (so polls measure it); false when the work is to
+ * be given up. */
 bool decoder_poll(struct decoder *d, struct cursor *c);
 /* Fails the cursor, with the limit's name if it is one, unless the translator's answer is OK. */
 bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset);

@@ -96,8 +96,10 @@ enum { SAVE_NEAR = 32 };
 static void save_local(struct translator *t, uint32_t slot)
 {
     uint32_t near = t->nvals - t->flushed > SAVE_NEAR ? t->nvals - SAVE_NEAR : t->flushed;
-    for (uint32_t i = t->nvals; i > near && t->local_uses[slot] > 0; i--)
+    uint32_t i = t->nvals;
+    for (; i > near && t->local_uses[slot] > 0; i--)
         if (t->vals[i - 1].loc == LOC_LOCAL && t->vals[i - 1].at == slot) to_home(t, i - 1);
+    t->work += t->nvals - i;
     if (t->local_uses[slot] > 0) flush_locals(t, t->nvals);
 }
 

@@ -95,20 +95,26 @@ void validate_br_if(struct validator *v)
     push_label(v);
 }
 
+/* Are the operands those of this label of br_table, too? Once for each label, however often it is repeated. */
+static void check_table_label(struct validator *v, uint32_t label)
+{
+    struct ctrl_frame *f = v->top - label;
+    if (f->table == v->in.offset) return;
+    f->table = v->in.offset;
+    if (label_arity(f) == v->in.nresults)
+        expect_vals(v, label_types(f), v->in.nresults);
+    else
+        v_fail(v, "type mismatch: label %u has %u operands, the default label %u", label, label_arity(f),
+               v->in.nresults);
+}
+
 void validate_br_table(struct validator *v)
 {
     const struct insn *in = &v->in;
     pop_expect(v, VT_I32);
     v->in.index = in->labels[in->nlabels];
     set_label(v);
-    for (uint32_t i = 0; i < in->nlabels && v_poll(v); i++) {
-        const struct ctrl_frame *f = label_frame(v, in->labels[i]);
-        if (label_arity(f) != in->nresults)
-            v_fail(v, "type mismatch: label %u has %u operands, the default label %u", in->labels[i], label_arity(f),
-                   in->nresults);
-        else if (i == 0 || in->labels[i] != in->labels[i - 1])
-            expect_vals(v, label_types(f), in->nresults);
-    }
+    for (uint32_t i = 0; i < in->nlabels && v_poll(v); i++) check_table_label(v, in->labels[i]);
     pop_label(v);
     unreachable(v);
 }

@@ -18,6 +18,7 @@ struct ctrl_frame {
     bool shown;           /* its start was live: the translator has seen it */
     uint32_t height;      /* operands below it */
     uint32_t init_height; /* locals initialised before it */
+    uint32_t table;       /* offset of the last br_table that its label was checked for */
     uint32_t nparams, nresults;
     const valtype *params, *results; /* results NULL: the one in `single` */
     valtype single;

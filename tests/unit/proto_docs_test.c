@@ -1,4 +1,5 @@
-/* docs/protocol.md: its tables are those of the headers. HEMI_UPDATE_DOCS=1 rewrites them instead. */
+/* docs/protocol.md and docs/limits.md: their tables are those of the headers. HEMI_UPDATE_DOCS=1 rewrites them instead.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 
 #include "proto/counters.h"
 #include "proto/frame.h"
+#include "proto/tables/limits.h"
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
 
@@ -91,20 +93,32 @@ static void bodies(FILE *out)
     free(text);
 }
 
+static void limits(FILE *out)
+{
+    fputs("| at most | of these |\n|---|---|\n", out);
+#define X(name, value, text) fprintf(out, "| %u | %s |\n", value, text);
+    WASM_LIMITS(X)
+#undef X
+}
+
+#define PROTOCOL "docs/protocol.md"
+#define LIMITS "docs/limits.md"
 static const struct {
-    const char *name;
+    const char *document, *name;
     void (*write)(FILE *out);
-} tables[] = {{"errors", errors},     {"frames", frames}, {"bodies", bodies}, {"counters", counters},
-              {"statuses", statuses}, {"traps", traps},   {"traces", traces}};
+} tables[] = {{PROTOCOL, "errors", errors},     {PROTOCOL, "frames", frames},     {PROTOCOL, "bodies", bodies},
+              {PROTOCOL, "counters", counters}, {PROTOCOL, "statuses", statuses}, {PROTOCOL, "traps", traps},
+              {PROTOCOL, "traces", traces},     {LIMITS, "limits", limits}};
 
 /* The document with each table between its markers replaced. */
-static char *regenerate(const char *text)
+static char *regenerate(const char *document, const char *text)
 {
     char *made;
     size_t size;
     FILE *out = open_memstream(&made, &size);
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         char marker[64];
+        if (strcmp(tables[i].document, document) != 0) continue;
         snprintf(marker, sizeof marker, "<!-- table:%s -->\n", tables[i].name);
         const char *begin = strstr(text, marker);
         ck_assert_msg(begin != NULL, "no %s", marker);
@@ -120,19 +134,25 @@ static char *regenerate(const char *text)
     return made;
 }
 
-START_TEST(tables_are_in_sync)
+static void check_document(const char *document)
 {
-    char *text = read_all(path("docs/protocol.md")), *made = regenerate(text);
+    char *text = read_all(path(document)), *made = regenerate(document, text);
     if (getenv("HEMI_UPDATE_DOCS")) {
-        FILE *f = fopen(path("docs/protocol.md"), "w");
+        FILE *f = fopen(path(document), "w");
         ck_assert_ptr_nonnull(f);
         fputs(made, f);
         fclose(f);
     } else {
-        ck_assert_msg(strcmp(text, made) == 0, "docs/protocol.md is stale: run this with HEMI_UPDATE_DOCS=1");
+        ck_assert_msg(strcmp(text, made) == 0, "%s is stale: run this with HEMI_UPDATE_DOCS=1", document);
     }
     free(text);
     free(made);
+}
+
+START_TEST(tables_are_in_sync)
+{
+    check_document(PROTOCOL);
+    check_document(LIMITS);
 }
 END_TEST
 
