@@ -446,7 +446,8 @@ HEMI_API hemi_status hemi_object_from_ref(hemi_store *store, const hemi_val *ref
 HEMI_API hemi_status hemi_call(hemi_object *function, const hemi_val *args, size_t nargs, hemi_val *results,
                                size_t nresults, hemi_ticket *ticket);
 /* As hemi_call with a ticket, for a function whose type is not known yet (its hemi_export_get has not been waited
- * for): at most `nrefs` of its results may be references. */
+ * for): at most `nrefs` of its results may be references. The kinds of args are the caller's to get right: numbers
+ * travel without one, and only their size is looked at. */
 HEMI_API hemi_status hemi_call_ahead(hemi_object *function, const hemi_val *args, size_t nargs, hemi_val *results,
                                      size_t nresults, size_t nrefs, hemi_ticket *ticket);
 /* After HEMI_EXCEPTION: the exception (a reference with a handle), or a null. */

@@ -522,6 +522,17 @@ START_TEST(long_names_are_cut_between_characters)
 }
 END_TEST
 
+/* The sanitizers see a leak when this test's process ends. */
+START_TEST(a_trap_that_came_last_is_freed_with_its_client)
+{
+    hemi_store *store;
+    hemi_client *other = client_open(d.socket);
+    hemi_instance *in = instance_from(other, "(module (func (export \"f\") (unreachable)))", &store);
+    expect(other, HEMI_TRAP, hemi_call(export_of(in, "f"), NULL, 0, NULL, 0, NULL));
+    hemi_client_free(other);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("trace");
@@ -530,6 +541,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_trap_in_nested_calls_tells_each_place);
     tcase_add_test(t, names_of_the_text_format_are_shown);
+    tcase_add_test(t, a_trap_that_came_last_is_freed_with_its_client);
     tcase_add_test(t, offsets_are_those_of_the_instructions);
     tcase_add_test(t, frames_that_a_tail_call_replaced_are_missing);
     tcase_add_test(t, deep_recursion_keeps_both_ends);
