@@ -118,13 +118,56 @@
         NEXT(IMM + (imm) + 4);                                                                                         \
     })
 
-/* LOAD(name, tr, ctype): of memory 0, with 32-bit addresses, at a + u32. Variants S, R, C x R, S. (3.0: 4.4.10.) Then ANY x R, S: of any memory, a being a slot. */
+/* STEP(name, condition): an I32_ADD_SC_S, then the branches of the comparison `name`, whose first operand is the sum:
+ * with a slot or a constant b. The sum is stored before b is read. */
+#define STEP(name, ...)                                                                                                \
+    STEP_BRANCHES(STEP_##name##_S, S, __VA_ARGS__)                                                                     \
+    STEP_BRANCHES(STEP_##name##_C, C, __VA_ARGS__)
+#define STEP_BRANCHES(id, kb, ...)                                                                                     \
+    STEP_BRANCH(id##_BT, kb, BRANCH, (__VA_ARGS__))                                                                    \
+    STEP_BRANCH(id##_BF, kb, BRANCH, !(__VA_ARGS__))                                                                   \
+    STEP_BRANCH(id##_BTL, kb, BRANCH_POLL, (__VA_ARGS__))                                                              \
+    STEP_BRANCH(id##_BFL, kb, BRANCH_POLL, !(__VA_ARGS__))
+#define STEP_BRANCH(id, kb, branch, ...)                                                                               \
+    HANDLER(id, AT_A + SZ_S_i + SZ_C_i + SZ_##kb##_i + 4, {                                                            \
+        enum { AT_STEP = AT_A + SZ_S_i, AT_B = AT_STEP + SZ_C_i, IMM = AT_B + SZ_##kb##_i };                           \
+        uint32_t a = READ_S_i(AT_A) + READ_C_i(AT_STEP);                                                               \
+        PUT_S(BITS_i(a));                                                                                              \
+        uint32_t b = READ_##kb##_i(AT_B);                                                                              \
+        if (__VA_ARGS__) branch(IMM);                                                                                  \
+        NEXT(IMM + 4);                                                                                                 \
+    })
+
+/* SHIFTED(name, t, body): r from a, shifted by the constant n, and b, in place of a shift and a commuting operation.
+ * Variants a S, R x b S, C x R, S. */
+#define SHIFTED(name, t, ...)                                                                                          \
+    SHIFTED_DESTS(name, S, S, t, __VA_ARGS__)                                                                          \
+    SHIFTED_DESTS(name, S, C, t, __VA_ARGS__)                                                                          \
+    SHIFTED_DESTS(name, R, S, t, __VA_ARGS__)                                                                          \
+    SHIFTED_DESTS(name, R, C, t, __VA_ARGS__)
+#define SHIFTED_DESTS(name, ka, kb, t, ...)                                                                            \
+    SHIFTED_ONE(name, ka, kb, R, t, __VA_ARGS__)                                                                       \
+    SHIFTED_ONE(name, ka, kb, S, t, __VA_ARGS__)
+#define SHIFTED_ONE(name, ka, kb, kd, t, ...)                                                                          \
+    HANDLER(name##_##ka##kb##_##kd, AT_A + SZ_##ka##_##t + SZ_C_i + SZ_##kb##_##t, {                                   \
+        enum { AT_N = AT_A + SZ_##ka##_##t, AT_B = AT_N + SZ_C_i, IMM = AT_B + SZ_##kb##_##t };                        \
+        uint32_t n = READ_C_i(AT_N);                                                                                   \
+        T_##t a = READ_##ka##_##t(AT_A), b = READ_##kb##_##t(AT_B), r;                                                 \
+        __VA_ARGS__;                                                                                                   \
+        PUT_##kd(BITS_##t(r));                                                                                         \
+        NEXT(IMM);                                                                                                     \
+    })
+
+/* LOAD(name, tr, ctype): of memory 0, with 32-bit addresses, at a + u32. Variants S, R, C x R, S. (3.0: 4.4.10.)
+ * Then ANY x R, S: of any memory, a being a slot. Then SUM x the kinds of BINARY: at a + b modulo 2^32, plus u32, in
+ * place of an I32_ADD and a load. */
 #define LOAD(name, tr, ctype)                                                                                          \
     LOAD_DESTS(name, S, tr, ctype)                                                                                     \
     LOAD_DESTS(name, R, tr, ctype)                                                                                     \
     LOAD_DESTS(name, C, tr, ctype)                                                                                     \
     LOAD_ANY(name, R, tr, ctype)                                                                                       \
-    LOAD_ANY(name, S, tr, ctype)
+    LOAD_ANY(name, S, tr, ctype)                                                                                       \
+    BINARY_INNER(name##_SUM, tr, i, i, 4, LOAD_MEMORY(tr, ctype, r, a + b))
 #define LOAD_DESTS(name, ka, tr, ctype)                                                                                \
     LOAD_ONE(name, ka, R, tr, ctype)                                                                                   \
     LOAD_ONE(name, ka, S, tr, ctype)
@@ -146,7 +189,7 @@
     uint8_t *at = any_->base + ea_
 
 /* STORE(name, tb, ctype): b to memory 0 at a + u32. Variants SS SC RS SR RC CS CR CC; ANY: to any memory, from slots.
- */
+ * Then SUM x SS SC RS SR RC x S, C: c to a + b modulo 2^32, plus u32, in place of an I32_ADD and a store. */
 #define STORE(name, tb, ctype)                                                                                         \
     STORE_ONE(name, S, S, tb, ctype)                                                                                   \
     STORE_ONE(name, S, C, tb, ctype)                                                                                   \
@@ -156,8 +199,24 @@
     STORE_ONE(name, C, S, tb, ctype)                                                                                   \
     STORE_ONE(name, C, R, tb, ctype)                                                                                   \
     STORE_ONE(name, C, C, tb, ctype)                                                                                   \
-    STORE_ANY(name, tb, ctype)
+    STORE_ANY(name, tb, ctype)                                                                                         \
+    STORE_SUMS(name, S, S, tb, ctype)                                                                                  \
+    STORE_SUMS(name, S, C, tb, ctype)                                                                                  \
+    STORE_SUMS(name, R, S, tb, ctype)                                                                                  \
+    STORE_SUMS(name, S, R, tb, ctype)                                                                                  \
+    STORE_SUMS(name, R, C, tb, ctype)
 #define STORE_ONE(name, ka, kb, tb, ctype) SET_ONE(name, ka, kb, i, tb, 4, STORE_MEMORY(ctype, a, b))
+#define STORE_SUMS(name, ka, kb, tc, ctype)                                                                            \
+    STORE_SUM(name, ka, kb, S, tc, ctype)                                                                              \
+    STORE_SUM(name, ka, kb, C, tc, ctype)
+#define STORE_SUM(name, ka, kb, kc, tc, ctype)                                                                         \
+    HANDLER(name##_SUM_##ka##kb##kc, AT_A + SZ_##ka##_i + SZ_##kb##_i + SZ_##kc##_##tc + 4, {                          \
+        enum { AT_B = AT_A + SZ_##ka##_i, AT_C = AT_B + SZ_##kb##_i, IMM = AT_C + SZ_##kc##_##tc };                    \
+        uint32_t a = READ_##ka##_i(AT_A) + READ_##kb##_i(AT_B);                                                        \
+        T_##tc b = READ_##kc##_##tc(AT_C);                                                                             \
+        STORE_MEMORY(ctype, a, b);                                                                                     \
+        NEXT(IMM + 4);                                                                                                 \
+    })
 #define STORE_ANY(name, tb, ctype)                                                                                     \
     SET_ONE(name##_ANY, S, S, I, tb, 12, {                                                                             \
         ctype v = (ctype)b;                                                                                            \

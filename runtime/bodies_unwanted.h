@@ -15,6 +15,12 @@
 #ifndef TEST
 #define TEST(...)
 #endif
+#ifndef STEP
+#define STEP(...)
+#endif
+#ifndef SHIFTED
+#define SHIFTED(...)
+#endif
 #ifndef LOAD
 #define LOAD(...)
 #endif

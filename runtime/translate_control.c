@@ -198,18 +198,25 @@ struct cond take_cond(struct translator *t)
     return c;
 }
 
-/* Emits the branch without its target. Returns where the target goes. */
-static uint32_t emit_cond(struct translator *t, const struct cond *c, bool sense, bool to_loop)
+void emit_pieces(struct translator *t, const struct cond *c, uint32_t from)
 {
-    uint32_t form = (sense == c->negate ? 1u : 0u) + (to_loop ? 2u : 0u);
-    emit(t, c->branch + form);
-    t->last.branch = 0;
-    for (uint32_t i = 0; i < c->ntouched; i++) touch(t, c->touched[i], t->last.pos);
-    for (uint32_t i = 0; i < c->size; i += 2) {
+    for (uint32_t i = from; i < c->size; i += 2) {
         uint16_t piece;
         memcpy(&piece, c->bytes + i, 2);
         emit_u16(t, piece);
     }
+}
+
+/* Emits the branch without its target. Returns where the target goes. */
+static uint32_t emit_cond(struct translator *t, const struct cond *c, bool sense, bool to_loop)
+{
+    uint32_t form = (sense == c->negate ? 1u : 0u) + (to_loop ? 2u : 0u);
+    if (!fuse_step(t, c, form)) {
+        emit(t, c->branch + form);
+        t->last.branch = 0;
+        emit_pieces(t, c, 0);
+    }
+    for (uint32_t i = 0; i < c->ntouched; i++) touch(t, c->touched[i], t->last.pos);
     uint32_t field = t->code.len;
     emit_u32(t, 0);
     return field;
@@ -254,8 +261,8 @@ static void emit_return(struct translator *t, uint32_t n)
 
 static void emit_jump(struct translator *t, struct ctrl *c)
 {
-    uint32_t pos = emit(t, c->is_loop ? VM_BR_LOOP : VM_BR_ALWAYS);
-    uint32_t field = t->code.len;
+    if (!c->is_loop || !fuse_step_loop(t)) emit(t, c->is_loop ? VM_BR_LOOP : VM_BR_ALWAYS);
+    uint32_t pos = t->last.pos, field = t->code.len;
     emit_u32(t, c->is_loop ? c->head - pos : 0);
     if (!c->is_loop) c->fixups = add_fixup(t, c->fixups, field, pos);
 }

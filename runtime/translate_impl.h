@@ -10,7 +10,9 @@
  *            place is >= t->block_start, and control that gets here has gone through it).
  *   .flushed Operands below the innermost block's parameters are at home or constants: so paths agree where they meet.
  *   .unused  No operand below t->flushed is LOC_LOCAL: what has been looked through need not be again.
- *   .last    t->last describes the instruction that ends at the current place, if no label is here. */
+ *   .last    t->last describes the instruction that ends at the current place, if no label is here.
+ *   .fused   Instructions are fused only when the first is t->last and its result is used up by the second: an operand
+ *            in r0 that has just been popped, or a local, which no operand can be patched away from. */
 #ifndef HEMI_RUNTIME_TRANSLATE_IMPL_H
 #define HEMI_RUNTIME_TRANSLATE_IMPL_H
 
@@ -205,7 +207,8 @@ struct body_row {
 };
 enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE, BODY_SIMD };
 enum { COMMUTES = 1, TRAPS = 2, NAN32 = 4, NAN64 = 8 };
-enum { LOAD_ANY_FORM = 6, STORE_ANY_FORM = 8 }; /* handlers of a LOAD or STORE before the one for any memory */
+/* Handlers of a LOAD or STORE before the ones for any memory, and before those at sums. */
+enum { LOAD_ANY_FORM = 6, LOAD_SUM_FORM = 8, STORE_ANY_FORM = 8, STORE_SUM_FORM = 9 };
 extern const struct body_row body_rows[OP_COUNT];
 /* Instructions that are only a call of a helper. */
 enum helped_arg { ARG_zero, ARG_index, ARG_index2, ARG_local_type, ARG_local_type2 };
@@ -252,9 +255,23 @@ static inline bool wants_canonical(const struct translator *t, uint32_t flags)
     return (flags & (NAN32 | NAN64)) != 0 && t->e->options.canonical_nans;
 }
 
+/* ---- translate_fuse.c: the last instruction and what would follow it in one (.fused). Each says whether it was. */
+/* A load from, or a store of b to, a popped address that the last instruction has added up. */
+bool fuse_load(struct translator *t, const struct body_row *row, const struct value *a, uint32_t offset);
+bool fuse_store(struct translator *t, const struct body_row *row, const struct value *a, const struct value *b,
+                uint32_t offset);
+/* An operation on the two topmost operands, of which the last instruction has shifted one by a constant. */
+bool fuse_shift(struct translator *t, uint32_t opcode);
+/* A branch on a local to which the last instruction has added a constant, without its target; form: 0 BT, 1 BF, 2 BTL,
+ * 3 BFL. */
+bool fuse_step(struct translator *t, const struct cond *c, uint32_t form);
+/* After such an addition, a branch to a loop, without its target. */
+bool fuse_step_loop(struct translator *t);
+
 /* ---- translate_control.c */
 uint32_t label_slots(struct translator *t, uint32_t label); /* what a branch to it takes along */
 struct cond take_cond(struct translator *t);
+void emit_pieces(struct translator *t, const struct cond *c, uint32_t from); /* the bytes of a condition */
 void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label, uint32_t nvalues);
 void branch_to(struct translator *t, uint32_t label, uint32_t nvalues);
 /* A condition on a value in a slot: the test `branch` (BT form) with `n` u32 immediates. */

@@ -113,9 +113,11 @@ static void tr_unary(struct translator *t, const struct body_row *row)
     push_number(t, row, op, pos);
 }
 
-static void tr_binary(struct translator *t, const struct body_row *row)
+static void tr_binary(struct translator *t, uint32_t opcode)
 {
+    const struct body_row *row = &body_rows[opcode];
     uint16_t op;
+    if (fuse_shift(t, opcode)) return;
     uint32_t pos = emit_binary(t, row->base, row->ta, row->tb, row->flags, &op);
     push_number(t, row, op, pos);
 }
@@ -176,6 +178,7 @@ static void tr_load_any(struct translator *t, const struct body_row *row, const 
 static void tr_load(struct translator *t, const struct body_row *row, const struct insn *i)
 {
     struct value a = pop(t);
+    if (fuse_load(t, row, &a, (uint32_t)i->imm)) return;
     free_reg(t);
     uint16_t op = (uint16_t)(row->base + (a.loc == LOC_REG ? 2 : a.loc == LOC_CONST ? 4 : 0));
     uint32_t pos = emit(t, op);
@@ -198,6 +201,7 @@ static void tr_store_any(struct translator *t, const struct body_row *row, const
 static void tr_store(struct translator *t, const struct body_row *row, const struct insn *i)
 {
     struct value b = pop(t), a = pop(t);
+    if (fuse_store(t, row, &a, &b, (uint32_t)i->imm)) return;
     free_reg(t);
     uint32_t const_a = is_slot(&b) ? 5 : b.loc == LOC_REG ? 6 : 7; /* CS CR CC */
     uint32_t kind = a.loc == LOC_CONST ? const_a : pair_kind(&a, &b);
@@ -449,7 +453,7 @@ static void tr_regular(struct translator *t, const struct insn *i)
         tr_unary(t, row);
         break;
     case BODY_BINARY:
-        tr_binary(t, row);
+        tr_binary(t, i->op);
         break;
     case BODY_COMPARE:
         tr_compare(t, i->op);

@@ -14,10 +14,16 @@ END_TEST
 
 /* ---- Random functions of i32 and i64, written as text while a model computes what they give */
 
-enum { NLOCALS = 6, TEXT = 1 << 20, ROUNDS = 300 }; /* locals 0-2 are i32, 3-5 i64; 0, 1, 3, 4 parameters */
+enum {
+    NLOCALS = 6,
+    MEMORY = 4096,
+    TEXT = 1 << 20,
+    ROUNDS = 300
+}; /* locals 0-2 are i32, 3-5 i64; 0, 1, 3, 4 parameters */
 
 struct model {
     uint64_t locals[NLOCALS], global;
+    uint8_t memory[MEMORY];
 };
 struct gen {
     uint64_t state;
@@ -227,14 +233,141 @@ static uint64_t memory(struct gen *g, uint32_t depth)
 {
     say(g, "(block (result i32) (i32.store16 offset=3 (i32.const 5) ");
     uint64_t v = gen32(g, depth - 1);
+    memcpy(g->m.memory + 8, &v, 2);
     say(g, ") (i32.load16_s offset=8 (i32.const 0)))");
     return (uint32_t)(int16_t)v;
+}
+
+/* An address that is a sum in one of the ways that an instruction knows; local 2 is between 0x400 and 0x4FF. */
+static uint32_t sum(struct gen *g)
+{
+    static const char *const texts[] = {"(local.get 2) (i32.const 16)", "(local.get 2) (i32.const -0x400)",
+                                        "(local.get 2) (local.get 2)"};
+    uint32_t kind = rnd(g, 6), p = (uint32_t)g->m.locals[2];
+    uint32_t values[] = {p + 16, p - 0x400, p + p};
+    if (kind < 3) {
+        say(g, "(i32.add %s)", texts[kind]);
+        return values[kind];
+    }
+    say(g, "(i32.add %s(i32.and (i32.const 255) ", kind == 3 ? "(local.get 2) " : "");
+    uint32_t low = (uint32_t)leaf(g, false) & 255;
+    say(g, ") %s)", kind == 3 ? "" : kind == 4 ? "(local.get 2)" : "(i32.const 0x500)");
+    return low + (kind < 5 ? p : 0x500);
+}
+
+static uint64_t set_pointer(struct gen *g, uint32_t depth)
+{
+    say(g, "(local.set 2 (i32.or (i32.const 0x400) (i32.and (i32.const 255) ");
+    uint64_t low = gen32(g, depth - 1) & 255;
+    say(g, "))) ");
+    return g->m.locals[2] = 0x400 | low;
+}
+
+/* Stores and loads at sums. */
+static uint64_t sums(struct gen *g, bool wide, uint32_t depth)
+{
+    uint32_t offset = rnd(g, 3) * 7, narrow = rnd(g, 2);
+    say(g, "(block (result %s) ", wide ? "i64" : "i32");
+    set_pointer(g, depth);
+    say(g, "(i%d.store%s offset=%u ", wide ? 64 : 32, narrow ? "8" : "", offset);
+    uint32_t at = sum(g) + offset;
+    uint64_t v = leaf(g, wide);
+    memcpy(g->m.memory + at, &v, narrow ? 1 : wide ? 8 : 4);
+    say(g, ") (i%d.load%s offset=%u ", wide ? 64 : 32, narrow ? "8_s" : "", offset);
+    at = sum(g) + offset;
+    say(g, "))");
+    v = 0;
+    memcpy(&v, g->m.memory + at, wide ? 8 : 4);
+    if (narrow) v = (uint64_t)(int64_t)(int8_t)v;
+    return wide ? v : (uint32_t)v;
+}
+
+/* x = x ^ (x << c), x + (x << c) and so on, with a local or an expression, in both orders. */
+static uint64_t shifted(struct gen *g, bool wide, uint32_t depth)
+{
+    uint32_t bits = wide ? 64 : 32, n = rnd(g, 70), left = rnd(g, 2), add = rnd(g, 2), first = rnd(g, 2);
+    uint64_t b = 0;
+    say(g, "(i%u.%s ", bits, add ? "add" : "xor");
+    if (!first) b = leaf(g, wide);
+    say(g, "(i%u.%s ", bits, left ? "shl" : "shr_u");
+    uint64_t a = gen(g, wide, depth - 1);
+    say(g, " (i%u.const %u))", bits, n);
+    if (first) b = leaf(g, wide);
+    say(g, ")");
+    a = wide ? left ? a << (n & 63) : a >> (n & 63) : left ? (uint32_t)a << (n & 31) : (uint32_t)a >> (n & 31);
+    a = add ? a + b : a ^ b;
+    return wide ? a : (uint32_t)a;
+}
+
+/* ---- Counting loops: a local is stepped and compared with a constant, with another local, or with itself. */
+
+static bool compare32(uint32_t op, uint32_t a, uint32_t b)
+{
+    int32_t sa = (int32_t)a, sb = (int32_t)b;
+    const bool values[] = {a == b, a != b, sa<sb, a<b, sa> sb, a> b, sa <= sb, a <= b, sa >= sb, a >= b, a == 0};
+    return values[op];
+}
+
+static const char *const compare32_names[] = {"i32.eq",   "i32.ne",   "i32.lt_s", "i32.lt_u", "i32.gt_s", "i32.gt_u",
+                                              "i32.le_s", "i32.le_u", "i32.ge_s", "i32.ge_u", "i32.eqz"};
+enum { COMPARE_EQZ = 10 };
+
+struct counting {
+    uint32_t op, start, step, bound, kind; /* 0 constant, 1 local 1, 2 the local itself */
+};
+
+/* Locals 2 and 1 count and bound; 5 sums up. Gives how often the loop runs, at most `most` times. */
+static uint32_t run_counting(const struct counting *c, struct model *m, uint32_t most)
+{
+    uint32_t i = c->start, n = 0;
+    bool again = true;
+    for (; again && n < most; n++) {
+        m->locals[5] = m->locals[5] * 3 + i;
+        i += c->step;
+        again = compare32(c->op, i, c->kind == 2 ? i : c->bound);
+    }
+    m->locals[2] = i;
+    m->locals[1] = c->bound;
+    return n;
+}
+
+static uint64_t counting(struct gen *g)
+{
+    enum { MOST = 50 };
+    struct counting c = {rnd(g, COMPARE_EQZ + 1), (uint32_t)interesting(g, false), rnd(g, 9) - 4,
+                         (uint32_t)interesting(g, false), rnd(g, 3)};
+    if (rnd(g, 2)) c.bound = c.start + rnd(g, 20) * c.step;
+    struct model m = g->m;
+    if (run_counting(&c, &m, MOST) == MOST) c = (struct counting){1, 0, 1, 3, 0};
+    uint32_t times = run_counting(&c, &g->m, MOST);
+    char test[80];
+    const char *bound = c.op == COMPARE_EQZ ? ""
+                        : c.kind == 0       ? "(i32.const %u)"
+                        : c.kind == 1       ? "(local.get 1)"
+                                            : "(local.get 2)";
+    int n = snprintf(test, sizeof test, "(%s (local.get 2) ", compare32_names[c.op]);
+    snprintf(test + n, sizeof test - (size_t)n, bound, c.bound);
+    say(g,
+        "(local.set 2 (i32.const %u)) (local.set 1 (i32.const %u)) (block $out (loop $again "
+        "(local.set 5 (i64.add (i64.mul (local.get 5) (i64.const 3)) (i64.extend_i32_u (local.get 2))))"
+        " (local.set 2 (i32.add (local.get 2) (i32.const %u)))",
+        c.start, c.bound, c.step);
+    if (rnd(g, 2)) { /* and of another local, which is not compared */
+        say(g, " (local.set 0 (i32.add (local.get 0) (i32.const 3)))");
+        g->m.locals[0] = (uint32_t)(g->m.locals[0] + 3 * times);
+    }
+    if (rnd(g, 2))
+        say(g, rnd(g, 2) ? " (br_if $again %s))))" : " (br_if $again (i32.eqz (i32.eqz %s))))))", test);
+    else /* and a step right before the jump */
+        say(g, " (br_if $out (i32.eqz %s))) (local.set 2 (i32.add (local.get 2) (i32.const 0))) (br $again)))", test);
+    say(g, " (local.get 5)");
+    return g->m.locals[5];
 }
 
 static uint64_t gen32(struct gen *g, uint32_t depth)
 {
     if (depth == 0 || rnd(g, 6) == 0) return leaf(g, false);
-    switch (rnd(g, 12)) {
+    switch (rnd(g, 14)) {
     case 0:
         return tee(g, false, depth);
     case 1:
@@ -248,7 +381,9 @@ static uint64_t gen32(struct gen *g, uint32_t depth)
     case 5:
         return eqz(g, depth);
     case 6:
-        return memory(g, depth);
+        return rnd(g, 2) ? memory(g, depth) : sums(g, false, depth);
+    case 9:
+        return shifted(g, false, depth);
     case 7:
         return table_of(g, depth);
     case 8: {
@@ -265,7 +400,7 @@ static uint64_t gen32(struct gen *g, uint32_t depth)
 static uint64_t gen64(struct gen *g, uint32_t depth)
 {
     if (depth == 0 || rnd(g, 6) == 0) return leaf(g, true);
-    switch (rnd(g, 12)) {
+    switch (rnd(g, 16)) {
     case 0:
         return tee(g, true, depth);
     case 1:
@@ -284,6 +419,12 @@ static uint64_t gen64(struct gen *g, uint32_t depth)
         say(g, "(global.get $g)");
         return g->m.global;
     }
+    case 9:
+        return shifted(g, true, depth);
+    case 10:
+        return sums(g, true, depth);
+    case 11:
+        return counting(g);
     case 8: {
         say(g, "(i64.extend_i32_u ");
         uint64_t v = gen32(g, depth - 1);
