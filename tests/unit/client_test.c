@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client_peer.h"
+#include "proto/trace.h"
 
 static const hemi_type i32 = HEMI_TYPE_I32;
 
@@ -539,6 +540,78 @@ START_TEST(answers_of_the_wrong_form)
 }
 END_TEST
 
+/* A failure with two entries of a trace, and `more` bytes behind them. */
+static void peer_trap(struct peer *p, hemi_status status, uint32_t entries, size_t more)
+{
+    uint8_t raw[256] = {0};
+    struct trace_record e = {.kind = TRACE_FUNC,
+                             .name_length = 3,
+                             .index = 4,
+                             .offset = 0x2F,
+                             .name = (const uint8_t *)"a\x1B"
+                                                      "b"};
+    Hemi__V1__Reply body = HEMI__V1__REPLY__INIT;
+    body.status = status;
+    body.trace_entries = entries;
+    uint8_t *end = trace_record_write(&e, raw);
+    e = (struct trace_record){.kind = TRACE_MORE, .index = 99};
+    end = trace_record_write(&e, end);
+    peer_reply(p, &body, raw, (size_t)(end - raw) + more);
+}
+
+START_TEST(failures_have_traces)
+{
+    struct peer p;
+    const struct hemi_trace_entry *trace;
+    char text[64];
+    peer_open(&p);
+    hemi_object *func = peer_func(&p, NULL, 0, NULL, 0);
+    peer_trap(&p, HEMI_TRAP, 2, 0);
+    ck_assert_int_eq(hemi_call(func, NULL, 0, NULL, 0, NULL), HEMI_TRAP);
+    ck_assert_uint_eq(hemi_client_trace(p.client, &trace), 2);
+    ck_assert_uint_eq(hemi_trace_text(&trace[0], text, sizeof text), strlen("a?b at 0x2f"));
+    ck_assert_str_eq(text, "a?b at 0x2f"); /* nothing that a terminal obeys */
+    ck_assert_int_eq(memcmp(trace[0].name,
+                            "a\x1B"
+                            "b",
+                            4),
+                     0);
+    ck_assert_uint_eq(trace[0].index, 4);
+    ck_assert_str_eq(trace[0].module, "");
+    hemi_trace_text(&trace[1], text, 9);
+    ck_assert_str_eq(text, "... 99 m");
+    peer_fail(&p, HEMI_TRAP);
+    ck_assert_int_eq(hemi_call(func, NULL, 0, NULL, 0, NULL), HEMI_TRAP);
+    ck_assert_uint_eq(hemi_client_trace(p.client, &trace), 0);
+    peer_trap(&p, HEMI_EXCEPTION, 2, 0); /* an exception that nobody keeps */
+    ck_assert_int_eq(hemi_call(func, NULL, 0, NULL, 0, NULL), HEMI_EXCEPTION);
+    ck_assert_uint_eq(hemi_client_trace(p.client, &trace), 2);
+    ck_assert(hemi_client_ended(p.client) == HEMI_OK);
+    peer_deinit(&p);
+}
+END_TEST
+
+START_TEST(malformed_traces_end_the_connection)
+{
+    static const struct {
+        hemi_status status;
+        uint32_t entries, more;
+    } rows[] = {{HEMI_TRAP, 3, 0},          {HEMI_TRAP, 1, 0},      {HEMI_TRAP, 2, 1},     {HEMI_TRAP, 0, 0},
+                {HEMI_TRAP, UINT32_MAX, 0}, {HEMI_EXCEPTION, 2, 8}, {HEMI_EXCEPTION, 1, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct peer p;
+        const struct hemi_trace_entry *trace;
+        peer_open(&p);
+        hemi_object *func = peer_func(&p, NULL, 0, NULL, 0);
+        peer_trap(&p, rows[i].status, rows[i].entries, rows[i].more);
+        ck_assert_msg(hemi_call(func, NULL, 0, NULL, 0, NULL) == HEMI_PROTOCOL, "row %zu", i);
+        ck_assert_int_eq(hemi_client_ended(p.client), HEMI_PROTOCOL);
+        ck_assert_uint_eq(hemi_client_trace(p.client, &trace), 0);
+        peer_deinit(&p);
+    }
+}
+END_TEST
+
 /* --- event loops --- */
 static int done_calls;
 
@@ -709,6 +782,8 @@ int main(void)
     tcase_add_test(c, reads_and_writes_memories);
     tcase_add_test(c, worker_breaks_the_protocol);
     tcase_add_test(c, answers_of_the_wrong_form);
+    tcase_add_test(c, failures_have_traces);
+    tcase_add_test(c, malformed_traces_end_the_connection);
     tcase_add_test(c, event_loop);
     tcase_add_test(c, mutated_workers);
     suite_add_tcase(s, c);

@@ -10,6 +10,7 @@
 #include "proto/externs.h"
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
+#include "proto/trace.h"
 #include "proto/window.h"
 
 static uint64_t seed;
@@ -641,6 +642,40 @@ START_TEST(entries)
 }
 END_TEST
 
+START_TEST(trace_records)
+{
+    uint8_t bytes[128];
+    struct trace_record in = {.kind = TRACE_FUNC,
+                              .module_length = 3,
+                              .name_length = 4,
+                              .instance = 7,
+                              .index = 8,
+                              .offset = 1ull << 40,
+                              .module = (const uint8_t *)"mod",
+                              .name = (const uint8_t *)"na\0e"},
+                        out;
+    size_t n = (size_t)(trace_record_write(&in, bytes) - bytes);
+    ck_assert_uint_eq(n, trace_record_size(&in));
+    ck_assert_int_eq(trace_record_read(bytes, sizeof bytes, &out), PROTO_OK);
+    ck_assert_uint_eq(out.instance, 7);
+    ck_assert_uint_eq(out.index, 8);
+    ck_assert_uint_eq(out.offset, 1ull << 40);
+    ck_assert_int_eq(memcmp(out.module, "mod", 3), 0);
+    ck_assert_int_eq(memcmp(out.name, "na\0e", 4), 0);
+    for (size_t cut = 0; cut < n; cut++) ck_assert_int_eq(trace_record_read(bytes, cut, &out), PROTO_RAW);
+    bytes[0] = TRACE_MORE + 1;
+    ck_assert_int_eq(trace_record_read(bytes, n, &out), PROTO_RAW);
+    bytes[0] = TRACE_MORE;
+    ck_assert_int_eq(trace_record_read(bytes, n, &out), PROTO_OK);
+    for (size_t at = 1; at < 8; at++) { /* reserved bytes */
+        if (at >= 2 && at < 6) continue;
+        bytes[at] = 1;
+        ck_assert_int_eq(trace_record_read(bytes, n, &out), PROTO_RAW);
+        bytes[at] = 0;
+    }
+}
+END_TEST
+
 /* --- the window --- */
 START_TEST(window_counts)
 {
@@ -683,6 +718,7 @@ int main(void)
     tcase_add_test(c, references);
     tcase_add_test(c, wire_types);
     tcase_add_test(c, entries);
+    tcase_add_test(c, trace_records);
     tcase_add_test(c, window_counts);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
