@@ -90,6 +90,13 @@
       (call $one (call $callee (i32.const 1) (local.get 0) (v128.const i64x2 1 1)))))
   (func $one (param v128 i32) (result v128) (local.get 0))
 
+  ;; The sum must not be put where the call wants it before the global has been there: its high half is in that slot.
+  (func (export "high_half") (result i64)
+    (i64.add (i64.const 1) (i64.const 2))
+    (i32.const 0) (i32.const 0) (global.get $h) (drop) (drop) (drop)
+    (call $same))
+  (func $same (param i64) (result i64) (local.get 0))
+
   ;; Tail calls, from frames with fewer slots than the callee has parameters
   (func (export "tail") (result v128 i32)
     (return_call $callee (i32.const 8) (v128.const i64x2 1 2) (v128.const i64x2 3 4)))
@@ -160,6 +167,7 @@
 (assert_return (invoke "call_indirect" (v128.const i64x2 1 2)) (v128.const i64x2 6 8) (i32.const 2))
 (assert_return (invoke "call_ref" (v128.const i64x2 1 2)) (v128.const i64x2 6 8) (i32.const 2))
 (assert_return (invoke "nested" (v128.const i64x2 1 2)) (v128.const i64x2 4 7) (i32.const 2))
+(assert_return (invoke "high_half") (i64.const 3))
 (assert_return (invoke "tail") (v128.const i64x2 4 6) (i32.const 9))
 (assert_return (invoke "tail_indirect" (v128.const i64x2 1 2)) (v128.const i64x2 2 4) (i32.const 9))
 (assert_return (invoke "tail_ref" (v128.const i64x2 1 2)) (v128.const i64x2 2 4) (i32.const 9))
