@@ -251,7 +251,8 @@ static void struct_fields(struct wat *w, struct wat_type *type)
         }
         wat_expect_close(w);
     }
-    type->field_list = wat_keep(w, list, type->field_names.count * sizeof *list);
+    bool whole = w->status == HEMI_OK; /* else there are fields that the list had no room for */
+    type->field_list = whole ? wat_keep(w, list, type->field_names.count * sizeof *list) : NULL;
     type->fields = type->field_list ? type->field_names.count : 0;
     free(list);
 }

@@ -30,7 +30,9 @@ static void assemble_quoted(struct wat *w, const struct token *where, const stru
     struct wat_error err = {0};
     struct wat quoted = {
         .text = (const char *)text->data, .options = w->options, .err = &err, .status = HEMI_OK, .is_quoted = true};
-    if (run(&quoted, text->length, out) != HEMI_OK)
+    if (run(&quoted, text->length, out) == HEMI_NO_MEMORY)
+        wat_no_memory(w);
+    else if (quoted.status != HEMI_OK)
         wat_fail(w, quoted.status, where, "in the quoted text, at %u:%u: %.180s", err.line, err.column, err.message);
     wat_deinit(&quoted);
 }

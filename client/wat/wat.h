@@ -39,8 +39,8 @@ struct wat_options {
     bool no_names; /* leave out the name section; disassembling: do not look at it */
 };
 
-/* Assembles one module: `(module ...)`, `(module binary "...")`, `(module quote "...")`, or its fields alone. `text` has `len` bytes, needs no terminator and must be
- * UTF-8; `filename` (may be NULL) is only repeated in the error.
+/* Assembles one module: `(module ...)`, `(module binary "...")`, `(module quote "...")`, or its fields alone. `text`
+ * has `len` bytes, needs no terminator and must be UTF-8; `filename` (may be NULL) is only repeated in the error.
  * Returns HEMI_OK (0) and gives `*out`, `*out_len`, which the caller frees; or HEMI_INVALID_MODULE, HEMI_LIMIT (4 GiB
  * of text or of a section, WAT_NESTING) or HEMI_NO_MEMORY, fills `*err` and sets `*out` to NULL.
  * Any thread; no global state. */
