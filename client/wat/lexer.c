@@ -295,7 +295,7 @@ static bool close_paren(struct lexer *l)
         l->annotation--;
         return added;
     }
-    if (l->depth == 0) return malformed(l, l->at - 1, "unexpected token )");
+    if (l->depth == 0) return malformed(l, l->at - 1, "expected the end of the text, got \")\"");
     l->tokens.list[l->open[--l->depth]].match = l->tokens.count;
     return add_token(l, TOKEN_CLOSE, l->at - 1);
 }

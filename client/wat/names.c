@@ -32,10 +32,20 @@ static int shown(struct name text)
     return (int)length;
 }
 
+/* The token at the cursor; a parenthesis with the keyword that follows it at once. */
+static struct name text_here(const struct wat *w)
+{
+    const struct token *token = wat_peek(w), *next = wat_peek_next(w);
+    struct name text = wat_text_of(w, token);
+    bool joined = token->kind == TOKEN_OPEN && next->kind == TOKEN_KEYWORD && next->offset == token->offset + 1;
+    if (joined) text.length += next->length;
+    return text;
+}
+
 void wat_expected(struct wat *w, const char *what)
 {
     const struct token *token = wat_peek(w);
-    struct name text = wat_text_of(w, token);
+    struct name text = text_here(w);
     if (token->kind == TOKEN_END)
         wat_fail(w, HEMI_INVALID_MODULE, token, "expected %s, got the end of the text", what);
     else
@@ -370,7 +380,7 @@ uint32_t wat_index_in(struct wat *w, const struct space *space, const char *word
     const struct token *token = wat_peek(w);
     if (token->kind != TOKEN_ID) {
         char what[48];
-        snprintf(what, sizeof what, "a %s index or name", word);
+        snprintf(what, sizeof what, "%s %s index or name", *word == 'e' ? "an" : "a", word);
         return wat_u32(w, what);
     }
     struct name name = wat_optional_id(w);

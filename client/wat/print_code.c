@@ -364,9 +364,11 @@ static bool print_special(struct dis *d, enum opcode op)
     return true;
 }
 
-static void print_instruction(struct dis *d, enum opcode op)
+static void print_instruction(struct dis *d, enum opcode op, const uint8_t *start)
 {
     const struct opcode_row *row = &opcode_rows[op];
+    bool names_data = row->imm == IMM_DATA || row->imm == IMM_DATA_MEM || row->imm == IMM_TYPE_DATA;
+    if (names_data && !d->sections[SECTION_DATA_COUNT].bytes) dis_fail(d, start, "data count section required");
     bool block = row->imm == IMM_BLOCK || row->imm == IMM_TRY_TABLE;
     if (print_special(d, op)) return;
     print_text(&d->out, row->text);
@@ -409,7 +411,7 @@ static void print_code(struct dis *d, bool lines)
         separate(d, lines, op == OP_END || op == OP_ELSE);
         if (op == OP_ELSE) take_else(d, start);
         if (op == OP_END) pop_frame(d);
-        print_instruction(d, op);
+        print_instruction(d, op, start);
     }
 }
 

@@ -39,6 +39,7 @@ uint32_t wat_heaptype(struct wat *w)
     for (size_t i = 0; i < COUNT(heap_words); i++)
         if (wat_take_keyword(w, heap_words[i].text)) return heap_words[i].ht;
     const struct token *token = wat_peek(w);
+    if (!wat_peek_index(w)) wat_expected(w, "a heap type");
     uint32_t index = wat_index(w, SPACE_TYPE);
     if (index >= HT_FIRST_ABSTRACT) wat_fail(w, HEMI_INVALID_MODULE, token, "unknown type %u", index);
     return index;

@@ -192,7 +192,7 @@ START_TEST(bad_names)
 {
 #define TEXT(a, b, c)                                                                                                  \
     "\n  (type (;0;) (func))\n  (func" a " (;0;) (type 0))\n  (func" b " (;1;) (type 0))\n  (func" c " (;2;) (type "   \
-                                                                                                     "0))"
+    "0))"
     ck_text(TWO_FUNCTIONS "\"\\01\\0a\\03\\00\\01x\\01\\01x\\02\\01y\")", TEXT(" $x", "", " $y"));
     ck_text(TWO_FUNCTIONS "\"\\01\\09\\03\\00\\00\\01\\01x\\09\\01y\")", TEXT("", " $x", ""));
     ck_text(TWO_FUNCTIONS "\"\\01\\07\\02\\01\\01x\\00\\01y\")", TEXT("", " $x", ""));
@@ -283,6 +283,7 @@ START_TEST(errors_in_code)
 {
     CODE_REFUSED("\xff\x0b", 0, "illegal opcode");
     CODE_REFUSED("\x01\xfd\xff\x7f\x0b", 1, "illegal opcode");
+    CODE_REFUSED("\x01\xfc\x09\x00\x0b", 1, "data count section required");
     CODE_REFUSED("\x05\x0b", 0, "else without if");
     CODE_REFUSED("\x04\x40\x05\x05\x0b\x0b", 3, "else without if");
     CODE_REFUSED("\x02\x40\x0b", 3, "unexpected end");

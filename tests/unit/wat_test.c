@@ -266,7 +266,7 @@ START_TEST(customs)
     ck_refused("(module\n (@custom bla))", 2, 11, "expected a string, got \"bla\"");
     ck_refused("(@custom \"\\df\")", 1, 10, "malformed UTF-8 encoding");
     ck_refused("(@custom \"a\" here)", 1, 14, "expected \")\", got \"here\"");
-    ck_refused("(@custom \"a\" (type))", 1, 14, "expected \")\", got \"(\"");
+    ck_refused("(@custom \"a\" (type))", 1, 14, "expected \")\", got \"(type\"");
     ck_refused("(@custom \"a\" (after))", 1, 20, "expected last or a section's name, got \")\"");
     ck_refused("(@custom \"a\" (before types))", 1, 22, "expected first or a section's name, got \"types\"");
     ck_refused("(@custom \"a\" ,)", 1, 14, "expected \")\", got \",\"");
@@ -337,8 +337,8 @@ START_TEST(errors)
     ck_refused("(func (drop (i32.load align=3 (i32.const 0))))", 1, 23, "alignment must be a power of two");
     ck_refused("(type (func)) (func (type 0) (param i32))", 1, 27, "inline function type");
     ck_refused("(module", 1, 1, "unclosed parenthesis");
-    ck_refused("(module))", 1, 9, "unexpected token )");
-    ck_refused("(module) (func)", 1, 10, "expected the end of the text, got \"(\"");
+    ck_refused("(module))", 1, 9, "expected the end of the text, got \")\"");
+    ck_refused("(module) (func)", 1, 10, "expected the end of the text, got \"(func\"");
     ck_refused("(func \"", 1, 7, "unclosed string");
     ck_refused("(; (; ;)", 1, 1, "unclosed comment");
     ck_refused("(@a (b)", 1, 1, "unclosed annotation");
@@ -352,15 +352,18 @@ START_TEST(errors)
     ck_refused("(func end)", 1, 7, "unexpected token end");
     ck_refused("(func local.get)", 1, 16, "expected a local index or name, got \")\"");
     ck_refused("(func (local i33))", 1, 14, "expected a value type, got \"i33\"");
+    ck_refused("(func ref.null)", 1, 15, "expected a heap type, got \")\"");
+    ck_refused("(func elem.drop)", 1, 16, "expected an elem index or name, got \")\"");
+    ck_refused("(func)\n(fun)", 2, 1, "expected a module field, got \"(fun\"");
     ck_refused("(memory)", 1, 8, "expected a minimum size or (data, got \")\"");
     ck_refused("(func i32.const x)", 1, 17, "expected a 32-bit integer, got \"x\"");
     ck_refused("(func f32.const 0x)", 1, 17, "expected a 32-bit float, got \"0x\"");
     ck_refused("(func i8x16.extract_lane_s 256)", 1, 28, "constant out of range: expected a lane index");
     ck_refused("(func v128.const i32x3)", 1, 18, "expected a vector's shape, got \"i32x3\"");
     ck_refused("(func (block $a) br $a)", 1, 21, "unknown label $a");
-    ck_refused("(import \"\" \"\" (type))", 1, 15, "expected (func, (table, (memory, (global or (tag, got \"(\"");
+    ck_refused("(import \"\" \"\" (type))", 1, 15, "expected (func, (table, (memory, (global or (tag, got \"(type\"");
     ck_refused("(type (array i8)", 1, 1, "unclosed parenthesis");
-    ck_refused("(type (i32))", 1, 7, "expected (func, (struct or (array, got \"(\"");
+    ck_refused("(type (i32))", 1, 7, "expected (func, (struct or (array, got \"(i32\"");
     ck_refused("(type $s (struct (field $a i32))) (func (struct.get $s $b))", 1, 56, "unknown field $b");
 }
 END_TEST
