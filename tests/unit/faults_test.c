@@ -275,7 +275,7 @@ START_TEST(instances_of_both_schemes_call_each_other)
         " (func (export \"tail\") (type $t) (return_call_indirect (type $t) (local.get 0) (i32.const 0)))"
         " (data (i32.const 8) \"\\05\"))";
     struct rig r;
-    rig_init(&r);
+    scheme_init(&r, GUARDED);
     struct module *m = rig_module(&r, text);
     struct instance *in[2];
     ck_assert_int_eq(instance_new(r.store, m, NULL, r.stack, &in[0], &r.err), HEMI_OK);
@@ -407,7 +407,7 @@ START_TEST(a_foreign_fault_reaches_the_previous_handler)
 {
     struct rig r;
     handle_foreign();
-    rig_init(&r); /* the first engine of this process */
+    scheme_init(&r, GUARDED); /* the first engine of this process */
     struct instance *in = rig_instance(&r, "(module (memory 1 1)" ACCESSES ")", NULL);
     rig_trap(&r, in, MEMORY_BOUNDS, "load", 65536);
     ck_assert_int_eq(seen, 0);
@@ -436,7 +436,7 @@ START_TEST(a_fault_of_ours_ends_the_process) /* expects SIGSEGV */
 {
     struct rig r;
     signal(SIGSEGV, SIG_DFL);
-    rig_init(&r);
+    scheme_init(&r, GUARDED);
     char *none = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     *(volatile char *)none = 1;
 }
@@ -446,7 +446,7 @@ END_TEST
 START_TEST(a_fault_elsewhere_is_no_trap) /* expects SIGABRT */
 {
     struct rig r;
-    rig_init(&r);
+    scheme_init(&r, GUARDED);
     struct instance *in = rig_instance(&r, "(module (memory 1 1)" ACCESSES ")", NULL);
     if (!faults_install()) abort();
     in->mem0->size += 1 << 20; /* so what lies beyond the real end is not beyond this one */
