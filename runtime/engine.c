@@ -44,6 +44,8 @@ struct engine_stats engine_get_stats(const struct engine *e)
     return (struct engine_stats){e->nmodules, e->nstores, e->ntypes_used, e->ntypes - ENGINE_FIRST_TYPE};
 }
 
+bool engine_guarded(const struct engine *e) { return e->scheme == SCHEME_GUARDED; }
+
 const uint64_t *engine_opcode_counts(const struct engine *e) { return e->opcode_counts; }
 
 enum hemi_status engine_poll(struct engine *e)

@@ -59,6 +59,8 @@ struct engine_stats {
     uint32_t modules, stores, types, type_ids;
 };
 struct engine_stats engine_get_stats(const struct engine *e);
+/* Are memories and nulls guarded by page faults where they can be? (access.h) */
+bool engine_guarded(const struct engine *e);
 /* With count_opcodes: how often each instruction was executed since the engine was made, by enum opcode, constant
  * expressions included; of END and ELSE, those that were run into, not those that a branch jumped over. Else NULL. */
 const uint64_t *engine_opcode_counts(const struct engine *e);

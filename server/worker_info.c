@@ -40,6 +40,7 @@ static void add_worker(cJSON *to, const struct worker *w)
     cJSON_AddNumberToObject(to, "types", engine.types);
     cJSON_AddNumberToObject(to, "type_ids", engine.type_ids);
     cJSON_AddNumberToObject(to, "memory_bytes", (double)w->memory_used);
+    cJSON_AddStringToObject(to, "memory_scheme", engine_guarded(w->engine) ? "guarded" : "explicit");
     cJSON_AddNumberToObject(to, "activations", w->sched.live);
     cJSON_AddNumberToObject(to, "stacks", w->sched.fibers.nlive);
     cJSON_AddNumberToObject(to, "requests_total",
