@@ -35,19 +35,37 @@ static enum hemi_status reserve_first(struct memory *m, uint64_t min)
     return status == HEMI_OK || min == first ? status : reserve(m, min);
 }
 
-/* Moves the memory to where there is room for `size` bytes, or for twice as much as it had; its pages go along. */
-static enum hemi_status move(struct memory *m, uint64_t size)
+/* May the memory need more address space than it has? Then its accessible bytes are kept one mapping of the kernel's,
+ * because mremap moves no more than one. */
+static bool may_move(const struct memory *m) { return pages_to_bytes(m->max_pages) > m->reserved; }
+
+/* Makes the first `size` bytes accessible, within what is reserved. */
+static bool stretch(struct memory *m, uint64_t size)
+{
+    if (m->size == 0 || !may_move(m)) return mprotect(m->base + m->size, size - m->size, PROT_READ | PROT_WRITE) == 0;
+    munmap(m->base + m->size, size - m->size);
+    if (mremap(m->base, m->size, size, 0) != MAP_FAILED) return true;
+    munmap(m->base + size, m->reserved - size); /* behind a gap, it is of no use */
+    m->reserved = m->size;
+    return false;
+}
+
+/* Moves the memory to where there is room for `size` bytes, if possible for twice as much as it had. Its pages go
+ * along, and the first `size` bytes become accessible. */
+static bool move(struct memory *m, uint64_t size)
 {
     const struct memory old = *m;
     uint64_t more = least(pages_to_bytes(m->max_pages), 2 * old.reserved);
-    if ((more <= size || reserve(m, more) != HEMI_OK) && reserve(m, size) != HEMI_OK) return HEMI_NO_MEMORY;
-    if (old.size != 0 && mremap(old.base, old.size, old.size, MREMAP_MAYMOVE | MREMAP_FIXED, m->base) == MAP_FAILED) {
+    if ((more <= size || reserve(m, more) != HEMI_OK) && reserve(m, size) != HEMI_OK) return false;
+    bool moved = old.size == 0 ? mprotect(m->base, size, PROT_READ | PROT_WRITE) == 0
+                               : mremap(old.base, old.size, size, MREMAP_MAYMOVE | MREMAP_FIXED, m->base) != MAP_FAILED;
+    if (moved) {
+        if (old.reserved != old.size) munmap(old.base + old.size, old.reserved - old.size);
+    } else {
         munmap(m->base, m->reserved);
         *m = old;
-        return HEMI_NO_MEMORY;
     }
-    if (old.reserved != old.size) munmap(old.base + old.size, old.reserved - old.size);
-    return HEMI_OK;
+    return moved;
 }
 
 /* Does the store's limit allow `delta` more bytes? */
@@ -60,8 +78,7 @@ static enum hemi_status extend(struct memory *m, uint64_t pages)
     if (delta == 0) return HEMI_OK;
     if (!is_allowed(s, delta)) return HEMI_LIMIT;
     if (!store_charge(s, (int64_t)delta)) return HEMI_NO_MEMORY;
-    if ((delta > m->reserved - m->size && move(m, m->size + delta) != HEMI_OK) ||
-        mprotect(m->base + m->size, delta, PROT_READ | PROT_WRITE) != 0) {
+    if (delta > m->reserved - m->size ? !move(m, m->size + delta) : !stretch(m, m->size + delta)) {
         store_charge(s, -(int64_t)delta);
         return HEMI_NO_MEMORY;
     }
