@@ -63,7 +63,7 @@ enum { GLOBAL_FUEL, GLOBALS_FIRST }; /* then one global of each type, in order *
 enum { TABLE_FUNC, TABLE_ANY, TABLE_ANY64, TABLES };
 enum { MEMORY_32, MEMORY_64, MEMORY_SMALL, MEMORIES };
 enum { TAG_I32, TAG_ANY_F64, TAGS };
-enum { DATA_SEGMENTS = 2, ELEM_FUNC = 0, ELEM_ANY = 1, FUEL = 3000 };
+enum { DATA_SEGMENTS = 2, ELEM_FUNC = 0, ELEM_ANY = 1, FUEL = 300 };
 
 /* Fields of BASE, which DERIVED extends by the last two. */
 #define GEN_FIELDS(X)                                                                                                  \

@@ -1,6 +1,8 @@
 /* tests/fuzz/world.c -- one module, its surroundings, its calls, its log. */
 #include "tests/fuzz/world.h"
 
+#include "tests/fuzz/generate.h"
+
 #include "runtime/engine.h"
 #include "runtime/runtime.h"
 
@@ -241,7 +243,7 @@ static void refuel(struct instance *in)
     struct rt_extern x;
     bool mut;
     if (instance_export(in, "fuel", 4, &x) && x.kind == EXTERN_GLOBAL && global_type(x.global, &mut) == VT_I32 && mut)
-        global_set(x.global, (union val){.i32 = 3000});
+        global_set(x.global, (union val){.i32 = FUEL});
 }
 
 static void call_all(struct world *w, struct instance *in)
