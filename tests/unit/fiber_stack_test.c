@@ -33,7 +33,8 @@ static void mark(void)
 }
 
 static const char text[] =
-    "(module (type $t (func (result i32))) (table $tab 1 funcref) (elem (table $tab) (i32.const 0) func $indirect)"
+    "(module (memory 1) (type $t (func (result i32))) (table $tab 1 funcref) (elem (table $tab) (i32.const 0) func "
+    "$indirect)"
     "(elem declare func $ref $deep)"
     "(func $plain (export \"plain\") (call $plain))"
     "(func $value (export \"value\") (param i32) (result i32) (i32.add (i32.const 1) (call $value (local.get 0))))"
@@ -51,7 +52,7 @@ START_TEST(recursion_meets_the_vm_stack_first)
     struct fiber_pool pool;
     struct rt_extern x;
     struct instance *in;
-    rig_init(&rig);
+    rig_init_engine(&rig, (struct engine_options){.explicit_checks = _i != 0}, (struct store_options){0});
     struct module *m = rig_module(&rig, text);
     ck_assert_int_eq(instance_new(rig.store, m, NULL, rig.stack, &in, &rig.err), HEMI_OK);
     fiber_pool_init(&pool, VM_BYTES, 1);
@@ -82,7 +83,7 @@ int main(void)
     Suite *suite = suite_create("native stack");
     TCase *tc = tcase_create("native stack");
     tcase_set_timeout(tc, 120);
-    tcase_add_test(tc, recursion_meets_the_vm_stack_first);
+    tcase_add_loop_test(tc, recursion_meets_the_vm_stack_first, 0, 2); /* in both memory schemes */
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_FORK);
