@@ -92,9 +92,9 @@ void decode_data_count(struct decoder *d, struct cursor *c);
 void decode_code(struct decoder *d, struct cursor *c);
 void decode_datas(struct decoder *d, struct cursor *c);
 
-/* decode_names.c: fills module->func_names from the name section, if there is one, as far as it is well-formed. Needs
- * no decoded section but the number of functions, so it also names the function in which an error was met. Returns what
- * a poll returned. */
+/* decode_names.c: fills module->func_names from the name section, if there is one, as far as it is well-formed, and
+ * from what exports have been decoded. Needs no decoded section but the number of functions, so it also names the
+ * function in which an error was met. NO_MEMORY, or what a poll returned. */
 enum hemi_status decode_names(struct engine *e, struct module *m);
 
 /* const_expr.c: a constant expression of this type, up to and including its END. */

@@ -267,10 +267,12 @@ static void read_export(struct decoder *d, struct cursor *c, struct name_set *na
     x->kind = cursor_u8(c);
     x->index = cursor_u32(c);
     check_export(d, c, x, offset);
-    if (cursor_ok(c) && !name_set_add(names, m->exports, m->nexports))
+    if (!cursor_ok(c)) return;
+    if (name_set_add(names, m->exports, m->nexports))
+        m->nexports++;
+    else
         cursor_fail(c, HEMI_INVALID_MODULE, start, "duplicate export name \"%.*s\"",
                     (int)(x->name.len < 80 ? x->name.len : 80), x->name.at);
-    m->nexports++;
 }
 
 void decode_exports(struct decoder *d, struct cursor *c)

@@ -1,17 +1,22 @@
-/* runtime/decode_names.c -- the module's name and its functions' out of the custom section "name" (3.0, A.4.1). Nothing
- * in it can make a module invalid, so what is malformed is passed over: what a subsection says before its first error
- * counts, and so do the subsections after it. */
+/* runtime/decode_names.c -- the module's name and its functions' out of the custom section "name" (3.0, A.4.1), or out
+ * of the exports. Nothing in that section can make a module invalid, so what is malformed is passed over: what a
+ * subsection says before its first error counts, and so do the subsections after it. */
 #include "runtime/decode.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { SUBSECTION_MODULE = 0, SUBSECTION_FUNCTIONS = 1, NAMES_PER_POLL = 4096 };
 
+static bool have_names(struct module *m)
+{
+    if (!m->func_names) m->func_names = calloc(m->nfuncs, sizeof *m->func_names);
+    return m->func_names != NULL;
+}
+
 static enum hemi_status read_function_names(struct engine *e, struct module *m, struct cursor *c)
 {
     uint32_t n = cursor_u32(c);
-    if (!m->func_names) m->func_names = calloc(m->nfuncs, sizeof *m->func_names);
-    if (!m->func_names) return HEMI_NO_MEMORY;
+    if (!have_names(m)) return HEMI_NO_MEMORY;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t func = cursor_u32(c);
         struct name name = cursor_name(c);
@@ -51,12 +56,25 @@ static bool is_name_section(struct cursor *c)
     return cursor_ok(c) && name.len == 4 && memcmp(name.at, "name", 4) == 0;
 }
 
-enum hemi_status decode_names(struct engine *e, struct module *m)
+/* Now, not when a trace asks: there it would cost the number of exports for each frame. */
+static enum hemi_status name_exports(struct engine *e, struct module *m)
+{
+    for (uint32_t i = 0; i < m->nexports; i++) {
+        const struct export *x = &m->exports[i];
+        enum hemi_status status = i % NAMES_PER_POLL == NAMES_PER_POLL - 1 ? engine_poll(e) : HEMI_OK;
+        if (status != HEMI_OK) return status;
+        if (x->kind != EXTERN_FUNC) continue;
+        if (!have_names(m)) return HEMI_NO_MEMORY;
+        if (m->func_names[x->index].at == NULL) m->func_names[x->index] = x->name;
+    }
+    return HEMI_OK;
+}
+
+static enum hemi_status read_name_section(struct engine *e, struct module *m)
 {
     struct rt_error ignored = {.status = HEMI_OK};
     struct cursor c = {
         .base = m->bytes, .at = m->bytes + 8, .end = m->bytes + m->size, .err = &ignored, .end_text = ""};
-    if (m->size < 8 || m->nfuncs == 0) return HEMI_OK;
     while (cursor_ok(&c) && c.at < c.end) {
         uint8_t id = cursor_u8(&c);
         uint32_t size = cursor_u32(&c);
@@ -66,4 +84,11 @@ enum hemi_status decode_names(struct engine *e, struct module *m)
         if (cursor_left(&c) > 0) ignored.status = HEMI_OK;
     }
     return HEMI_OK;
+}
+
+enum hemi_status decode_names(struct engine *e, struct module *m)
+{
+    if (m->size < 8 || m->nfuncs == 0) return HEMI_OK;
+    enum hemi_status status = read_name_section(e, m);
+    return status == HEMI_OK ? name_exports(e, m) : status;
 }

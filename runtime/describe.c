@@ -62,10 +62,7 @@ void text_functype(struct text *t, const struct engine *e, uint32_t type)
 
 struct name func_name(const struct module *m, uint32_t func)
 {
-    if (m->func_names != NULL && m->func_names[func].at != NULL) return m->func_names[func];
-    for (uint32_t i = 0; i < m->nexports; i++)
-        if (m->exports[i].kind == EXTERN_FUNC && m->exports[i].index == func) return m->exports[i].name;
-    return (struct name){NULL, 0};
+    return m->func_names != NULL ? m->func_names[func] : (struct name){NULL, 0};
 }
 
 void text_func(struct text *t, const struct module *m, uint32_t func)

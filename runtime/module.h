@@ -100,8 +100,8 @@ struct module {
     uint32_t start; /* function index, or UINT32_MAX */
 
     /* In the engine's scheme, and again in the explicit one if an instance has needed that (module_explicit). */
-    struct code *code;       /* nfuncs entries, imports' unused: code[funcidx] */
-    struct code *const_code; /* one per CONST_CODE */
+    struct code *code;          /* nfuncs entries, imports' unused: code[funcidx] */
+    struct code *const_code;    /* one per CONST_CODE */
     struct code *explicit_code; /* of functions, then of constant expressions; NULL: not needed so far */
     uint32_t nconst_code;
     struct site *sites; /* module-wide; sites[0] is SITE_ENTRY */
@@ -109,7 +109,7 @@ struct module {
     uint16_t *live_slots;
     uint32_t nlive_slots;
     struct name own_name;    /* from the name section; at == NULL: none */
-    struct name *func_names; /* from the name section, nfuncs entries or NULL; at == NULL when unnamed */
+    struct name *func_names; /* from there, else of the first export; nfuncs entries or NULL; at == NULL: none */
 };
 
 #endif

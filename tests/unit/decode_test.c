@@ -154,6 +154,28 @@ START_TEST(spaces_are_filled)
 }
 END_TEST
 
+/* A function that the name section does not name has the name of its first export. */
+START_TEST(exports_name_functions)
+{
+    struct module *m = accept(MODULE("\1\4\1\x60\0\0\3\4\3\0\0\0"    /* three functions */
+                                     "\7\15\3\1a\0\1\1b\0\1\1c\0\2"  /* 1 as a and b, 2 as c */
+                                     "\12\12\3\2\0\13\2\0\13\2\0\13" /* code */
+                                     "\0\14\4name\1\5\1\2\2me"));    /* 2 is me */
+    ck_assert_ptr_null(m->func_names[0].at);
+    ck_assert_int_eq(memcmp(m->func_names[1].at, "a", 1), 0);
+    ck_assert_int_eq(memcmp(m->func_names[2].at, "me", 2), 0);
+    module_unref(m);
+}
+END_TEST
+
+/* Names are also read for a module that is refused: of its exports, only the ones that were found good. */
+START_TEST(an_export_of_no_function_names_none)
+{
+    refuse(MODULE("\1\4\1\x60\0\0\3\2\1\0\7\14\2\1a\0\0\1b\0\xff\xff\xff\7\12\4\1\2\0\13"),
+           "unknown function 16777215");
+}
+END_TEST
+
 START_TEST(declarations_are_checked)
 {
     refuse(MODULE("\3\2\1\0"), "unknown type 0");
@@ -278,6 +300,8 @@ int main(void)
     tcase_add_test(c, lengths_belong_together);
     tcase_add_test(c, counts_are_limited);
     tcase_add_test(c, spaces_are_filled);
+    tcase_add_test(c, exports_name_functions);
+    tcase_add_test(c, an_export_of_no_function_names_none);
     tcase_add_test(c, declarations_are_checked);
     tcase_add_test(c, plain_constants_are_values);
     tcase_add_test(c, v128_is_a_type_like_others);
