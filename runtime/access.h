@@ -71,13 +71,30 @@
 #define ASM_LOAD_I_int32_t "movslq %[at], %[to]"
 #define ASM_LOAD_I_uint64_t "movq %[at], %[to]"
 #define ASM_LOAD_D_uint64_t "movq %[at], %[to]"
+#define ASM_LOAD_v_T_v "movups %[at], %[to]"
 #define ASM_STORE_uint8_t "movb %b[from], %[at]"
 #define ASM_STORE_uint16_t "movw %w[from], %[at]"
 #define ASM_STORE_uint32_t "movl %k[from], %[at]"
 #define ASM_STORE_uint64_t "movq %[from], %[at]"
-#define BITS_MAX_i UINT32_MAX
-#define BITS_MAX_I UINT64_MAX
-#define BITS_MAX_D UINT64_MAX
+#define ASM_STORE_T_v "movups %[from], %[at]"
+/* The register that has it: what it is in C, its class in assembly, and what is known of its value. */
+#define WORD_i uint64_t
+#define WORD_I uint64_t
+#define WORD_D uint64_t
+#define WORD_v T_v
+#define CLASS_i "r"
+#define CLASS_I "r"
+#define CLASS_D "r"
+#define CLASS_v "x"
+#define CLASS_uint8_t "r"
+#define CLASS_uint16_t "r"
+#define CLASS_uint32_t "r"
+#define CLASS_uint64_t "r"
+#define CLASS_T_v "x"
+#define KNOWN_i(word) ((word) <= UINT32_MAX)
+#define KNOWN_I(word) true
+#define KNOWN_D(word) true
+#define KNOWN_v(word) true
 
 #define FAULTING(insn)                                                                                                 \
     "1: " insn "\n"                                                                                                    \
@@ -98,13 +115,13 @@
 #define GUARDED_LOAD(tr, ctype, result, address, trap)                                                                 \
     do {                                                                                                               \
         __label__ fault_;                                                                                              \
-        uint64_t bits_;                                                                                                \
+        WORD_##tr bits_;                                                                                               \
         asm goto(FAULTING(ASM_LOAD_##tr##_##ctype)                                                                     \
-                 : [to] "=r"(bits_)                                                                                    \
+                 : [to] "=" CLASS_##tr(bits_)                                                                          \
                  : [at] "m"(BYTES_AT(address, sizeof(ctype)))                                                          \
                  :                                                                                                     \
                  : fault_);                                                                                            \
-        __builtin_assume(bits_ <= BITS_MAX_##tr);                                                                      \
+        __builtin_assume(KNOWN_##tr(bits_));                                                                           \
         result = (T_##tr)bits_;                                                                                        \
         FAULT_LABEL(trap);                                                                                             \
     } while (0)
@@ -114,7 +131,7 @@
         ctype v_ = (ctype)(value);                                                                                     \
         asm goto(FAULTING(ASM_STORE_##ctype)                                                                           \
                  :                                                                                                     \
-                 : [at] "m"(BYTES_AT(address, sizeof(ctype))), [from] "r"(v_)                                          \
+                 : [at] "m"(BYTES_AT(address, sizeof(ctype))), [from] CLASS_##ctype(v_)                                \
                  : "memory"                                                                                            \
                  : fault_);                                                                                            \
         FAULT_LABEL(trap);                                                                                             \

@@ -69,6 +69,9 @@
 #ifndef SIMD
 #define SIMD(...)
 #endif
+#ifndef SIMD_0
+#define SIMD_0(...)
+#endif
 #ifndef HELPED
 #define HELPED(...)
 #endif

@@ -224,7 +224,8 @@ static inline uint32_t operand_bytes(const struct value *v, char type)
     return v->loc == LOC_REG ? 0 : v->loc != LOC_CONST ? 2 : type == 'D' || type == 'F' ? 8 : 4;
 }
 void emit_operand(struct translator *t, const struct value *v, char type);
-void emit_memarg(struct translator *t, const struct insn *i); /* the immediates of MEMORY_ACCESS_ANY */
+bool is_quick(const struct translator *t, const struct insn *i); /* may be access.h's: memory 0 with 32-bit addresses */
+void emit_memarg(struct translator *t, const struct insn *i);    /* the immediates of MEMORY_ACCESS_ANY */
 bool const_fits(const struct value *v, char type);
 /* Index among SS SC RS SR RC. */
 uint32_t pair_kind(const struct value *a, const struct value *b);

@@ -150,8 +150,7 @@ void test_row(struct translator *t, uint32_t base, char ta, bool has_imm, uint32
     push_reg(t, op, pos, HEAP_SLOT_DATA);
 }
 
-/* Does the access fit the quick handlers? */
-static bool is_quick(const struct translator *t, const struct insn *i)
+bool is_quick(const struct translator *t, const struct insn *i)
 {
     return i->index == 0 && !t->m->memories[0].limits.is64;
 }

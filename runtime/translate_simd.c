@@ -119,7 +119,15 @@ static void emit_shuffle(struct translator *t, const uint8_t *lanes)
     emit_u64(t, halves[1]);
 }
 
-static void emit_immediates(struct translator *t, const struct insn *i)
+static void emit_access(struct translator *t, const struct insn *i, bool quick)
+{
+    if (quick)
+        emit_u32(t, (uint32_t)i->imm);
+    else
+        emit_memarg(t, i);
+}
+
+static void emit_immediates(struct translator *t, const struct insn *i, bool quick)
 {
     switch ((enum opcode_imm)opcode_rows[i->op].imm) {
     case IMM_LANE:
@@ -129,10 +137,10 @@ static void emit_immediates(struct translator *t, const struct insn *i)
         emit_shuffle(t, i->bytes);
         break;
     case IMM_MEMARG:
-        emit_memarg(t, i);
+        emit_access(t, i, quick);
         break;
     case IMM_MEMARG_LANE:
-        emit_memarg(t, i);
+        emit_access(t, i, quick);
         emit_u16(t, i->index2);
         break;
     default:
@@ -153,10 +161,11 @@ void tr_simd(struct translator *t, const struct insn *i)
     uint32_t n = (uint32_t)strcspn(sig, "_"), slots[3];
     for (uint32_t k = n; k > 0; k--) slots[k - 1] = sig[k - 1] == 'v' ? pop_wide(t) : pop_slot(t);
     const struct body_row *row = &body_rows[i->op];
-    uint32_t pos = emit(t, row->base);
-    if (row->flags & TRAPS) emit_line(t, pos);
+    bool accesses = (row->flags & TRAPS) != 0, quick = accesses && is_quick(t, i);
+    uint32_t pos = emit(t, row->base + quick);
+    if (accesses) emit_line(t, pos);
     for (uint32_t k = 0; k < n; k++) sig[k] == 'v' ? emit_wide(t, slots[k]) : emit_slot(t, slots[k]);
-    emit_immediates(t, i);
+    emit_immediates(t, i, quick);
     char result = sig[n + 1];
     if (result == 'v')
         push_wide(t, pos);

@@ -53,6 +53,14 @@ static void scheme_check(const struct instance *in, int scheme)
     "(func (export \"store\") (param i32) (i32.store offset=4 (local.get 0) (local.get 0)))"                           \
     "(func (export \"store64\") (param i32) (i64.store (local.get 0) (i64.const -1)))"                                 \
     "(func (export \"storef\") (param i32) (f32.store offset=0xfffffffc (local.get 0) (f32.const 1)))"                 \
+    "(func (export \"load128\") (param i32) (result i64) (i64x2.extract_lane 1 (v128.load offset=2 (local.get 0))))"   \
+    "(func (export \"load8x8\") (param i32) (result v128) (v128.load8x8_s (local.get 0)))"                             \
+    "(func (export \"splat\") (param i32) (result v128) (v128.load16_splat offset=1 (local.get 0)))"                   \
+    "(func (export \"zero\") (param i32) (result v128) (v128.load32_zero offset=1 (local.get 0)))"                     \
+    "(func (export \"lane\") (param i32) (result v128) (v128.load64_lane 1 (local.get 0) (v128.const i64x2 1 2)))"     \
+    "(func (export \"store128\") (param i32) (v128.store offset=2 (local.get 0) (v128.const i64x2 -1 -1)))"            \
+    "(func (export \"storel\") (param i32) (v128.store32_lane offset=2 3 (local.get 0) (v128.const i64x2 -1 -1)))"     \
+    "(func (export \"far128\") (param i32) (v128.store offset=0xffffffff (local.get 0) (v128.const i64x2 -1 -1)))"     \
     "(func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0)))"                                    \
     "(func (export \"fixed\") (result i32) (i32.load offset=65533 (i32.const 0)))"
 
@@ -61,8 +69,9 @@ static void at_the_end(struct rig *r, struct instance *in, uint32_t end)
     static const struct {
         const char *name;
         uint32_t bytes; /* offset and width */
-    } access[] = {{"load8", 1},  {"load16", 5}, {"load", 4},   {"load64", 24},
-                  {"store8", 1}, {"store", 8},  {"store64", 8}};
+    } access[] = {{"load8", 1}, {"load16", 5},  {"load", 4},      {"load64", 24}, {"store8", 1},
+                  {"store", 8}, {"store64", 8}, {"load128", 18},  {"load8x8", 8}, {"splat", 3},
+                  {"zero", 5},  {"lane", 8},    {"store128", 18}, {"storel", 6}};
     for (size_t i = 0; i < sizeof access / sizeof *access; i++) {
         rig_ok(r, in, access[i].name, end - access[i].bytes);
         for (uint32_t beyond = 1; beyond <= access[i].bytes; beyond++)
@@ -85,6 +94,8 @@ START_TEST(the_last_byte_is_in_and_the_next_is_not)
     rig_trap(&r, in, MEMORY_BOUNDS, "far", UINT32_MAX);
     rig_trap(&r, in, MEMORY_BOUNDS, "storef", 4); /* 2^32 does not wrap */
     rig_trap(&r, in, MEMORY_BOUNDS, "storef", UINT32_MAX);
+    rig_trap(&r, in, MEMORY_BOUNDS, "far128", 0);
+    rig_trap(&r, in, MEMORY_BOUNDS, "far128", UINT32_MAX);
     ck_assert_uint_eq(rig_ok(&r, in, "grow", 2), 1);
     at_the_end(&r, in, 3 * 65536);
     rig_ok(&r, in, "fixed", 0);
@@ -101,6 +112,9 @@ START_TEST(a_store_across_the_end_writes_nothing)
     scheme_check(in, _i);
     rig_trap(&r, in, MEMORY_BOUNDS, "store64", 65532);
     ck_assert_uint_eq(rig_ok(&r, in, "load", 65532), 0);
+    for (uint32_t beyond = 1; beyond < 16; beyond++) rig_trap(&r, in, MEMORY_BOUNDS, "store128", 65536 - 18 + beyond);
+    for (uint32_t beyond = 1; beyond < 4; beyond++) rig_trap(&r, in, MEMORY_BOUNDS, "storel", 65536 - 6 + beyond);
+    for (uint32_t at = 65520; at < 65536; at += 4) ck_assert_uint_eq(rig_ok(&r, in, "load", at), 0);
     rig_deinit(&r);
 }
 END_TEST
