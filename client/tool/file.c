@@ -10,28 +10,54 @@
 #include "client/tool/tool.h"
 
 /* --- reading --- */
-static bool cannot_read(struct module_file *m, int fd)
+/* Neither form of a module is longer. */
+static const size_t longest_file = UINT32_MAX;
+
+static bool cannot_read(struct module_file *m, int why)
 {
-    snprintf(m->why, sizeof m->why, "%s: %s", m->path, strerror(errno));
-    if (fd >= 0) close(fd);
+    snprintf(m->why, sizeof m->why, "%s: %s", m->path, strerror(why));
+    return false;
+}
+
+/* Room for one byte more than the file has by now, so that its end is seen. */
+static bool grow_text(struct module_file *m, size_t *room, size_t expected)
+{
+    if (m->text_size < *room) return true;
+    if (m->text_size > longest_file) return cannot_read(m, EFBIG);
+    size_t wanted = *room ? *room * 2 : expected + 1;
+    char *grown = realloc(m->text, wanted);
+    if (!grown) return cannot_read(m, ENOMEM);
+    m->text = grown;
+    *room = wanted;
+    return true;
+}
+
+/* To the end: what is no regular file, such as a pipe, does not know its size before. */
+static bool read_to_end(struct module_file *m, int fd)
+{
+    struct stat info;
+    size_t room = 0;
+    if (fstat(fd, &info) != 0) return cannot_read(m, errno);
+    size_t expected = S_ISREG(info.st_mode) && info.st_size > 0 ? (size_t)info.st_size : 1 << 16;
+    if (expected > longest_file) return cannot_read(m, EFBIG);
+    while (grow_text(m, &room, expected)) {
+        ssize_t n = read(fd, m->text + m->text_size, room - m->text_size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return cannot_read(m, errno);
+        if (n == 0) return true;
+        m->text_size += (size_t)n;
+    }
     return false;
 }
 
 static bool read_file(struct module_file *m)
 {
-    struct stat info;
-    int fd = open(m->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) return cannot_read(m, fd);
-    size_t size = (size_t)info.st_size, done = 0;
-    m->text = malloc(size + 1);
-    if (!m->text) return cannot_read(m, fd);
-    for (ssize_t n = 1; n > 0 && done < size; done += (size_t)n) {
-        n = read(fd, m->text + done, size - done);
-        if (n < 0) return cannot_read(m, fd);
-    }
-    m->text_size = done; /* less, if it shrank */
-    close(fd);
-    return true;
+    bool standard = strcmp(m->path, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(m->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return cannot_read(m, errno);
+    bool done = read_to_end(m, fd);
+    if (!standard) close(fd);
+    return done;
 }
 
 /* What does not begin like a binary module is taken for the text format. */

@@ -58,11 +58,10 @@ static int print_help(const struct command *c)
          "more):");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %-8s %-12s %s\n", commands[i].name, commands[i].operands, commands[i].help);
-    puts("\nA FILE is a binary module or in the text format; its first bytes tell. Exit status of run: the program's "
-         "own;\n"
-         "128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong command line. Of validate: 0 if all are "
-         "valid,\n"
-         "1 if not. Where no daemon listens and no --socket is given, a private one is started meanwhile.");
+    puts("\nA FILE is a binary module or in the text format; its first bytes tell; - is standard input. Exit status of "
+         "run:\nthe program's own; 128 + the trap's code; 125 if Hemi could not run it; 2 for a wrong command line. Of "
+         "validate:\n0 if all are valid, 1 if not. Where no daemon listens and no --socket is given, a private one is "
+         "started meanwhile.");
     return EXIT_OK;
 }
 
@@ -82,7 +81,9 @@ static bool belongs(int option, const struct command *c)
 static int parse_options(const struct command *c, int argc, char **argv, struct tool_options *o)
 {
     struct option longs[TOOL_OPTION_COUNT + 1] = {0};
+    static char tool[] = "hemi"; /* who complains, in getopt's messages */
     int n = 0, index;
+    argv[0] = tool;
     for (int i = 0; i < TOOL_OPTION_COUNT; i++)
         if (belongs(i, c))
             longs[n++] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, i};

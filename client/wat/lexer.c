@@ -57,7 +57,8 @@ void lexer_place(const char *text, size_t offset, struct wat_error *err)
     err->column = 1;
     for (size_t i = 0; i < offset; i++) {
         err->column++;
-        if (text[i] == '\n') err->line++, err->column = 1;
+        bool newline = text[i] == '\n' || (text[i] == '\r' && (i + 1 == offset || text[i + 1] != '\n'));
+        if (newline) err->line++, err->column = 1;
     }
 }
 
@@ -72,6 +73,21 @@ static bool fail(struct lexer *l, int status, size_t at, const char *message)
 static bool malformed(struct lexer *l, size_t at, const char *message)
 {
     return fail(l, HEMI_INVALID_MODULE, at, message);
+}
+
+/* The text is valid UTF-8: that was checked first. */
+static bool illegal_character(struct lexer *l, const char *where)
+{
+    ucs4_t c = 0;
+    char message[96];
+    u8_mbtouc_unsafe(&c, (const uint8_t *)l->text + l->at, l->len - l->at);
+    snprintf(message, sizeof message, "illegal character U+%04X%s", (unsigned)c, where);
+    return malformed(l, l->at, message);
+}
+
+static bool illegal_escape(struct lexer *l, size_t at)
+{
+    return malformed(l, at, "illegal escape: expected \\t \\n \\r \\\" \\' \\\\ \\XX or \\u{X...} with hexadecimal X");
 }
 
 /* Makes room for one more element. */
@@ -144,7 +160,7 @@ static bool unicode_escape(struct lexer *l, size_t start)
 {
     uint32_t value = 0;
     bool digits = false, after_digit = false;
-    if (peek(l, 0) != '{') return malformed(l, start, "illegal escape");
+    if (peek(l, 0) != '{') return illegal_escape(l, start);
     for (l->at++;; l->at++) {
         int c = peek(l, 0);
         if (c == '}' && after_digit) break;
@@ -153,13 +169,12 @@ static bool unicode_escape(struct lexer *l, size_t start)
             continue;
         }
         int digit = hex_value(c);
-        if (digit < 0) return malformed(l, start, "illegal escape");
+        if (digit < 0) return illegal_escape(l, start);
         value = value * 16 + (uint32_t)digit;
         digits = after_digit = true;
         if (value > 0x10FFFF) break;
     }
-    if (!digits || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
-        return malformed(l, start, "illegal escape");
+    if (!digits || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return illegal_escape(l, start);
     l->at++;
     return true;
 }
@@ -171,7 +186,7 @@ static bool escape(struct lexer *l)
     l->at++;
     if (c > 0 && strchr("tnr\"'\\", c)) return true;
     if (c == 'u') return unicode_escape(l, start);
-    if (hex_value(c) < 0 || hex_value(peek(l, 0)) < 0) return malformed(l, start, "illegal escape");
+    if (hex_value(c) < 0 || hex_value(peek(l, 0)) < 0) return illegal_escape(l, start);
     l->at++;
     return true;
 }
@@ -184,7 +199,7 @@ static bool string(struct lexer *l)
         int c = peek(l, 0);
         if (c < 0 || c == '\n') return malformed(l, start, "unclosed string");
         if (c == '"') break;
-        if (c < ' ' || c == 0x7F) return malformed(l, l->at, "illegal character");
+        if (c < ' ' || c == 0x7F) return illegal_character(l, " in a string: expected an escape");
         if (c != '\\')
             l->at++;
         else if (!escape(l))
@@ -334,7 +349,7 @@ static bool next(struct lexer *l)
     case C_ILLEGAL:
         break;
     }
-    return malformed(l, l->at, "illegal character");
+    return illegal_character(l, " outside strings and comments");
 }
 
 static bool finish(struct lexer *l)

@@ -146,6 +146,30 @@ START_TEST(asm_writes_a_binary_module_that_runs)
 }
 END_TEST
 
+/* A pipe tells no size: it once passed for an empty file, and an empty file is a module. */
+START_TEST(modules_are_read_from_standard_input_and_pipes)
+{
+    char wasm[64], command[256];
+    snprintf(wasm, sizeof wasm, "%s/out.wasm", dir);
+    struct outcome o = hemi("(module (func $f\n foo))", "asm", "-");
+    ck_assert_msg(o.status == 125, "%d: %s", o.status, o.err);
+    ck_assert_str_eq(o.err, "hemi: -:2:2: expected an instruction, got \"foo\"\n");
+    outcome_deinit(&o);
+    const char *const sources[] = {"-", "/dev/stdin"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(command, sizeof command, "cat '%s' | '%s' asm %s -o '%s'", file("hello.wat", HELLO), built("hemi"),
+                 sources[i], wasm);
+        ck_assert_int_eq(system(command), 0);
+        o = hemi(NULL, "run", wasm);
+        ck_assert_str_eq(o.out, "hello, world\n");
+        outcome_deinit(&o);
+    }
+    o = hemi(NULL, "asm", dir);
+    ck_assert_msg(o.status == 125 && strstr(o.err, "Is a directory"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 /* Text, binary, text, binary: the two binaries are the same, and so is what they print. */
 START_TEST(wat_and_asm_undo_each_other)
 {
@@ -279,6 +303,9 @@ START_TEST(wrong_usage_is_status_2_and_says_what)
     struct outcome o = hemi(NULL, "frobnicate");
     ck_assert_msg(o.status == 2 && strstr(o.err, "frobnicate"), "%d: %s", o.status, o.err);
     outcome_deinit(&o);
+    o = hemi(NULL, "asm", "--frobnicate");
+    ck_assert_msg(o.status == 2 && strstr(o.err, "hemi: ") == o.err, "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
     o = hemi(NULL, "--help");
     ck_assert_msg(o.status == 0 && strstr(o.out, "run"), "%s", o.out);
     outcome_deinit(&o);
@@ -299,6 +326,7 @@ int main(void)
     tcase_add_test(t, invoke_calls_an_export_and_prints_its_results);
     tcase_add_test(t, invoke_reads_and_prints_a_v128_as_one_hexadecimal_number);
     tcase_add_test(t, asm_writes_a_binary_module_that_runs);
+    tcase_add_test(t, modules_are_read_from_standard_input_and_pipes);
     tcase_add_test(t, wat_and_asm_undo_each_other);
     tcase_add_test(t, validate_says_where_modules_are_wrong);
     tcase_add_test(t, a_bad_module_is_named_with_its_offset);
