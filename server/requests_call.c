@@ -91,22 +91,29 @@ uint8_t *request_trace(struct request *r, size_t after)
     return at;
 }
 
-/* The exception is bound to the first handle set aside, anew: those who wait for the call's result are to fail. */
+/* The exception is bound to the first handle set aside, anew, for those who wait for the call's result are to fail; or,
+ * when none was, to one of our choice. 0: that handle was dropped meanwhile, or there is no room. */
+static uint32_t bind_exception(struct request *r, uint32_t exn)
+{
+    uint32_t handle = ((const Hemi__V1__Call *)r->body)->result_handle;
+    struct handle_table *t = &r->conn->handles;
+    const struct object *promised = r->nresults > 0 ? r->results[0] : r->makes;
+    if (promised && handles_get(t, handle) != promised) return 0;
+    struct object *o = object_new(OBJECT_REF, r->store, NULL);
+    if (!o) return 0;
+    object_bind_ref(o, HEAP_SLOT_REF, exn, WIRE_CLASS_EXN);
+    if (promised) handles_unbind(t, handle, promised);
+    if (!promised)
+        handle = handles_bind_new(t, o);
+    else if (handles_bind(t, handle, o) != HANDLE_OK)
+        handle = 0;
+    object_unref(o);
+    return handle;
+}
+
 static void reply_exception(struct request *r)
 {
-    const Hemi__V1__Call *b = (const Hemi__V1__Call *)r->body;
-    struct handle_table *t = &r->conn->handles;
-    uint32_t exn = store_thrown(r->store->store), handle = 0;
-    const struct object *promised = r->nresults > 0 ? r->results[0] : r->makes;
-    if (promised && handles_get(t, b->result_handle) == promised) {
-        struct object *o = object_new(OBJECT_REF, r->store, NULL);
-        if (o) {
-            object_bind_ref(o, HEAP_SLOT_REF, exn, WIRE_CLASS_EXN);
-            handles_unbind(t, b->result_handle, promised);
-            if (handles_bind(t, b->result_handle, o) == HANDLE_OK) handle = b->result_handle;
-            object_unref(o);
-        }
-    }
+    uint32_t exn = store_thrown(r->store->store), handle = bind_exception(r, exn);
     uint8_t *raw = request_trace(r, WIRE_VALUE_BYTES);
     if (raw) value_write(r->store, VT_REF(true, HT_EXN), (union val){.ref = exn}, handle, raw);
 }

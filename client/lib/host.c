@@ -88,6 +88,14 @@ static void answer_ok(hemi_client *c, struct host_call *call, const hemi_val *re
         answer_failed(c, call, c->last.text);
 }
 
+static void answer_exception(hemi_client *c, struct host_call *call, const hemi_val *exception)
+{
+    if (vals_check(c, call->func->store, exception, NULL, 1) == HEMI_OK)
+        answer(c, call, HEMI_EXCEPTION, 0, "", exception, 1);
+    else
+        answer_failed(c, call, c->last.text);
+}
+
 /* What a host function returned, and what it said through its caller. */
 static void answer_returned(hemi_client *c, struct hemi_caller *caller, hemi_status status, const hemi_val *results)
 {
@@ -96,8 +104,8 @@ static void answer_returned(hemi_client *c, struct hemi_caller *caller, hemi_sta
         answer_ok(c, call, results, type_of(call)->nresults);
     else if (status == HEMI_EXIT)
         answer(c, call, HEMI_EXIT, caller->exit_code, "", NULL, 0);
-    else if (status == HEMI_EXCEPTION && vals_check(c, call->func->store, &caller->exception, NULL, 1) == HEMI_OK)
-        answer(c, call, HEMI_EXCEPTION, 0, "", &caller->exception, 1);
+    else if (status == HEMI_EXCEPTION && caller->exception.kind != 0)
+        answer_exception(c, call, &caller->exception);
     else
         answer_failed(c, call, caller->text[0] ? caller->text : hemi_status_text(status));
 }

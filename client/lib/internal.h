@@ -78,13 +78,14 @@ struct failure {
     uint32_t failed_request;
     bool malformed;
     hemi_val exception;
+    bool exception_given; /* the caller has it, and drops it */
     struct hemi_trace_entry *trace; /* owned; one block with its names; NULL: none */
     size_t ntrace;
     char text[PROTO_TEXT_MAX + 1];
 };
-/* Makes f the client's last failure; the trace is its now. */
+/* Makes f the client's last failure; the trace and the exception are its now. */
 void failure_move(hemi_client *c, struct failure *f);
-void failure_free(struct failure *f); /* NULL allowed */
+void failure_free(hemi_client *c, struct failure *f); /* NULL allowed */
 /* Records a failure of the caller's as the client's last one, and returns its status. */
 hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -47,10 +47,10 @@ static uint32_t fresh_id(hemi_client *c)
     return c->last_request;
 }
 
-static void request_free(struct request *r)
+static void request_free(hemi_client *c, struct request *r)
 {
     if (r->answer.object) object_count_down(r->answer.object);
-    failure_free(r->failure);
+    failure_free(c, r->failure);
     free(r->externs);
     free(r);
 }
@@ -113,7 +113,7 @@ static hemi_status queue_failed(hemi_client *c, struct request *r)
 {
     client_end(c, HEMI_NO_MEMORY, "out of memory while sending");
     idmap_take(&c->requests, r->id);
-    request_free(r);
+    request_free(c, r);
     return ended(c);
 }
 
@@ -151,9 +151,9 @@ hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket)
 }
 
 /* --- answers --- */
-static void set_failure(struct request *r, hemi_status status, const char *text, size_t length)
+static void set_failure(hemi_client *c, struct request *r, hemi_status status, const char *text, size_t length)
 {
-    failure_free(r->failure);
+    failure_free(c, r->failure);
     r->status = status;
     r->failure = calloc(1, sizeof *r->failure);
     if (!r->failure) return; /* the status alone must do */
@@ -169,7 +169,7 @@ static void drop_promises(hemi_client *c, struct request *r)
 
 static void refused(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply)
 {
-    set_failure(r, (hemi_status)reply->status, (const char *)reply->message.data, reply->message.len);
+    set_failure(c, r, (hemi_status)reply->status, (const char *)reply->message.data, reply->message.len);
     if (r->failure) {
         r->failure->trap = reply->trap;
         r->failure->exit_code = reply->exit_code;
@@ -182,17 +182,19 @@ static void refused(hemi_client *c, struct request *r, const Hemi__V1__Reply *re
         for (size_t i = 0; i < r->nexterns; i++) externs_unsent(c, r->externs[i]);
 }
 
-/* The exception that ended a call: one value under the first handle set aside, if the worker kept it at all. */
+/* The exception that ended a call: one value, under the first handle set aside, or under one of the worker's; or under
+ * none, when it could not keep it. The other handles set aside are good for nothing. */
 static hemi_status take_exception(hemi_client *c, struct request *r, const uint8_t *raw, size_t length)
 {
     static const hemi_type exnref = HEMI_TYPE_EXNREF;
+    struct wire_reference ref = {0};
     hemi_val exception;
-    if (length == 0) {
-        drop_promises(c, r);
-        return HEMI_OK;
-    }
-    if (length != WIRE_VALUE_BYTES) return HEMI_PROTOCOL;
-    hemi_status status = vals_read(c, r->store, r, &exnref, 1, raw, &exception);
+    if (length != 0 && length != WIRE_VALUE_BYTES) return HEMI_PROTOCOL;
+    if (length != 0 && wire_get_reference(raw, FRAME_W2C, &ref) != PROTO_OK) return HEMI_PROTOCOL;
+    bool promised = r->handles > 0 && ref.handle != 0;
+    for (uint32_t i = promised; i < r->handles; i++) handle_drop(c, r->first_handle + i);
+    if (ref.handle == 0) return HEMI_OK;
+    hemi_status status = vals_read(c, r->store, promised ? r : NULL, &exnref, 1, raw, &exception);
     if (status != HEMI_OK) return status;
     if (r->failure)
         r->failure->exception = exception;
@@ -214,7 +216,7 @@ static void answered(hemi_client *c, struct request *r)
     c->unanswered--;
     if (r->forgotten) {
         idmap_take(&c->requests, r->id);
-        request_free(r);
+        request_free(c, r);
     } else if (r->done && !r->given_up) {
         list_done(c, r);
     }
@@ -284,7 +286,7 @@ void requests_end(hemi_client *c)
             i++;
             continue;
         }
-        set_failure(r, c->ended, c->ended_text, strlen(c->ended_text));
+        set_failure(c, r, c->ended, c->ended_text, strlen(c->ended_text));
         bool gone = r->forgotten;
         answered(c, r); /* removes forgotten ones, which may shift another into this cell */
         if (!gone) i++;
@@ -294,7 +296,7 @@ void requests_end(hemi_client *c)
 void requests_deinit(hemi_client *c)
 {
     for (uint32_t i = 0; i < c->requests.capacity; i++)
-        if (c->requests.cells[i].id != 0) request_free(c->requests.cells[i].value);
+        if (c->requests.cells[i].id != 0) request_free(c, c->requests.cells[i].value);
     idmap_deinit(&c->requests);
 }
 
@@ -333,7 +335,7 @@ static hemi_status outcome(hemi_client *c, struct request *r)
         fail(c, status, "%s", hemi_status_text(status));
     if (r->done) undo_done(c, r);
     idmap_take(&c->requests, r->id);
-    request_free(r);
+    request_free(c, r);
     return status;
 }
 
@@ -377,7 +379,7 @@ void hemi_forget(hemi_client *c, hemi_ticket ticket)
     if (!r->answered) return;
     if (r->done) undo_done(c, r);
     idmap_take(&c->requests, r->id);
-    request_free(r);
+    request_free(c, r);
 }
 
 hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)

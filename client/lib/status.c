@@ -39,25 +39,30 @@ const char *hemi_trap_text(unsigned trap)
 
 const char *hemi_version(void) { return HEMI_VERSION; }
 
-void failure_free(struct failure *f)
+static void failure_deinit(hemi_client *c, struct failure *f)
 {
-    if (f) free(f->trace);
+    free(f->trace);
+    if (!f->exception_given) hemi_drop(c, &f->exception);
+}
+
+void failure_free(hemi_client *c, struct failure *f)
+{
+    if (f) failure_deinit(c, f);
     free(f);
 }
 
 void failure_move(hemi_client *c, struct failure *f)
 {
-    free(c->last.trace);
+    failure_deinit(c, &c->last);
     c->last = *f;
-    f->trace = NULL;
-    f->ntrace = 0;
+    memset(f, 0, offsetof(struct failure, text));
 }
 
 hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    free(c->last.trace);
+    failure_deinit(c, &c->last);
     memset(&c->last, 0, offsetof(struct failure, text));
     c->last.status = status;
     vsnprintf(c->last.text, sizeof c->last.text, format, args);
@@ -73,8 +78,9 @@ int32_t hemi_client_exit_code(const hemi_client *c) { return c->last.exit_code; 
 hemi_ticket hemi_client_failed_request(const hemi_client *c) { return c->last.failed_request; }
 hemi_status hemi_client_ended(const hemi_client *c) { return c->ended; }
 
-hemi_val hemi_client_exception(const hemi_client *c)
+hemi_val hemi_client_exception(hemi_client *c)
 {
+    c->last.exception_given = true;
     return c->last.exception.kind == HEMI_REF ? c->last.exception : hemi_null(HEMI_CLASS_EXN);
 }
 
