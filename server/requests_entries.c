@@ -237,6 +237,7 @@ static enum hemi_status reply_ref_type(struct request *r, const struct object *o
 {
     struct entry entry;
     ref_entry(o, &entry);
+    if (r->makes) object_bind_ref(r->makes, (enum heap_slot)o->u.root.slot, o->u.root.bits, o->class_);
     enum hemi_status status = entries_reply(r, 0, 1, one_entry, &entry);
     r->reply.value = abstract_type(o);
     return status;
@@ -246,6 +247,7 @@ static enum hemi_status reply_extern_type(struct request *r, const struct object
 {
     struct entry entry;
     entry_of_extern(o->store, x, &entry);
+    if (r->makes) object_bind_extern(r->makes, x);
     enum hemi_status status = entries_reply(r, 0, 1, one_entry, &entry);
     r->reply.value = 0;
     return status;

@@ -63,7 +63,8 @@ static const struct request_row rows[] = {
      .deadline = AT(TableGrow, deadline_ms), .fiber = true, .run = run_table_grow},
     {FRAME_REF_EQ, .uses = {USES(RefEq, a, ANY), USES(RefEq, b, ANY)}, .deadline = AT(RefEq, deadline_ms),
      .run = run_ref_eq},
-    {FRAME_REF_TYPE, .uses = {USES(RefType, handle, ANY)}, .deadline = AT(RefType, deadline_ms), .run = run_ref_type},
+    {FRAME_REF_TYPE, .uses = {USES(RefType, handle, ANY)}, .makes = MAY(RefType, copy, ANY),
+     .deadline = AT(RefType, deadline_ms), .run = run_ref_type},
     {FRAME_WASI_NEW, .uses = {USES(WasiNew, store, STORE)}, .makes = USES(WasiNew, wasi, WASI), .read = read_wasi_new,
      .run = run_wasi_new},
 };
