@@ -123,7 +123,6 @@ enum heap_status {
     HEAP_OK = 0,
     HEAP_NO_MEMORY, /* the limit, the budget or the system refused; nothing changed */
     HEAP_TOO_LARGE, /* the object can never fit (size overflow or larger than the limit) */
-    HEAP_STOPPED,   /* reserved for sliced collections */
 };
 
 struct heap;

@@ -53,15 +53,6 @@ static bool abstract_class(uint32_t heap, enum wire_class *out)
     }
 }
 
-enum wire_class wire_class_of(uint32_t abstract)
-{
-    enum wire_class c = WIRE_CLASS_ANY;
-    bool known = abstract_class(abstract, &c);
-    assert(known);
-    (void)known;
-    return c;
-}
-
 enum proto_error wire_type_check(uint32_t wire)
 {
     enum valkind kind = vt_kind(wire);

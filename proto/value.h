@@ -72,8 +72,6 @@ void wire_put_reference(uint8_t out[WIRE_VALUE_BYTES], const struct wire_referen
 enum proto_error wire_get_reference(const uint8_t in[WIRE_VALUE_BYTES], enum frame_sender from,
                                     struct wire_reference *out);
 
-/* The class of an abstract heap type (HT_...). */
-enum wire_class wire_class_of(uint32_t abstract);
 static inline uint32_t wire_type(valtype t, enum wire_class c) { return t | (vt_is_ref(t) ? (uint32_t)c << 5 : 0); }
 static inline enum wire_class wire_type_class(uint32_t wire) { return (enum wire_class)(wire >> 5 & 3); }
 static inline valtype wire_type_valtype(uint32_t wire) { return wire & ~0x60u; }

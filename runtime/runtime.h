@@ -66,10 +66,6 @@ bool engine_guarded(const struct engine *e);
 const uint64_t *engine_opcode_counts(const struct engine *e);
 
 /* ---- Modules */
-struct module_limits {
-    uint32_t max_functions;
-    uint64_t max_bytes;
-}; /* zero: default (proto limits) */
 /* Decodes, validates and translates. Copies the bytes. INVALID_MODULE, LIMIT, NO_MEMORY or what yield
  * returned. */
 enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out,

@@ -219,10 +219,6 @@ struct helped_row {
 };
 extern const struct helped_row helped_rows[OP_COUNT];
 
-static inline uint32_t operand_bytes(const struct value *v, char type)
-{
-    return v->loc == LOC_REG ? 0 : v->loc != LOC_CONST ? 2 : type == 'D' || type == 'F' ? 8 : 4;
-}
 void emit_operand(struct translator *t, const struct value *v, char type);
 bool is_quick(const struct translator *t, const struct insn *i); /* may be access.h's: memory 0 with 32-bit addresses */
 void emit_memarg(struct translator *t, const struct insn *i);    /* the immediates of MEMORY_ACCESS_ANY */

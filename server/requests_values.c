@@ -77,11 +77,6 @@ uint8_t value_class(const struct wstore *s, valtype type)
 
 enum heap_slot class_slot(uint8_t class_) { return class_ == WIRE_CLASS_FUNC ? HEAP_SLOT_FUNC : HEAP_SLOT_REF; }
 
-uint32_t value_wire_type(const struct wstore *s, valtype type)
-{
-    return vt_is_ref(type) ? wire_type(type, (enum wire_class)value_class(s, type)) : type;
-}
-
 enum hemi_status value_type_read(uint32_t wire, valtype *out, struct rt_error *err)
 {
     *out = wire_type_valtype(wire);

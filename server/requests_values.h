@@ -39,7 +39,6 @@ void value_write(const struct wstore *s, valtype type, union val v, uint32_t han
 /* The class of a reference type. */
 uint8_t value_class(const struct wstore *s, valtype type);
 enum heap_slot class_slot(uint8_t class_);
-uint32_t value_wire_type(const struct wstore *s, valtype type);
 /* A wire type from a request: ARGUMENT unless it is a number or an abstract reference type. */
 enum hemi_status value_type_read(uint32_t wire, valtype *out, struct rt_error *err);
 

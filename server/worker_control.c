@@ -1,15 +1,10 @@
 /* server/worker_control.c -- messages between a worker and its supervisor (handover.h). */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "server/session.h"
 #include "server/worker_state.h"
-
-enum { LOGS_WAITING_MAX = 64 };
 
 /* Waiting until the channel has room. */
 struct worker_message {
@@ -75,18 +70,6 @@ void control_phase(struct worker *w, enum handover_phase phase)
 {
     struct handover_msg msg = {.type = HANDOVER_STATUS, .fd = -1};
     msg.u.status = (struct handover_status){.phase = phase, .connections = w->nconnections, .stores = w->nstores};
-    post(w, &msg);
-}
-
-void control_log(struct worker *w, uint32_t level, const char *format, ...)
-{
-    struct handover_msg msg = {.type = HANDOVER_LOG, .fd = -1, .u.log.level = level};
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(msg.u.log.text, sizeof msg.u.log.text, format, args);
-    va_end(args);
-    if (n < 0 || w->out_head) return; /* lines are the first thing to do without */
-    msg.u.log.len = (uint32_t)n < sizeof msg.u.log.text ? (uint32_t)n : (uint32_t)sizeof msg.u.log.text - 1;
     post(w, &msg);
 }
 

@@ -65,7 +65,6 @@ int control_start(struct worker *w);
 void control_closed(struct worker *w, uint64_t connection, enum hemi_status status);
 void control_phase(struct worker *w, enum handover_phase phase);
 void control_flush(struct worker *w);
-void control_log(struct worker *w, uint32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void control_deinit(struct worker *w);
 
 /* worker_info.c: INFO's JSON, to be freed with free(); NULL: no memory. */

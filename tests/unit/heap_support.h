@@ -72,7 +72,6 @@ struct world {
     /* Reports */
     uint64_t polls, collections, deaths;
     uint8_t dead[IDS]; /* times that an id below IDS died */
-    bool in_collection;
 };
 
 static inline void world_roots(void *ctx, struct heap_visitor *v)
