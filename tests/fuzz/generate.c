@@ -203,8 +203,11 @@ static void put_globals(struct bytes *out)
 
 static void put_export(struct bytes *b, char kind, uint32_t index)
 {
-    char name[4] = {kind == 0 ? 'f' : kind == 1 ? 't' : kind == 2 ? 'm' : 'g', (char)('a' + index / 16),
-                    (char)('a' + index % 16)};
+    char name[4] = {kind == 0   ? 'f'
+                    : kind == 1 ? 't'
+                    : kind == 2 ? 'm'
+                                : 'g',
+                    (char)('a' + index / 16), (char)('a' + index % 16)};
     if (kind == 3 && index == GLOBAL_FUEL) memcpy(name, "fuel", 4);
     size_t len = kind == 3 && index == GLOBAL_FUEL ? 4 : 3;
     put_u32(b, len);

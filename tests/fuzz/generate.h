@@ -1,11 +1,12 @@
 /* tests/fuzz/generate.h -- makes a valid module out of any bytes: what the differential fuzzer runs.
  *
- * Every choice takes a byte of the input, so that a fuzzer's mutation of the input is a mutation of the program; when the
- * input is used up every choice is the first one, which ends the program soon. Equal inputs make equal modules.
+ * Every choice takes a byte of the input, so that a fuzzer's mutation of the input is a mutation of the program; when
+ * the input is used up every choice is the first one, which ends the program soon. Equal inputs make equal modules.
  *
  * The module imports nothing and ends by itself: a global holds fuel, which each function entry and each turn of a loop
- * uses up, and without fuel it traps; it is exported as "fuel", so that each call can start with a full tank. All modules have the same types, memories, tables, tags and globals (generate.c);
- * the functions differ. Numeric and SIMD instructions are drawn from the rows of opcodes.def. */
+ * uses up, and without fuel it traps; it is exported as "fuel", so that each call can start with a full tank. All
+ * modules have the same types, memories, tables, tags and globals (generate.c); the functions differ. Numeric and SIMD
+ * instructions are drawn from the rows of opcodes.def. */
 #ifndef HEMI_FUZZ_GENERATE_H
 #define HEMI_FUZZ_GENERATE_H
 
@@ -51,7 +52,7 @@ enum gen_type {
 #define X(name, binary) G_##name,
     GEN_TYPES(X)
 #undef X
-    G_TYPES,
+        G_TYPES,
     G_VOID = G_TYPES
 };
 enum { G_NUMBERS = G_V128 + 1 };

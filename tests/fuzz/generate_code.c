@@ -1,4 +1,5 @@
-/* tests/fuzz/generate_code.c -- function bodies: expressions of a wanted type, and statements, by tables of productions. */
+/* tests/fuzz/generate_code.c -- function bodies: expressions of a wanted type, and statements, by tables of
+ * productions. */
 #include "tests/fuzz/generate.h"
 
 #include <stdlib.h>
@@ -106,11 +107,30 @@ static void burn_fuel(struct gen *g)
 
 static uint64_t interesting(struct gen *g, uint32_t bits)
 {
-    static const uint64_t values[] = {0,          1,          2,       7,       0xFF,          0x80,
-                                      0x7FFF,     0x8000,     0xFFFF,  0x10000, 0x7FFFFFFF,    0x80000000,
-                                      0xFFFFFFFF, UINT64_MAX, 1ull << 63, INT64_MAX, 0x7FC00000, 0x3F800000,
-                                      0xFF800001, 0x7FF0000000000000, 0xFFF8000000000001, 0x3FF0000000000000,
-                                      0x41DFFFFFFFC00000, 0x4F000000};
+    static const uint64_t values[] = {0,
+                                      1,
+                                      2,
+                                      7,
+                                      0xFF,
+                                      0x80,
+                                      0x7FFF,
+                                      0x8000,
+                                      0xFFFF,
+                                      0x10000,
+                                      0x7FFFFFFF,
+                                      0x80000000,
+                                      0xFFFFFFFF,
+                                      UINT64_MAX,
+                                      1ull << 63,
+                                      INT64_MAX,
+                                      0x7FC00000,
+                                      0x3F800000,
+                                      0xFF800001,
+                                      0x7FF0000000000000,
+                                      0xFFF8000000000001,
+                                      0x3FF0000000000000,
+                                      0x41DFFFFFFFC00000,
+                                      0x4F000000};
     uint32_t i = gen_pick(g, 32);
     uint64_t v = i < sizeof values / sizeof *values ? values[i] : (uint64_t)gen_pick(g, 65536) * 0x9E3779B97F4A7C15u;
     return bits == 32 ? v & 0xFFFFFFFF : v;
@@ -332,8 +352,7 @@ static void take_result(struct gen *g, const struct gen_func_type *type, uint32_
 {
     const uint8_t *results = type->vals + type->nparams;
     uint32_t local, i = type->nresults;
-    for (; i > 0 && results[i - 1] != t; i--)
-        op(g, OP_DROP);
+    for (; i > 0 && results[i - 1] != t; i--) op(g, OP_DROP);
     if (i > 1 && local_of(g, t, &local)) {
         op_index(g, OP_LOCAL_SET, local);
         for (i--; i > 0; i--) op(g, OP_DROP);
@@ -379,7 +398,7 @@ static void make_call_ref(struct gen *g, uint32_t t)
 
 /* ---- Exceptions */
 
-static void throw(struct gen *g)
+static void throw(struct gen * g)
 {
     if (gen_pick(g, 2) == 0) {
         expr(g, G_I32);
@@ -882,8 +901,7 @@ static void do_return_call(struct gen *g, uint32_t t)
 #define ANYS (BIT(G_EQ) | BIT(G_I31) | STRUCTS | ARRAYS)
 #define STRUCTS (BIT(G_BASE) | BIT(G_DERIVED))
 #define ARRAYS (BIT(G_INTS) | BIT(G_BYTES) | BIT(G_REFS) | BIT(G_VECTORS) | BIT(G_DOUBLES))
-#define FIELD_TYPES                                                                                                    \
-    (NUMBERS | BIT(G_BASE) | BIT(G_ANY) | BIT(G_EXTERN) | BIT(G_FUNC) | BIT(G_INTS))
+#define FIELD_TYPES (NUMBERS | BIT(G_BASE) | BIT(G_ANY) | BIT(G_EXTERN) | BIT(G_FUNC) | BIT(G_INTS))
 struct production {
     uint32_t weight, types;
     void (*make)(struct gen *g, uint32_t type);
@@ -927,10 +945,10 @@ static const struct production expressions[] = {
     {1, BIT(G_I32) | BIT(G_I64), make_sizes},
 };
 static const struct production actions[] = {
-    {3, 0, do_local_set},  {2, 0, do_global_set},  {1, 0, do_drop},      {3, 0, make_row},
-    {2, 0, do_struct_set}, {2, 0, do_array_set},   {2, 0, do_array_bulk}, {2, 0, do_memory_bulk},
-    {1, 0, do_table_set},  {1, 0, do_table_bulk},  {2, 0, do_if},        {1, 0, do_loop},
-    {1, 0, do_br_if},      {1, 0, do_leave},       {1, 0, do_return_call}, {1, 0, make_caught_all},
+    {3, 0, do_local_set},  {2, 0, do_global_set}, {1, 0, do_drop},        {3, 0, make_row},
+    {2, 0, do_struct_set}, {2, 0, do_array_set},  {2, 0, do_array_bulk},  {2, 0, do_memory_bulk},
+    {1, 0, do_table_set},  {1, 0, do_table_bulk}, {2, 0, do_if},          {1, 0, do_loop},
+    {1, 0, do_br_if},      {1, 0, do_leave},      {1, 0, do_return_call}, {1, 0, make_caught_all},
     {1, 0, make_call},
 };
 

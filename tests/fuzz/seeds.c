@@ -1,5 +1,5 @@
-/* tests/fuzz/seeds.c -- makes a seed corpus of the modules in .wast scripts: their binaries into one folder, their texts into
- * another; invalid and malformed ones too.
+/* tests/fuzz/seeds.c -- makes a seed corpus of the modules in .wast scripts: their binaries into one folder, their
+ * texts into another; invalid and malformed ones too.
  *
  *   fuzz_seeds BINARIES TEXTS SCRIPT... */
 #include "client/wat/wat.h"

@@ -1,6 +1,6 @@
-/* tests/fuzz/text_fuzz.c -- libFuzzer target: any text is assembled, or refused with a line and a column inside it; what
- * comes out is a binary that the engine can take or refuse. A binary module is disassembled. Either way, text made from a
- * binary is assembled to one that stays the same from then on. */
+/* tests/fuzz/text_fuzz.c -- libFuzzer target: any text is assembled, or refused with a line and a column inside it;
+ * what comes out is a binary that the engine can take or refuse. A binary module is disassembled. Either way, text made
+ * from a binary is assembled to one that stays the same from then on. */
 #include "client/wat/wat.h"
 #include "runtime/runtime.h"
 

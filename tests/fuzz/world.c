@@ -143,14 +143,14 @@ static enum hemi_status meet(struct world *w, const struct module *m, const stru
         return meet_func(w, m->funcs[import->index].type, out);
     case EXTERN_TABLE: {
         const struct table_decl *t = &m->tables[import->index];
-        if (!valtype_defaultable(t->type)) return HEMI_UNSUPPORTED;
+        if (!valtype_defaultable(t->type)) return HEMI_LINK;
         return table_new(w->store, t->type, &t->limits, zero, &out->table);
     }
     case EXTERN_MEMORY:
         return memory_new(w->store, &m->memories[import->index].limits, &out->memory);
     case EXTERN_GLOBAL: {
         const struct global_decl *g = &m->globals[import->index];
-        if (!valtype_defaultable(g->type)) return HEMI_UNSUPPORTED;
+        if (!valtype_defaultable(g->type)) return HEMI_LINK;
         return global_new(w->store, g->type, g->mut, zero, &out->global);
     }
     default:
@@ -184,7 +184,8 @@ static void call(struct world *w, const struct name *name, uint32_t func, uint32
     const struct rtype *type = func_type(w->store, func, NULL);
     union val args[MAX_VALUES], results[MAX_VALUES];
     struct rt_error err = {0};
-    if (type->nparams > MAX_VALUES || type->nresults > MAX_VALUES || !all_defaultable(type->vals, type->nparams)) return;
+    if (type->nparams > MAX_VALUES || type->nresults > MAX_VALUES || !all_defaultable(type->vals, type->nparams))
+        return;
     for (uint32_t i = 0; i < type->nparams; i++) args[i] = argument(type->vals[i], round, i);
     memset(results, 0, sizeof results);
     note(w->log, "%.*s:", (int)name->len, name->at);
@@ -283,8 +284,8 @@ static void run(struct world *w, struct module *m)
 /* A refusal names itself, and a place inside the module. */
 static void check_refusal(enum hemi_status status, const struct rt_error *err, size_t size)
 {
-    bool known = status == HEMI_INVALID_MODULE || status == HEMI_UNSUPPORTED || status == HEMI_LIMIT ||
-                 status == HEMI_NO_MEMORY || status == HEMI_DEADLINE;
+    bool known =
+        status == HEMI_INVALID_MODULE || status == HEMI_LIMIT || status == HEMI_NO_MEMORY || status == HEMI_DEADLINE;
     bool told = status == HEMI_NO_MEMORY || status == HEMI_DEADLINE || err->message[0] != 0;
     if (known && told && (!err->has_offset || err->offset <= size)) return;
     fprintf(stderr, "a refusal that makes no sense: status %d, \"%s\" at %" PRIu64 " of %zu\n", status, err->message,

@@ -2,7 +2,8 @@
  * running it can be compared: each export's calls with their results or traps, then what memories, tables and globals
  * hold. References appear as what they are, not as bits, which a collection may change.
  *
- * Imports are met by the plainest thing of the type: functions that return zeros and nulls, empty tables. One thread. */
+ * Imports are met by the plainest thing of the type: functions that return zeros and nulls, empty tables. One thread.
+ */
 #ifndef HEMI_FUZZ_WORLD_H
 #define HEMI_FUZZ_WORLD_H
 
