@@ -30,7 +30,7 @@ struct type_link {
 
 struct engine {
     struct engine_options options;
-    uint8_t scheme; /* enum scheme: what modules are translated to, unless a memory cannot be guarded */
+    uint8_t scheme;                /* enum scheme: what modules are translated to, unless a memory cannot be guarded */
     const volatile uint32_t *poll; /* options.poll, or a flag that is never set; for vm->poll */
     struct rtype *rtypes;
     struct heap_desc *descs;

@@ -84,7 +84,7 @@ struct store {
     uint32_t thrown;               /* the last exception that left a call: a host function may pass it on; a root */
     struct trace trace;            /* .trace: of the failure under way, then of the last one */
     struct root roots;             /* head of the list of struct root */
-    struct memory nothing; /* mem0 of instances without a memory; guarded, as their code has no access to it */
+    struct memory nothing;         /* mem0 of instances without a memory; guarded, as their code has no access to it */
     struct memory *memories;
     struct table *tables;
     struct global *globals; /* those that hold references or functions */

@@ -35,8 +35,8 @@ struct pending {
 };
 
 /* A linear memory: `size` accessible bytes at the beginning of `reserved` bytes of address space. `base` changes when
- * it grows out of them (.base). A guarded one has MEMORY_GUARDED_BYTES and stays: an access of up to 64 KiB at any u32 +
- * u32 that is not within `size` faults. */
+ * it grows out of them (.base). A guarded one has MEMORY_GUARDED_BYTES and stays: an access of up to 64 KiB at any u32
+ * + u32 that is not within `size` faults. */
 #define MEMORY_GUARDED_BYTES ((UINT64_C(1) << 33) + (UINT64_C(1) << 16))
 struct memory {
     uint8_t *base;
@@ -106,7 +106,7 @@ struct vm {
     struct instance **func_blocks; /* func id >> FUNC_BLOCK_SHIFT -> instance */
     struct instance **instances;   /* instance id -> instance */
     struct pending pending;
-    uint64_t *opcode_counts; /* the engine's: opcode_counts[enum opcode]; NULL: not counted */
+    uint64_t *opcode_counts;   /* the engine's: opcode_counts[enum opcode]; NULL: not counted */
     vm_helper *const *helpers; /* vm_helpers: how stencils, which refer to nothing by address, reach them */
 };
 extern vm_helper *const vm_helpers[];

@@ -450,8 +450,8 @@ HEMI_API hemi_status hemi_call(hemi_object *function, const hemi_val *args, size
  * travel without one, and only their size is looked at. */
 HEMI_API hemi_status hemi_call_ahead(hemi_object *function, const hemi_val *args, size_t nargs, hemi_val *results,
                                      size_t nresults, size_t nrefs, hemi_ticket *ticket);
-/* After HEMI_EXCEPTION of a call: the exception, a reference that is yours to drop; or a null. One that nobody asked for
- * is dropped at the next failure. */
+/* After HEMI_EXCEPTION of a call: the exception, a reference that is yours to drop; or a null. One that nobody asked
+ * for is dropped at the next failure. */
 HEMI_API hemi_val hemi_client_exception(hemi_client *client);
 
 /* A host function: the guest calls it, it runs in the client, inside a wait or a dispatch. It fills in results (preset

@@ -78,7 +78,7 @@ struct failure {
     uint32_t failed_request;
     bool malformed;
     hemi_val exception;
-    bool exception_given; /* the caller has it, and drops it */
+    bool exception_given;           /* the caller has it, and drops it */
     struct hemi_trace_entry *trace; /* owned; one block with its names; NULL: none */
     size_t ntrace;
     char text[PROTO_TEXT_MAX + 1];

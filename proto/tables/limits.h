@@ -47,9 +47,8 @@ enum wasm_limit_value {
 
 enum wasm_limit {
 #define X(name, value, text) LIMIT_##name,
-    WASM_LIMITS(X)
+    WASM_LIMITS(X) LIMIT_COUNT
 #undef X
-    LIMIT_COUNT
 };
 
 #endif

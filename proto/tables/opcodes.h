@@ -70,8 +70,7 @@ struct opcode_row {
 /* Indexed by enum opcode. Weak, so that all files that include this header share one copy without a file of code. */
 __attribute__((weak, visibility("hidden"))) extern const struct opcode_row opcode_rows[OP_COUNT];
 __attribute__((weak, visibility("hidden"))) const struct opcode_row opcode_rows[OP_COUNT] = {
-#define OPW(name, prefix, code, text, imm, sig, width)                                                        \
-    {#name, text, #sig, code, prefix, IMM_##imm, width},
+#define OPW(name, prefix, code, text, imm, sig, width) {#name, text, #sig, code, prefix, IMM_##imm, width},
 #define OP(name, prefix, code, text, imm, sig) OPW(name, prefix, code, text, imm, sig, 0)
 #include "proto/tables/opcodes.def"
 };

@@ -290,8 +290,8 @@ START_TEST(mutated_modules_through_the_daemon)
             hemi_client_set_deadline(client, 0);
             ok(client, hemi_store_close(store, NULL));
         } else {
-            ck_assert_msg(status == HEMI_INVALID_MODULE || status == HEMI_LIMIT, "%s: %s",
-                          hemi_status_text(status), hemi_client_error(client));
+            ck_assert_msg(status == HEMI_INVALID_MODULE || status == HEMI_LIMIT, "%s: %s", hemi_status_text(status),
+                          hemi_client_error(client));
         }
         hemi_module_free(module);
     }
