@@ -9,8 +9,9 @@
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-        clang-19 lld-19 cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libuv1-dev libconfig-dev \
-        libseccomp-dev libcjson-dev libunistring-dev libsimde-dev check && rm -rf /var/lib/apt/lists/*
+        clang-19 lld-19 libclang-rt-19-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev \
+        libuv1-dev libconfig-dev libseccomp-dev libcjson-dev libunistring-dev libsimde-dev check git && \
+        rm -rf /var/lib/apt/lists/*
 COPY . /src
 WORKDIR /src
 RUN cmake --preset release && ninja -C build/release bin/hemid bin/hemi && deploy/root.sh build/release /image && \

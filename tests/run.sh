@@ -49,6 +49,7 @@ program() { # preset path : a Check program; its summary line gives the counts
         echo "$preset/$name ran no test" >>"$out"
     fi
     passed=$((passed + checks - bad)) failed=$((failed + bad))
+    sed -n "s|^SKIPPED|SKIPPED in $preset/$name|p" "$out"
     if [ "$bad" -ne 0 ]; then
         echo "FAIL $preset/$name (status $status, log $out)"
         tail -n 40 "$out"

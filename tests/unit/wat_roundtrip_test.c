@@ -161,7 +161,7 @@ START_TEST(suite_modules)
 {
     const char *suite = getenv("HEMI_TESTSUITE");
     if (!suite) {
-        printf("skipped: HEMI_TESTSUITE does not say where the official suite is\n");
+        printf("SKIPPED: HEMI_TESTSUITE does not say where the official suite is\n");
         return;
     }
     run_folder(suite, ".wast", run_script);
