@@ -9,7 +9,7 @@ uint32_t label_slots(struct translator *t, uint32_t label) { return label_arity(
 
 static void cut_last(struct translator *t)
 {
-    t->code.len = t->last.pos;
+    t->code.len = t->last.pos; /* .last */
     t->last = t->prev;
     t->prev.pos = NO_POS;
 }

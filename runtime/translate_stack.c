@@ -14,7 +14,7 @@ struct value pop(struct translator *t)
 {
     assert(t->nvals > 0);
     struct value v = t->vals[--t->nvals];
-    v.home = (uint16_t)home_of(t, t->nvals);
+    v.home = (uint16_t)home_of(t, t->nvals); /* .home */
     if (v.loc == LOC_LOCAL) t->local_uses[v.at]--, t->nlocal_uses--;
     if (v.loc == LOC_REG) t->reg = NO_VALUE;
     if (v.slot != HEAP_SLOT_DATA) t->nrefs--;
@@ -41,7 +41,7 @@ void push_home(struct translator *t, uint8_t slot)
 
 void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot)
 {
-    assert(t->reg == NO_VALUE);
+    assert(t->reg == NO_VALUE); /* .reg */
     use_slots(t, home_of(t, t->nvals) + 1);
     push(t, (struct value){.loc = LOC_REG, .slot = slot, .op = (uint16_t)op, .pos = pos});
 }

@@ -57,7 +57,7 @@ void push_val_slow(struct validator *v, valtype t)
 static bool pop_any(struct validator *v, valtype *t)
 {
     *t = VT_BOT;
-    if (v->nvals == v->top->height) return v->top->unreachable;
+    if (v->nvals == v->top->height) return v->top->unreachable; /* .height */
     *t = v->vals[--v->nvals];
     return true;
 }

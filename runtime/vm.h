@@ -7,8 +7,8 @@
  *   .exit    While C code that may allocate, call out or yield runs on behalf of a guest, vm->exit_fp is the callee fp
  *            of the innermost guest frame and the header below it names that frame's {site, instance}.
  *   .func    A function id is its instance's func_base plus the function's index among those it DEFINES; ids are handed
- * out in blocks of FUNC_BLOCK, and 0 is null. An imported function keeps the id it has where it is defined. .pending
- * VM_UNWIND is returned if and only if vm->pending.status is not HEMI_OK. */
+ *            out in blocks of FUNC_BLOCK, and 0 is null. An imported function keeps the id it has where it is defined.
+ *   .pending VM_UNWIND is returned if and only if vm->pending.status is not HEMI_OK. */
 #ifndef HEMI_RUNTIME_VM_H
 #define HEMI_RUNTIME_VM_H
 

@@ -112,7 +112,7 @@ static void prepare(struct fiber *f)
 }
 #endif
 
-bool fiber_resume(struct fiber *f)
+bool fiber_resume(struct fiber *f) /* .flat: `back` is the thread's own stack */
 {
     SERVER_ASSERT(!f->done);
 #if FIBER_ASAN

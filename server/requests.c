@@ -551,7 +551,7 @@ static void enqueue(struct request *r)
         if (r->nested) h->nested++;
         l = r->nested ? &h->lane : &r->store->lane;
     }
-    lane_push(l, r);
+    lane_push(l, r); /* .lane-order */
     if (h && request_would_deadlock(r)) {
         request_fail(r, HEMI_DEADLOCK, "request %u would wait for the call inside which it is made", r->id);
         request_finish(r, HEMI_DEADLOCK);

@@ -50,7 +50,7 @@ void scheduler_init(struct scheduler *s, uint32_t slice_ms, size_t vm_stack, uin
     memset(s, 0, sizeof *s);
     s->slice_ms = slice_ms;
     fiber_pool_init(&s->fibers, vm_stack, fibers_max);
-    SERVER_ASSERT(!slice_owner);
+    SERVER_ASSERT(!slice_owner); /* .one-thread: the signal is that thread's */
     slice_owner = s;
     struct sigaction act = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
     sigemptyset(&act.sa_mask);

@@ -17,6 +17,7 @@ static void count(_Atomic uint64_t *counter) { atomic_fetch_add_explicit(counter
 
 /* ---- sending ---- */
 
+/* At the end of the turn (.one-flush). */
 void connection_mark_flush(struct connection *c)
 {
     if (c->flushing) return;
@@ -263,7 +264,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
         return;
     }
-    if (events & UV_READABLE) read_some(c);
+    if (events & UV_READABLE) read_some(c); /* .always-reads */
     if (events & UV_WRITABLE) connection_mark_flush(c);
 }
 

@@ -12,8 +12,8 @@
  *   .output-cap    Whoever produces output of its own accord (guests' output, host calls, large replies) first waits
  *                  until less than `output_max` is pending. Answers to the rest are bounded by the window.
  *   .unread        A request counts in its window until its reply was written, for only then can its client have read
- * it: one that never reads runs out of window. .one-flush     Frames queued during a turn of the loop go out together
- * at its end: one sendmsg. */
+ *                  it: one that never reads runs out of window.
+ *   .one-flush     Frames queued during a turn of the loop go out together at its end: one sendmsg. */
 #ifndef HEMI_SERVER_SESSION_H
 #define HEMI_SERVER_SESSION_H
 

@@ -94,7 +94,7 @@ static int receive_boot(struct handover_msg *msg)
     return status == 1 && msg->type == HANDOVER_BOOT ? 0 : -EPROTO;
 }
 
-/* .die-together: PDEATHSIG was set before exec; a supervisor that died before that is seen here. */
+/* .die-together, .single-thread: PDEATHSIG was set before exec; a supervisor that died before that is seen here. */
 static bool supervisor_lives(const struct handover_boot *boot)
 {
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == boot->supervisor;
