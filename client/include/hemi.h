@@ -27,6 +27,8 @@
  *
  * Threads and signals: a client belongs to one thread at a time; only hemi_client_interrupt() may be called from
  * elsewhere. The library has no global state, starts no threads, touches no signals, prints nothing.
+ *
+ * For C99 and later, and C++11 and later. Fill in structures from zeros or by name: members may be added.
  */
 #ifndef HEMI_H
 #define HEMI_H

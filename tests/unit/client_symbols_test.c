@@ -1,4 +1,4 @@
-/* libhemi exports the functions of hemi.h, all of them, and nothing else. */
+/* libhemi exports the functions of hemi.h, all of them, and nothing else; and hemi.h is for C and C++ of any age. */
 #include <check.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -29,12 +29,17 @@ static char *exported(void)
     return names;
 }
 
-static char *header(void)
+static const char *header_path(void)
 {
-    char path[4200];
+    static char path[4096];
     const char *tests = strstr(__FILE__, "tests/unit/");
     snprintf(path, sizeof path, "%.*sclient/include/hemi.h", (int)(tests - __FILE__), __FILE__);
-    FILE *f = fopen(path, "r");
+    return path;
+}
+
+static char *header(void)
+{
+    FILE *f = fopen(header_path(), "r");
     char *text = read_all(f);
     fclose(f);
     return text;
@@ -71,12 +76,24 @@ START_TEST(declarations_are_exported)
 }
 END_TEST
 
+START_TEST(the_header_is_c99_and_cpp11)
+{
+    static const char *const languages[] = {"c -std=c99", "c -std=c17", "c++ -std=c++11", "c++ -std=c++20"};
+    char command[4400];
+    snprintf(command, sizeof command,
+             "clang-19 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror -fsyntax-only -include %s -x %s /dev/null",
+             languages[_i], header_path());
+    ck_assert_msg(system(command) == 0, "%s", command);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("client_symbols");
     TCase *c = tcase_create("client_symbols");
     tcase_add_test(c, exports_are_declared);
     tcase_add_test(c, declarations_are_exported);
+    tcase_add_loop_test(c, the_header_is_c99_and_cpp11, 0, 4);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
