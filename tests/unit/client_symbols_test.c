@@ -82,7 +82,7 @@ START_TEST(the_header_is_c99_and_cpp11)
     char command[4400];
     snprintf(command, sizeof command,
              "clang-19 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror -fsyntax-only -include %s -x %s /dev/null",
-             languages[_i], header_path());
+             header_path(), languages[_i]);
     ck_assert_msg(system(command) == 0, "%s", command);
 }
 END_TEST
