@@ -13,7 +13,8 @@
  *   .once      A finalizer is taken out of its slot before it is called.
  *   .order     Drops are queued after every frame that used the handles dropped; ids are reused only after 2^31 others.
  *   .sent      An extern id's count is how often it was written into frames minus how often the worker accounted for
- * it. .quiet     Stream callbacks may not call the client (client->quiet): they run in the middle of reading frames.
+ *              it.
+ *   .quiet     Stream callbacks may not call the client (client->quiet): they run in the middle of reading frames.
  */
 #ifndef HEMI_CLIENT_INTERNAL_H
 #define HEMI_CLIENT_INTERNAL_H

@@ -1,6 +1,6 @@
 /* client/wat/wat.h -- the text format: an assembler (text in, binary out) and a disassembler (the way back).
  *
- * All of WebAssembly 3.0's text format (specification 1 to 6.6): flat and folded instructions, every abbreviation,
+ * All of WebAssembly 3.0's text format (specification, chapter 6): flat and folded instructions, every abbreviation,
  * symbolic names; of annotations, (@custom ...) is read and others are skipped. A text is assembled as soon as it is
  * well-formed; whether the module is valid is the engine's business, so that invalid modules can be written down and
  * tested. Identifiers become the name section, from which traces and the disassembler name things.
