@@ -361,9 +361,13 @@
 /* Upwards: the destination is below the source. Volatile keeps it a loop; as memmove it would be a foreign reference.
  */
 #define MOVE_SLOTS(to, from, n)                                                                                        \
-    for (uint32_t i_ = 0; i_ < (n); i_++)                                                                              \
-    *(volatile uint64_t *)(void *)((to) + 8 * (size_t)i_) =                                                            \
-        *(const volatile uint64_t *)(const void *)((from) + 8 * (size_t)i_)
+    for (uint32_t i_ = 0; i_ < (n); i_++) MOVE_SLOT(to, from, i_)
+/* Downwards: the destination is above the source. */
+#define MOVE_SLOTS_DOWN(to, from, n)                                                                                   \
+    for (uint32_t i_ = (n); i_ > 0; i_--) MOVE_SLOT(to, from, i_ - 1)
+#define MOVE_SLOT(to, from, i)                                                                                         \
+    *(volatile uint64_t *)(void *)((to) + 8 * (size_t)(i)) =                                                           \
+        *(const volatile uint64_t *)(const void *)((from) + 8 * (size_t)(i))
 
 /* SIMD(name, size, flags, body): a row of bodies_simd.def. SIMD_0(name, size, body): the same row once more, for memory
  * 0. An includer may define them otherwise, or as nothing. */

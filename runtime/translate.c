@@ -4,7 +4,7 @@
 
 static void free_tables(struct translator *t)
 {
-    struct buf *bufs[] = {&t->classes, &t->code, &t->regions, &t->clauses, &t->lines, &t->fixups, &t->sites, &t->live};
+    struct buf *bufs[] = {&t->code, &t->regions, &t->clauses, &t->lines, &t->fixups, &t->sites, &t->live};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) free(bufs[i]->at);
     free(t->vals);
     free(t->refs);
@@ -65,7 +65,7 @@ static void reset(struct translator *t)
     memset(t->local_uses, 0, t->nlocals * sizeof *t->local_uses);
     t->nvals = t->nrefs = t->nlive = t->flushed = t->nctrls = t->nlocal_uses = t->frame_slots = t->block_start =
         t->call_pos = 0;
-    t->code.len = t->regions.len = t->clauses.len = t->lines.len = t->fixups.len = t->classes.len = 0;
+    t->code.len = t->regions.len = t->clauses.len = t->lines.len = t->fixups.len = 0;
     t->reg = NO_VALUE;
     t->region = REGION_NONE;
     t->last.pos = t->prev.pos = NO_POS;

@@ -14,19 +14,6 @@ static void cut_last(struct translator *t)
     t->prev.pos = NO_POS;
 }
 
-static uint8_t class_at(const struct translator *t, uint32_t i) { return t->classes.at[i]; }
-
-static uint32_t add_classes(struct translator *t, const valtype *types, uint32_t n, uint32_t nslots)
-{
-    uint32_t at = t->classes.len;
-    uint8_t *slots = buf_add(t, &t->classes, nslots);
-    for (uint32_t i = 0; i < n && slots; i++) {
-        if (types[i] == VT_V128) *slots++ = HEAP_SLOT_DATA;
-        *slots++ = (uint8_t)valtype_slot(t->e, types[i]);
-    }
-    return at;
-}
-
 static struct ctrl *push_ctrl(struct translator *t, const struct insn *i)
 {
     if (t->nctrls == t->cap_ctrls) {
@@ -45,8 +32,6 @@ static struct ctrl *push_ctrl(struct translator *t, const struct insn *i)
                        .else_fixup = NO_FIXUP,
                        .region = t->region,
                        .table = NO_POS};
-    c->classes = add_classes(t, i->params, i->nparams, i->param_slots);
-    add_classes(t, i->results, i->nresults, i->result_slots);
     return c;
 }
 
@@ -94,11 +79,11 @@ void tr_if(struct translator *t, const struct insn *i)
     if (c) branch_on(t, &cond, false, NO_POS, 0);
 }
 
-/* Puts the block's operands away and its parameters (from 0) or results (from nparams) on the stack, at home. */
-static void push_block_values(struct translator *t, const struct ctrl *c, uint32_t from, uint32_t n)
+/* Puts the block's operands away and its parameters or results on the stack, at home. */
+static void push_block_values(struct translator *t, const struct ctrl *c, const valtype *types, uint32_t n)
 {
     truncate_stack(t, c->height);
-    for (uint32_t i = 0; i < n; i++) push_home(t, class_at(t, c->classes + from + i));
+    push_types_home(t, types, n);
 }
 
 void tr_else(struct translator *t, const struct insn *i)
@@ -108,7 +93,7 @@ void tr_else(struct translator *t, const struct insn *i)
     resolve(t, c->else_fixup, t->code.len);
     c->else_fixup = NO_FIXUP;
     bind_label(t);
-    push_block_values(t, c, 0, c->nparams);
+    push_block_values(t, c, i->params, i->nparams);
 }
 
 /* The function's end is reached from above. */
@@ -137,13 +122,14 @@ void tr_end(struct translator *t, const struct insn *i)
     struct ctrl *c = label_ctrl(t, 0);
     if (!i->reachable) drop_last_jump(t, c);
     if (t->nctrls == 1 && i->reachable) fall_off(t, c);
-    if (t->nctrls > 1 && i->reachable) flush_top(t, c->nresults);
+    bool are_home = t->nctrls > 1 && i->reachable;
+    if (are_home) flush_top(t, c->nresults);
     resolve(t, c->fixups, t->code.len);
     resolve(t, c->else_fixup, t->code.len);
     bind_label(t);
-    push_block_values(t, c, c->nparams, c->nresults);
+    if (!are_home) push_block_values(t, c, i->results, i->nresults);
+    assert(t->nvals == c->height + c->nresults);
     t->region = c->region;
-    t->classes.len = c->classes;
     if (t->nctrls == 1 && c->fixups != NO_FIXUP) branch_to(t, 0, c->nresults);
     t->nctrls--;
 }
@@ -227,22 +213,26 @@ static uint32_t emit_cond(struct translator *t, const struct cond *c, bool sense
 /* Are the topmost n operands where the label wants them? */
 static bool values_in_place(struct translator *t, const struct ctrl *c, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        const struct value *v = top(t, n - 1 - i);
-        if (v->loc != LOC_SLOT || v->at != home_of(t, c->height + i)) return false;
-    }
+    if (n > 0 && t->nvals != c->height + n) return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (top(t, i)->loc != LOC_SLOT) return false;
     return true;
 }
 
-/* Upwards: a source is never below its target. The stack is left as it is. */
+/* Upwards: a source is never below its target. The stack is left as it is, but that many values go home. */
 static void move_values(struct translator *t, const struct ctrl *c, uint32_t n)
 {
+    use_slots(t, home_of(t, c->height + n));
+    if (n > MOVES_MAX) {
+        flush_top(t, n);
+        if (t->nvals != c->height + n) mov_range(t, home_of(t, t->nvals - n), home_of(t, c->height), n);
+        return;
+    }
     for (uint32_t i = 0; i < n; i++) {
         struct value *v = top(t, n - 1 - i);
         uint32_t target = home_of(t, c->height + i);
         if (v->loc != LOC_SLOT || v->at != target) mov(t, v, target);
     }
-    use_slots(t, home_of(t, c->height + n));
 }
 
 static void emit_return(struct translator *t, uint32_t n)
@@ -321,13 +311,13 @@ void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label,
     t->last.pos = t->prev.pos = NO_POS; /* a label, but control reaches it only from the branch above */
 }
 
-/* An operand that a conditional branch takes along must not be in r0 at its home, nor (several results of a return are
- * collected at home) anywhere but home. */
-static void settle_values(struct translator *t, uint32_t label, uint32_t n)
+/* They must not be in r0 at their home, nor (several results of a return are collected at home, and so are many
+ * operands) anywhere but home. */
+void settle_values(struct translator *t, uint32_t label, uint32_t n)
 {
     if (t->reg != NO_VALUE && t->reg >= t->nvals - n && n > 0 && (n > 1 || label_ctrl(t, label)->height == t->reg))
         free_reg(t);
-    if (label == t->nctrls - 1 && n > 1) flush_top(t, n);
+    if (n > MOVES_MAX || (label == t->nctrls - 1 && n > 1)) flush_top(t, n);
 }
 
 void tr_br(struct translator *t, const struct insn *i) { branch_to(t, i->index, label_slots(t, i->index)); }
@@ -432,7 +422,7 @@ void tr_br_on_non_null(struct translator *t, const struct insn *i)
 {
     struct cond c = null_cond(t);
     uint32_t n = label_slots(t, i->index);
-    if (i->index == t->nctrls - 1 && n > 1) flush_top(t, n);
+    settle_values(t, i->index, n);
     branch_on(t, &c, false, i->index, n);
     pop(t);
 }
@@ -452,11 +442,17 @@ static uint32_t stage_args(struct translator *t, uint32_t n)
 {
     if (t->reg != NO_VALUE && t->reg < t->nvals - n) free_reg(t);
     uint32_t delta = call_delta(t, n);
+    use_slots(t, delta + n);
+    if (n > MOVES_MAX) {
+        flush_top(t, n);
+        mov_range(t, home_of(t, t->nvals - n), delta, n);
+        truncate_stack(t, t->nvals - n);
+        return delta;
+    }
     for (uint32_t i = n; i > 0; i--) {
         struct value v = pop(t);
         put_in(t, &v, delta + i - 1);
     }
-    use_slots(t, delta + n);
     return delta;
 }
 
@@ -468,27 +464,22 @@ static struct value pop_callee(struct translator *t, uint32_t nargs)
     return f;
 }
 
-/* The next slot of results that lie where the arguments were: it moves home. */
-static void push_result(struct translator *t, uint32_t from, uint8_t class)
-{
-    struct value v = {.loc = LOC_SLOT, .at = (uint16_t)from, .pos = NO_POS};
-    push_home(t, class);
-    mov(t, &v, top(t, 0)->at);
-}
-
 /* Several results lie where the arguments were, above their homes. */
 static void push_results(struct translator *t, const struct insn *i, uint32_t op, uint32_t pos, uint32_t delta)
 {
-    use_slots(t, delta + i->result_slots);
-    if (i->result_slots == 1) {
+    uint32_t n = i->result_slots, home = home_of(t, t->nvals);
+    use_slots(t, delta + n);
+    if (n == 1) {
         push_reg(t, op, pos, (uint8_t)valtype_slot(t->e, i->results[0]));
         return;
     }
-    uint32_t from = delta;
-    for (uint32_t k = 0; k < i->nresults; k++) {
-        if (i->results[k] == VT_V128) push_result(t, from++, HEAP_SLOT_DATA);
-        push_result(t, from++, (uint8_t)valtype_slot(t->e, i->results[k]));
+    push_types_home(t, i->results, i->nresults);
+    if (n > MOVES_MAX) {
+        mov_range(t, delta, home, n);
+        return;
     }
+    for (uint32_t k = 0; k < n; k++)
+        mov(t, &(struct value){.loc = LOC_SLOT, .at = (uint16_t)(delta + k), .pos = NO_POS}, home + k);
 }
 
 /* What a call's instruction has besides {delta, site}: the callee operand, if any, and immediates. */

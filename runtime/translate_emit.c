@@ -136,6 +136,19 @@ uint32_t mov(struct translator *t, const struct value *v, uint32_t slot)
     return pos;
 }
 
+void mov_range(struct translator *t, uint32_t from, uint32_t to, uint32_t n)
+{
+    uint32_t pos = emit(t, VM_MOV_RANGE);
+    patch_u16(t, pos + AT_DEST, to);
+    emit_u16(t, from);
+    emit_u16(t, n);
+    uint32_t *read = t->touched + from, *written = t->touched + to;
+    for (uint32_t i = 0; i < n; i++) read[i] = pos;
+    for (uint32_t i = 0; i < n; i++) written[i] = pos;
+    use_slots(t, (from > to ? from : to) + n);
+    t->work += n;
+}
+
 static bool patchable(const struct translator *t, const struct value *v)
 {
     return v->pos != NO_POS && v->pos >= t->block_start;

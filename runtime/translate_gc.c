@@ -165,6 +165,10 @@ static void init_field(struct translator *t, uint32_t *down, const struct field 
     for (uint32_t n = operands_of(f); n > 0; n--, offset += size) emit_init(t, top(t, (*down)--), size, offset);
 }
 
+/* Fields of a structure that are stored by instructions of their own. More, which may well be results of one call, are
+ * stored by a helper. */
+enum { STORES_MAX = 64 };
+
 static uint32_t struct_operands(const struct rtype *type)
 {
     uint32_t n = 0;
@@ -182,7 +186,12 @@ static void push_object(struct translator *t, uint32_t op, uint32_t pos, uint32_
 void tr_struct_new(struct translator *t, const struct insn *i)
 {
     const struct rtype *type = local_type(t, i->local_type);
-    uint32_t n = struct_operands(type), down = n - 1, pos = emit_new(t, VM_NEW_STRUCT_R, i->local_type);
+    uint32_t n = struct_operands(type), down = n - 1;
+    if (n > STORES_MAX) {
+        help(t, HELPER_struct_new, n, 1, i->local_type, 0, HEAP_SLOT_REF);
+        return;
+    }
+    uint32_t pos = emit_new(t, VM_NEW_STRUCT_R, i->local_type);
     emit_u32(t, t->e->descs[t->m->types[i->local_type]].size);
     for (uint32_t k = 0; k < type->nfields; k++) init_field(t, &down, &type->fields[k], type->fields[k].offset);
     push_object(t, VM_NEW_STRUCT_R, pos, n);
@@ -349,7 +358,7 @@ void tr_br_on_cast(struct translator *t, const struct insn *i)
     struct value *v = top(t, 0);
     if (v->loc == LOC_CONST || v->loc == LOC_REG) to_home(t, t->nvals - 1);
     uint32_t n = label_slots(t, i->index);
-    if (i->index == t->nctrls - 1 && n > 1) flush_top(t, n);
+    settle_values(t, i->index, n);
     if (test.kind != TEST_BY && vt_nullable(i->type) == (test.kind == TEST_ALWAYS)) { /* the outcome is known */
         struct cond known = slot_cond(VM_I32_EQZ_S_BT, top(t, 0), 0, 0);
         bool succeeds = vt_nullable(i->type);

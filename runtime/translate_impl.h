@@ -27,6 +27,9 @@ enum { AT_DEST = 4, AT_OPERANDS = 6 };
 enum { NO_POS = UINT32_MAX, NO_VALUE = UINT32_MAX, NO_FIXUP = UINT32_MAX };
 /* Values beyond the frame's limit that one instruction may push before the limit is noticed. */
 enum { VALUES_SLACK = 4096 };
+/* More operands than this that go somewhere together are first put home, and then moved by one instruction. So what
+ * calls and branches take along costs code once, however often it is passed on. */
+enum { MOVES_MAX = 16 };
 
 enum loc { LOC_LOCAL, LOC_CONST, LOC_SLOT, LOC_REG };
 struct value {
@@ -66,7 +69,6 @@ struct ctrl {
     bool is_loop;
     uint32_t height;            /* operands below the parameters */
     uint32_t nparams, nresults; /* slots */
-    uint32_t classes;           /* index in t->classes: parameters, then results */
     uint32_t fixups;            /* of the label, unless it is a loop */
     uint32_t else_fixup;        /* IF before ELSE */
     uint32_t head;              /* loop: behind its poll */
@@ -101,7 +103,6 @@ struct translator {
     uint32_t nrefs, nlive; /* nlive: references counted at sites */
     struct ctrl *ctrls;
     uint32_t nctrls, cap_ctrls;
-    struct buf classes;   /* uint8_t enum heap_slot of block types, a stack */
     uint16_t *local_at;   /* by local index: its slot (v128: the first of its two) */
     uint8_t *local_slots; /* by slot, as are these: enum heap_slot of what the local holds there */
     uint16_t *local_uses; /* LOC_LOCAL entries of the slot on the stack */
@@ -166,7 +167,8 @@ uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except);
 /* Emits a move of the value, which stays as it is. Returns the instruction if its destination may be patched, or
  * NO_POS. */
 uint32_t mov(struct translator *t, const struct value *v, uint32_t slot);
-void bind_label(struct translator *t); /* control may join here */
+void mov_range(struct translator *t, uint32_t from, uint32_t to, uint32_t n); /* slots to slots */
+void bind_label(struct translator *t);                                        /* control may join here */
 uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t insn);
 void resolve(struct translator *t, uint32_t list, uint32_t target);
 /* Unconditional branches to `here`, where `slot` is about to be returned (NO_POS: nothing), return right away. */
@@ -180,8 +182,9 @@ static inline struct value *top(struct translator *t, uint32_t down) { return &t
 struct value pop(struct translator *t);
 void push(struct translator *t, struct value v);
 void push_const(struct translator *t, uint64_t bits, uint8_t slot);
-void push_local(struct translator *t, uint32_t slot); /* of a local */
-void push_home(struct translator *t, uint8_t slot);   /* its value is at home already */
+void push_local(struct translator *t, uint32_t slot);                         /* of a local */
+void push_home(struct translator *t, uint8_t slot);                           /* its value is at home already */
+void push_types_home(struct translator *t, const valtype *types, uint32_t n); /* the same for values of these types */
 /* The result of the instruction at pos, in r0. Patchable only if nothing after it uses r0. */
 void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot);
 void truncate_stack(struct translator *t, uint32_t height);
@@ -267,6 +270,8 @@ bool fuse_step_loop(struct translator *t);
 
 /* ---- translate_control.c */
 uint32_t label_slots(struct translator *t, uint32_t label); /* what a branch to it takes along */
+/* The operands that a conditional branch takes along, before its condition is emitted. */
+void settle_values(struct translator *t, uint32_t label, uint32_t n);
 struct cond take_cond(struct translator *t);
 void emit_pieces(struct translator *t, const struct cond *c, uint32_t from); /* the bytes of a condition */
 void branch_on(struct translator *t, struct cond *c, bool sense, uint32_t label, uint32_t nvalues);

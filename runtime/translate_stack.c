@@ -46,9 +46,28 @@ void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot)
     push(t, (struct value){.loc = LOC_REG, .slot = slot, .op = (uint16_t)op, .pos = pos});
 }
 
+/* Made for speed: there may be a thousand of them for each call. */
+void push_types_home(struct translator *t, const valtype *types, uint32_t n)
+{
+    valtype type = VT_I32;
+    struct value v = {.loc = LOC_SLOT, .slot = HEAP_SLOT_DATA, .at = (uint16_t)home_of(t, t->nvals), .pos = NO_POS};
+    for (uint32_t i = 0; i < n; i++) {
+        if (types[i] != type) type = types[i], v.slot = (uint8_t)valtype_slot(t->e, type);
+        if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
+        for (uint32_t k = valtype_slots(type); k > 0; k--, v.at++) t->vals[t->nvals++] = v;
+    }
+    assert(t->nvals <= FRAME_SLOTS_MAX + VALUES_SLACK);
+    use_slots(t, home_of(t, t->nvals));
+}
+
 void truncate_stack(struct translator *t, uint32_t height)
 {
-    while (t->nvals > height) pop(t);
+    for (uint32_t i = height; i < t->nvals && t->nlocal_uses > 0; i++)
+        if (t->vals[i].loc == LOC_LOCAL) t->local_uses[t->vals[i].at]--, t->nlocal_uses--;
+    while (t->nrefs > 0 && t->refs[t->nrefs - 1] >= height) t->nrefs--;
+    if (t->reg != NO_VALUE && t->reg >= height) t->reg = NO_VALUE;
+    if (t->nvals > height) t->nvals = height;
+    if (t->flushed > t->nvals) t->flushed = t->nvals;
 }
 
 void to_home(struct translator *t, uint32_t i)
@@ -66,7 +85,8 @@ void free_reg(struct translator *t)
 
 void flush_top(struct translator *t, uint32_t n)
 {
-    for (uint32_t i = t->nvals - n; i < t->nvals; i++) to_home(t, i);
+    for (uint32_t i = t->nvals - n; i < t->nvals; i++)
+        if (t->vals[i].loc != LOC_SLOT) to_home(t, i);
 }
 
 void no_const(struct translator *t, struct value *v)

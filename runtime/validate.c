@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- Errors */
 
@@ -88,15 +89,33 @@ valtype pop_ref(struct validator *v)
     return VT_REF(false, HT_BOT);
 }
 
+/* From how many operands on it pays to look for them as a whole. */
+enum { MANY = 16 };
+
 void push_vals(struct validator *v, const valtype *types, uint32_t n)
 {
     v_charge(v, n);
+    if (n >= MANY && n <= v->cap_vals - v->nvals) {
+        memcpy(v->vals + v->nvals, types, n * sizeof *types);
+        v->nvals += n;
+        return;
+    }
     for (uint32_t i = 0; i < n; i++) push_val(v, types[i]);
+}
+
+/* Are the topmost n operands exactly of these types? (If not, they may still match them.) */
+static bool are_same(const struct validator *v, const valtype *types, uint32_t n)
+{
+    return n <= v->nvals - v->top->height && memcmp(v->vals + v->nvals - n, types, n * sizeof *types) == 0;
 }
 
 void pop_vals(struct validator *v, const valtype *types, uint32_t n)
 {
     uint32_t left = n;
+    if (n >= MANY && are_same(v, types, n)) {
+        v->nvals -= n;
+        left = 0;
+    }
     while (left > 0 && !pops_nothing(v)) pop_expect(v, types[--left]);
     v_charge(v, n - left);
 }
@@ -105,6 +124,7 @@ void expect_vals(struct validator *v, const valtype *types, uint32_t n)
 {
     uint32_t have = v->nvals - v->top->height;
     v_charge(v, n);
+    if (n >= MANY && are_same(v, types, n)) return;
     for (uint32_t i = 0; i < n && v_ok(v); i++) {
         valtype want = types[n - 1 - i];
         valtype t = i < have ? v->vals[v->nvals - 1 - i] : VT_BOT;
@@ -113,6 +133,14 @@ void expect_vals(struct validator *v, const valtype *types, uint32_t n)
         else if (!valtype_matches(v->e, t, want))
             v_mismatch(v, want, t);
     }
+}
+
+void match_vals(struct validator *v, const valtype *have, const valtype *want, uint32_t n)
+{
+    v_charge(v, n);
+    if (n == 0 || memcmp(have, want, n * sizeof *have) == 0) return;
+    for (uint32_t i = 0; i < n && v_ok(v); i++)
+        if (!valtype_matches(v->e, have[i], want[i])) v_mismatch(v, want[i], have[i]);
 }
 
 /* ---- Frames */

@@ -21,12 +21,10 @@ static void finish_call(struct validator *v)
 static void finish_tail_call(struct validator *v)
 {
     const struct ctrl_frame *f = v->ctrls;
-    const valtype *want = frame_results(f);
     if (f->nresults != v->in.nresults)
         v_fail(v, "type mismatch: the function has %u results, the callee %u", f->nresults, v->in.nresults);
-    for (uint32_t i = 0; i < f->nresults && v_ok(v); i++)
-        if (!valtype_matches(v->e, v->in.results[i], want[i])) v_mismatch(v, want[i], v->in.results[i]);
-    v_charge(v, f->nresults);
+    else
+        match_vals(v, v->in.results, frame_results(f), f->nresults);
     pop_vals(v, v->in.params, v->in.nparams);
     unreachable(v);
 }
@@ -99,11 +97,8 @@ static void check_catch(struct validator *v, const struct insn_catch *clause)
         v_fail(v, "type mismatch: the catch clause gives %u values, its label takes %u", n, label_arity(f));
         return;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        valtype have = i < npayload ? t->vals[i] : exn;
-        if (!valtype_matches(v->e, have, want[i])) v_mismatch(v, want[i], have);
-    }
-    v_charge(v, n);
+    if (t) match_vals(v, t->vals, want, npayload);
+    match_vals(v, &exn, want + npayload, n - npayload);
 }
 
 /* Labels of clauses count from outside of the block. */

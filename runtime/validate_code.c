@@ -199,16 +199,29 @@ void validate_const(struct validator *v, struct cursor *c, valtype type, bool to
 
 /* ---- Functions */
 
-static void add_locals(struct validator *v, uint32_t n, valtype t, bool inited)
+/* Room for n more, whose types the caller writes. */
+static bool reserve_locals(struct validator *v, uint32_t n, bool inited)
 {
-    if (n == 0) return;
     if (!decoder_reserve(&v->c, (void **)&v->locals, &v->cap_locals, v->nlocals, n, sizeof *v->locals) ||
         !decoder_reserve(&v->c, (void **)&v->inits, &v->cap_inits, v->nlocals, n, sizeof *v->inits))
-        return;
-    for (uint32_t i = 0; i < n; i++) v->locals[v->nlocals + i] = t;
+        return false;
     memset(v->inits + v->nlocals, inited, n);
     v->nlocals += n;
     v_charge(v, n);
+    return true;
+}
+
+static void add_params(struct validator *v, const struct rtype *t)
+{
+    uint32_t n = t->nparams;
+    if (n > 0 && reserve_locals(v, n, true)) memcpy(v->locals, t->vals, n * sizeof *t->vals);
+}
+
+static void add_locals(struct validator *v, uint32_t n, valtype t)
+{
+    uint32_t from = v->nlocals;
+    if (n == 0 || !reserve_locals(v, n, valtype_defaultable(t))) return;
+    for (uint32_t i = 0; i < n; i++) v->locals[from + i] = t;
 }
 
 /* That there are more than 2^32 - 1 makes a module malformed, which comes before any limit. */
@@ -222,7 +235,7 @@ static void read_locals(struct validator *v)
         valtype t = decode_valtype(v->d, &v->c);
         total += n;
         if (total > UINT32_MAX) malformed_at(&v->c, offset, "too many locals");
-        if (total <= WASM_MAX_LOCALS) add_locals(v, n, t, valtype_defaultable(t));
+        if (total <= WASM_MAX_LOCALS) add_locals(v, n, t);
     }
     v->d->nlocals += total;
     cursor_limit(&v->c, start, LIMIT_LOCALS, total);
@@ -233,7 +246,7 @@ static void function_begin(struct validator *v, const struct rtype *t)
 {
     v->nlocals = 0;
     v->in.offset = cursor_offset(&v->c);
-    for (uint32_t i = 0; i < t->nparams; i++) add_locals(v, 1, t->vals[i], true);
+    add_params(v, t);
     read_locals(v);
     if (!v_ok(v)) return;
     struct cursor code = v->c;

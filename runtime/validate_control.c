@@ -54,8 +54,7 @@ static void check_no_else(struct validator *v)
         v_fail(v, "type mismatch: an if without else has %u parameters and %u results", f->nparams, f->nresults);
         return;
     }
-    for (uint32_t i = 0; i < f->nparams; i++)
-        if (!valtype_matches(v->e, f->params[i], frame_results(f)[i])) v_mismatch(v, frame_results(f)[i], f->params[i]);
+    match_vals(v, f->params, frame_results(f), f->nparams);
 }
 
 void validate_end(struct validator *v)

@@ -93,6 +93,8 @@ void push_vals(struct validator *v, const valtype *types, uint32_t n);
 void pop_vals(struct validator *v, const valtype *types, uint32_t n);
 /* Are the topmost operands of these types? Pops nothing. */
 void expect_vals(struct validator *v, const valtype *types, uint32_t n);
+/* Does each of n types match the one that is wanted in its place? */
+void match_vals(struct validator *v, const valtype *have, const valtype *want, uint32_t n);
 
 /* Opens a frame with the type that v->in has: its params and results must outlive it, but for &v->block_type. */
 void push_ctrl(struct validator *v, uint16_t op);

@@ -170,16 +170,16 @@ static void build_FRAME_SLOTS(struct out *o, uint32_t n)
     byte(o, 0);
     close_code(o, c);
 }
-/* Conditional branches with a thousand operands that are not where the label wants them: a move of ten bytes each. */
+/* Conditional branches with sixteen operands that are not where the label wants them: a move of ten bytes each. */
 static void build_CODE_BYTES(struct out *o, uint32_t n)
 {
     struct out types = {0};
-    BYTES(&types, "\2\x60\0\0\x60\0\xE8\7");
-    REPEAT(&types, "\x7F", 1000);
+    BYTES(&types, "\2\x60\0\0\x60\0\x10");
+    REPEAT(&types, "\x7F", 16);
     struct body c = open_code(o, (const char *)types.at, types.n);
     BYTES(o, "\0\2\1\x41\0");
-    REPEAT(o, "\x41\1", 1000);
-    REPEAT(o, "\x41\1\x0D\0", n / 10000 + 1);
+    REPEAT(o, "\x41\1", 16);
+    REPEAT(o, "\x41\1\x0D\0", n / 160 + 1);
     BYTES(o, "\0\x0B\0");
     close_code(o, c);
     free(types.at);
