@@ -79,6 +79,7 @@ static bool add_paths(struct options *o, int count, char **paths)
     X(workers, "workers", required_argument, "=N: spread the files over N workers (as many as there are processors)")  \
     X(junit, "junit", required_argument, "=FILE: write the results as JUnit's XML")                                    \
     X(seconds, "seconds", required_argument, "=N: what a request may take")                                            \
+    X(list, "list", no_argument, "print the paths of the scripts that would run, and run none")                        \
     X(quiet, "quiet", no_argument, "print only files with failures, and the total")                                    \
     X(help, "help", no_argument, "this list")
 
@@ -133,6 +134,8 @@ static bool take(struct options *o, enum option_id id)
         return true;
     case OPTION_seconds:
         return number(optarg, 86400, &o->session.seconds);
+    case OPTION_list:
+        return o->list = true;
     case OPTION_quiet:
         return o->quiet = true;
     case OPTION_help:

@@ -8,7 +8,7 @@ struct options {
     struct session_options session;
     const char *junit; /* NULL: none */
     unsigned workers;
-    bool quiet, no_fault_checks, canonical_nans, opcodes;
+    bool quiet, list, no_fault_checks, canonical_nans, opcodes;
     char **files; /* owned */
     uint32_t file_count;
 };

@@ -187,18 +187,28 @@ static int run(struct runner *r)
     return print_total(r, others, now() - start) ? 1 : 0;
 }
 
+static int run_or_list(struct runner *r)
+{
+    if (r->opt.list) {
+        for (uint32_t i = 0; i < r->opt.file_count; i++) puts(r->opt.files[i]);
+        return 0;
+    }
+    r->reports = calloc(r->opt.file_count, sizeof *r->reports);
+    int status = r->reports ? run(r) : 1;
+    for (uint32_t i = 0; r->reports && i < r->opt.file_count; i++) report_deinit(&r->reports[i]);
+    free(r->reports);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static struct runner r = {.lock = PTHREAD_MUTEX_INITIALIZER, .progress = PTHREAD_COND_INITIALIZER};
     if (!options_read(&r.opt, argc, argv)) return 2;
-    if (r.opt.file_count == 0) {
+    int status = NOTHING_TO_RUN;
+    if (r.opt.file_count == 0)
         printf("nothing to run: give a path or set HEMI_TESTSUITE\n0 passed, 0 failed, 0 skipped\n");
-        return NOTHING_TO_RUN;
-    }
-    r.reports = calloc(r.opt.file_count, sizeof *r.reports);
-    int status = r.reports ? run(&r) : 1;
-    for (uint32_t i = 0; r.reports && i < r.opt.file_count; i++) report_deinit(&r.reports[i]);
-    free(r.reports);
+    else
+        status = run_or_list(&r);
     options_deinit(&r.opt);
     return status;
 }

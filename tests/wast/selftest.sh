@@ -54,6 +54,8 @@ check "an instruction that is not executed gives status 1" [ $? -eq 1 ]
 check "and is named" has '^  i32x4.add \(I32X4_ADD\) was never executed$'
 check "one that is executed is not" [ "$(grep -c ' (CALL) was never executed' "$dir/out")" -eq 0 ]
 
+"$runner" --list --junit="$dir/none" scripts/calls.wast >"$dir/out" 2>&1
+check "a list names the scripts and runs none" ends_with scripts/calls.wast
 "$runner" absent.wast >"$dir/out" 2>&1
 check "a file that is not there gives status 2" [ $? -eq 2 ]
 HEMI_TESTSUITE='' "$runner" >"$dir/out" 2>&1
