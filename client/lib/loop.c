@@ -248,13 +248,19 @@ static void sleep_until(hemi_client *c, int64_t until)
     if (fds[0].revents & ~POLLOUT) receive(c);
 }
 
+/* What is given at once wakes nobody to ask for more: asks until there is none now, or no credit is left. */
+static void feed_and_send(hemi_client *c)
+{
+    while (inputs_feed(c)) send_queued(c);
+    send_queued(c);
+}
+
 hemi_status step(hemi_client *c, const struct request *waited, int64_t until)
 {
     if (c->ended != HEMI_OK) return c->ended;
     if (host_call_run_one(c, waited) || run_due(c)) return c->ended;
     pass_interrupt(c);
-    inputs_feed(c);
-    send_queued(c);
+    feed_and_send(c);
     if (c->ended == HEMI_OK) sleep_until(c, until);
     return c->ended;
 }
@@ -314,8 +320,7 @@ hemi_status hemi_client_dispatch(hemi_client *c)
     receive(c);
     while (host_call_run_one(c, NULL)) continue;
     requests_expire(c);
-    inputs_feed(c);
-    send_queued(c);
+    feed_and_send(c);
     run_due(c);
     send_queued(c);
     return usable(c, NULL);

@@ -201,7 +201,7 @@ bool inputs_feed(hemi_client *c)
     bool any = false;
     for (struct hemi_wasi **at = &c->inputs; *at;) {
         struct hemi_wasi *w = *at;
-        if (!w->in_ended) any |= feed(c, w);
+        if (!w->in_ended && c->ended == HEMI_OK) any |= feed(c, w);
         w->wants_input = !w->in_ended && w->credit[STREAM_IN] > 0;
         if (w->wants_input)
             at = &w->next_input;

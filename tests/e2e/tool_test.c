@@ -170,6 +170,30 @@ START_TEST(modules_are_read_from_standard_input_and_pipes)
 }
 END_TEST
 
+/* The client once asked for no more input than it had at first, unless the program wrote something in between. */
+START_TEST(a_program_that_only_reads_gets_all_of_its_input)
+{
+    const char *count =
+        file("count.wat",
+             "(module\n"
+             "  (import \"wasi_snapshot_preview1\" \"fd_read\" (func $read (param i32 i32 i32 i32) (result i32)))\n"
+             "  (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))\n"
+             "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\40\\00\\00\\00\\08\\00\\00\\00\")\n"
+             "  (func (export \"_start\") (local $all i32)\n"
+             "    (loop $more\n"
+             "      (if (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)) (then unreachable))\n"
+             "      (local.set $all (i32.add (local.get $all) (i32.load (i32.const 16))))\n"
+             "      (br_if $more (i32.load (i32.const 16))))\n"
+             "    (call $exit (local.get $all))))\n");
+    const char *const inputs[] = {"", "hello", "more than one buffer of eight bytes"};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        struct outcome o = hemi(inputs[i], "run", "--deadline", "20000", count);
+        ck_assert_msg(o.status == (int)strlen(inputs[i]), "%d: %s", o.status, o.err);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
 /* Text, binary, text, binary: the two binaries are the same, and so is what they print. */
 START_TEST(wat_and_asm_undo_each_other)
 {
@@ -327,6 +351,7 @@ int main(void)
     tcase_add_test(t, invoke_reads_and_prints_a_v128_as_one_hexadecimal_number);
     tcase_add_test(t, asm_writes_a_binary_module_that_runs);
     tcase_add_test(t, modules_are_read_from_standard_input_and_pipes);
+    tcase_add_test(t, a_program_that_only_reads_gets_all_of_its_input);
     tcase_add_test(t, wat_and_asm_undo_each_other);
     tcase_add_test(t, validate_says_where_modules_are_wrong);
     tcase_add_test(t, a_bad_module_is_named_with_its_offset);
