@@ -8,7 +8,8 @@
  *   wat.c     the order of it all
  *
  * Pass 1 (fields.c, wat_declare) numbers and names every definition; then types.c reads all type definitions; pass 2
- * (wat_define) reads everything else and appends straight to the sections' buffers. */
+ * (wat_define) reads everything else and appends straight to the sections' buffers. Type uses in pass 2 add types; where
+ * one was named before it was added, pass 2 is run again. */
 #ifndef HEMI_WAT_ASSEMBLER_H
 #define HEMI_WAT_ASSEMBLER_H
 
@@ -126,6 +127,8 @@ struct wat {
     uint32_t type_count, type_capacity;
     struct wat_group *groups;
     uint32_t group_count, group_capacity;
+    bool is_unsettled;    /* a type use named a type that is not there, but perhaps a later type use adds it */
+    bool is_settled;      /* pass 2 runs once more: all types are there that will be */
     uint32_t *signatures; /* open addressing: 1 + the index of the first definition of each plain function type */
     uint32_t signature_capacity, signature_used;
 

@@ -557,16 +557,35 @@ static void define_types(struct wat *w)
     }
 }
 
-void wat_define(struct wat *w)
+static void define_fields(struct wat *w)
 {
     uint32_t next[SPACE_COUNT] = {0};
-    define_types(w);
     if (w->status == HEMI_OK) w->at = w->fields_begin;
     while (w->at < w->fields_end && w->status == HEMI_OK) {
         if (wat_peek_open(w, "type") || wat_peek_open(w, "rec"))
             wat_skip_group(w);
         else
             define_field(w, next);
+    }
+}
+
+/* All but the types. */
+static void forget_fields(struct wat *w)
+{
+    for (unsigned i = 0; i < SECTION_COUNT; i++) w->sections[i].length = w->entries[i] = 0;
+    w->local_names.bytes.length = w->local_names.count = 0;
+    w->label_names.bytes.length = w->label_names.count = 0;
+    w->places.count = 0;
+}
+
+void wat_define(struct wat *w)
+{
+    define_types(w);
+    define_fields(w);
+    if (w->is_unsettled && w->status == HEMI_OK) {
+        forget_fields(w);
+        w->is_settled = true;
+        define_fields(w);
     }
     if (w->uses_data) bin_unsigned(w, bin_entry(w, SECTION_DATA_COUNT), w->spaces[SPACE_DATA].count);
     if (w->status == HEMI_OK) bin_types(w);

@@ -62,6 +62,20 @@ static void ck_same(const char *a, const char *b)
     free(out[1]);
 }
 
+static void ck_names(const char *text, const char *hex)
+{
+    struct wat_error err;
+    uint8_t *out;
+    size_t size;
+    ck_assert_msg(wat_assemble(text, strlen(text), NULL, &out, &size, &err) == HEMI_OK, "%s: %s", text, err.message);
+    uint8_t *names = memmem(out, size, "\4name", 5);
+    ck_assert_ptr_nonnull(names);
+    char actual[512] = "";
+    for (uint8_t *at = names + 5; at < out + size; at++) sprintf(actual + strlen(actual), "%02x", *at);
+    ck_assert_str_eq(actual, hex);
+    free(out);
+}
+
 START_TEST(encodings)
 {
     ck_bytes("", "");
@@ -195,6 +209,22 @@ START_TEST(implicit_types)
 }
 END_TEST
 
+/* A type use may name a type that a later one adds. Its parameters were once not counted, so that names of locals stood
+ * for others, and those written beside it were refused. */
+START_TEST(implicit_types_named_before_they_are_added)
+{
+    ck_same("(func (type 0) (local $x i32) local.get $x drop) (func (param i64))",
+            "(type (func (param i64))) (func (type 0) (local i32) local.get 1 drop) (func (type 0))");
+    ck_same("(func (type 0) (param i64) block (param i64) drop end) (export \"\" (func 0)) (data \"x\")",
+            "(type (func (param i64))) (func (type 0) block (type 0) drop end) (export \"\" (func 0)) (data \"x\")");
+    ck_names("(func $f (type 0) (local $x i32) (block $b)) (func (param i64))", "0104010001660206"
+                                                                                "0100010101780306"
+                                                                                "010001000162");
+    ck_refused("(func (type 1) (param i32)) (func (param i64))", 1, 13, "unknown type 1");
+    ck_refused("(func (type 0) (param i32)) (func (param i64))", 1, 13, "inline function type differs from type 0");
+}
+END_TEST
+
 START_TEST(instructions)
 {
     static const struct {
@@ -276,20 +306,6 @@ START_TEST(customs)
     ck_refused("(module) (@custom \"a\")", 1, 10, "misplaced @custom annotation");
 }
 END_TEST
-
-static void ck_names(const char *text, const char *hex)
-{
-    struct wat_error err;
-    uint8_t *out;
-    size_t size;
-    ck_assert_msg(wat_assemble(text, strlen(text), NULL, &out, &size, &err) == HEMI_OK, "%s: %s", text, err.message);
-    uint8_t *names = memmem(out, size, "\4name", 5);
-    ck_assert_ptr_nonnull(names);
-    char actual[512] = "";
-    for (uint8_t *at = names + 5; at < out + size; at++) sprintf(actual + strlen(actual), "%02x", *at);
-    ck_assert_str_eq(actual, hex);
-    free(out);
-}
 
 /* Subsection, bytes, names: each space has its own, in the order of their numbers. */
 START_TEST(name_section)
@@ -665,6 +681,7 @@ int main(void)
     tcase_add_test(tests, segments);
     tcase_add_test(tests, abbreviations);
     tcase_add_test(tests, implicit_types);
+    tcase_add_test(tests, implicit_types_named_before_they_are_added);
     tcase_add_test(tests, instructions);
     tcase_add_test(tests, customs);
     tcase_add_test(tests, name_section);
