@@ -162,10 +162,23 @@ static bool anybody_waits(const struct supervisor *s)
     return s->ngreeting > 0;
 }
 
+/* One more SIGTERM while the process ends must not kill it, which a signal without a watcher would: its exit status
+ * would be lost. */
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 /* Closes what keeps the loop alive. */
 static void close_loop(struct supervisor *s)
 {
     s->closed = true;
+    block_signals();
     close_doors(s);
     for (size_t i = 0; i < s->ntenants; i++) uv_close((uv_handle_t *)&s->tenants[i].rest, NULL);
     for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)

@@ -109,6 +109,22 @@ START_TEST(sigterm_while_a_worker_starts)
 }
 END_TEST
 
+/* Signals that come while the process ends once took its exit status away. */
+START_TEST(sigterm_again_and_again_still_exits_in_order)
+{
+    for (int round = 0; round < 8; round++) {
+        struct daemon d;
+        siginfo_t ended = {0};
+        daemon_start_tenants(&d, 1, "");
+        double end = now_ms() + 30000;
+        while (waitid(P_PID, (id_t)d.pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0 &&
+               now_ms() < end)
+            kill(d.pid, SIGTERM);
+        daemon_stop(&d);
+    }
+}
+END_TEST
+
 START_TEST(sockets_have_the_mode_that_was_asked_for)
 {
     struct daemon d;
@@ -132,6 +148,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_thousand_connections_queue_for_a_stopped_worker);
     tcase_add_test(t, sigterm_while_a_worker_starts);
+    tcase_add_test(t, sigterm_again_and_again_still_exits_in_order);
     tcase_add_test(t, sockets_have_the_mode_that_was_asked_for);
     suite_add_tcase(s, t);
     return run_suite(s);
