@@ -101,9 +101,13 @@ struct request_row {
 };
 const struct request_row *request_row(unsigned type);
 
-/* ---- requests.c: the life of a request */
+/* ---- requests_read.c */
 /* A request's frame has come. */
 enum proto_error request_read(struct connection *c, const struct frame *f);
+/* Promises an object under an id that the client chose. */
+enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out);
+
+/* ---- requests.c: the life of a request from there to its answer */
 /* Ends an unanswered request with this status, as soon as it can be; queued ones at once. */
 void request_stop(struct request *r, enum hemi_status why);
 /* Answers, publishes, frees. */
@@ -125,8 +129,6 @@ enum hemi_status request_fail(struct request *r, enum hemi_status status, const 
     __attribute__((format(printf, 3, 4)));
 /* Room for a reply's raw part of `n` bytes; NULL: no memory. */
 uint8_t *request_raw(struct request *r, size_t n);
-/* Promises an object under an id that the client chose. */
-enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out);
 /* The request whose activation this is. */
 struct request *request_of(struct activation *a);
 

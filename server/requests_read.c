@@ -1,0 +1,220 @@
+/* server/requests_read.c -- from a frame to a request in its lane: what the frame names is looked up and pinned, what it
+ * makes is promised. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/hostcall.h"
+#include "server/requests.h"
+#include "server/requests_values.h"
+#include "server/session.h"
+
+static uint32_t body_u32(const struct request *r, uint16_t offset)
+{
+    uint32_t v;
+    memcpy(&v, (const char *)r->body + offset, sizeof v);
+    return v;
+}
+
+enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out)
+{
+    struct object *o = object_new(kind, r->store, r->outcome);
+    if (!o) return PROTO_NO_MEMORY;
+    *out = o;
+    switch (handles_bind(&r->conn->handles, id, o)) {
+    case HANDLE_OK:
+        return PROTO_OK;
+    case HANDLE_TAKEN:
+        return PROTO_HANDLE;
+    case HANDLE_NO_MEMORY:
+        return PROTO_NO_MEMORY;
+    default:
+        break;
+    }
+    if (r->reply.error.status == HEMI_OK) request_fail(r, HEMI_LIMIT, "handles: %u in use", r->conn->handles.map.used);
+    return PROTO_OK;
+}
+
+/* All that a request names must be of one store. */
+static void join_store(struct request *r, const struct object *o, uint32_t id)
+{
+    struct wstore *s = o->store;
+    if (!s || s->failed || r->row->ends_store) return; /* of a failed store: poisoned */
+    if (s->closing) {
+        request_fail(r, HEMI_HANDLE, "handle %u: its store is closed", id);
+    } else if (r->store && r->store != s) {
+        request_fail(r, HEMI_HANDLE, "handle %u is of another store", id);
+    } else if (!r->store) {
+        r->store = wstore_ref(s);
+        s->busy++;
+    }
+}
+
+static struct object *look_up(struct request *r, uint32_t id, const char *what)
+{
+    struct object *o = handles_get(&r->conn->handles, id);
+    if (!o) {
+        request_fail(r, HEMI_HANDLE, "no %s has handle %u", what, id);
+        return NULL;
+    }
+    join_store(r, o, id);
+    return object_ref(o);
+}
+
+static void read_uses(struct request *r)
+{
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) {
+        const struct request_use *u = &r->row->uses[i];
+        if (u->field == 0) continue;
+        uint32_t id = body_u32(r, u->field);
+        if (id != 0 || !u->optional) r->uses[i] = look_up(r, id, object_kind_text((enum object_kind)u->kind));
+    }
+}
+
+static enum proto_error read_handles(struct request *r)
+{
+    if (r->raw_length % 4 != 0) return PROTO_RAW;
+    r->npins = (uint32_t)(r->raw_length / 4);
+    r->pins = r->npins > 0 ? calloc(r->npins, sizeof *r->pins) : NULL;
+    if (r->npins > 0 && !r->pins) return PROTO_NO_MEMORY;
+    for (uint32_t i = 0; i < r->npins; i++) {
+        uint32_t id = wire_get_u32(r->raw + 4 * (size_t)i);
+        if (id != 0) r->pins[i] = look_up(r, id, "object");
+    }
+    return PROTO_OK;
+}
+
+static enum proto_error read_values(struct request *r)
+{
+    if (r->raw_length % WIRE_VALUE_BYTES != 0) return PROTO_RAW;
+    uint32_t n = (uint32_t)(r->raw_length / WIRE_VALUE_BYTES);
+    if (!values_pin(&r->conn->handles, r->store, r->raw, n, &r->pins)) return PROTO_NO_MEMORY;
+    r->npins = n;
+    return PROTO_OK;
+}
+
+static enum proto_error resolve(struct request *r)
+{
+    const struct request_row *row = r->row;
+    enum proto_error e = PROTO_OK;
+    read_uses(r);
+    if (row->raw == RAW_HANDLES) e = read_handles(r);
+    if (row->raw == RAW_VALUES) e = read_values(r);
+    if (e == PROTO_OK && row->read) e = row->read(r);
+    if (e != PROTO_OK || row->makes.field == 0) return e;
+    r->makes_id = body_u32(r, row->makes.field);
+    if (r->makes_id == 0 && row->makes.optional) return PROTO_OK;
+    return request_promise(r, r->makes_id, (enum object_kind)row->makes.kind, &r->makes);
+}
+
+static void past_deadline(struct timeout *t)
+{
+    request_stop((struct request *)(void *)((char *)t - offsetof(struct request, deadline)), HEMI_DEADLINE);
+}
+
+static void set_deadline(struct request *r)
+{
+    uint64_t ms = r->row->deadline ? body_u32(r, r->row->deadline) : 0;
+    uint64_t longest = r->conn->worker->boot->limits.deadline;
+    if (longest > 0 && (ms == 0 || ms > longest) && r->row->fiber) ms = longest;
+    struct worker *w = r->conn->worker;
+    if (ms > 0) timeout_set(&w->timeouts, &r->deadline, worker_now_ms(w) + ms, past_deadline);
+}
+
+static void enqueue(struct request *r)
+{
+    struct host_call *h = r->parent;
+    struct lane *l = &r->own_lane;
+    if (r->store) {
+        r->nested = h && h->request && h->store == r->store;
+        if (r->nested) h->nested++;
+        l = r->nested ? &h->lane : &r->store->lane;
+    }
+    lane_push(l, r); /* .lane-order */
+    if (h && request_would_deadlock(r)) {
+        request_fail(r, HEMI_DEADLOCK, "request %u would wait for the call inside which it is made", r->id);
+        request_finish(r, HEMI_DEADLOCK);
+        return;
+    }
+    lane_mark(r->conn->worker, l);
+}
+
+static struct request *request_new(struct connection *c, const struct frame *f)
+{
+    size_t body = (f->info->body->sizeof_message + 15) & ~(size_t)15;
+    struct request *r = malloc(sizeof *r + body + f->raw_length);
+    if (!r) return NULL;
+    memset(r, 0, sizeof *r);
+    r->conn = c;
+    r->info = f->info;
+    r->id = f->head.request;
+    r->bytes = frame_bytes(f);
+    r->fd = f->fd;
+    char *at = (char *)(r + 1);
+    memcpy(at, f->body, f->info->body->sizeof_message); /* flat: requests have numbers only */
+    r->body = (const ProtobufCMessage *)(void *)at;
+    r->raw = (uint8_t *)at + body;
+    r->raw_length = f->raw_length;
+    if (f->raw_length > 0) memcpy(r->raw, f->raw, f->raw_length);
+    r->outcome = outcome_new(r, r->id);
+    if (!r->outcome || !idmap_put(&c->requests, r->id, r)) {
+        outcome_unref(r->outcome);
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static void join_connection(struct request *r, const struct frame *f)
+{
+    struct connection *c = r->conn;
+    r->conn_next = c->first_request;
+    if (r->conn_next) r->conn_next->conn_prev = r;
+    c->first_request = r;
+    c->nrequests++;
+    if (f->head.flags & FRAME_FLAG_IF_PREVIOUS_OK && c->last) r->previous = outcome_ref(c->last);
+    outcome_unref(c->last);
+    c->last = outcome_ref(r->outcome);
+}
+
+/* What the frame alone tells, before anything is kept of it. */
+static enum proto_error admit(struct connection *c, const struct frame *f, struct host_call **parent)
+{
+    *parent = NULL;
+    if (!request_row(f->head.type)) return PROTO_TYPE; /* .default-deny */
+    if (f->head.request == 0 || idmap_get(&c->requests, f->head.request)) return PROTO_REQUEST_ID;
+    if (f->head.parent != 0) {
+        *parent = idmap_get(&c->calls, f->head.parent);
+        if (!*parent) return PROTO_PARENT;
+    }
+    struct window *window = *parent ? &(*parent)->window : &c->window;
+    return window_take(window, frame_bytes(f)) ? PROTO_OK : PROTO_WINDOW;
+}
+
+enum proto_error request_read(struct connection *c, const struct frame *f)
+{
+    struct host_call *parent;
+    enum proto_error e = admit(c, f, &parent);
+    struct request *r = e == PROTO_OK ? request_new(c, f) : NULL;
+    if (!r) {
+        if (f->fd >= 0) close(f->fd);
+        return e == PROTO_OK ? PROTO_NO_MEMORY : e;
+    }
+    r->row = request_row(f->head.type);
+    join_connection(r, f);
+    if (parent) {
+        hostcall_add_child(parent, r);
+        r->depth = parent->depth;
+    }
+    atomic_fetch_add_explicit(&c->worker->boot->page->requests_total, 1, memory_order_relaxed);
+    e = resolve(r);
+    if (e != PROTO_OK) return e; /* the connection ends, and the request with it */
+    if (parent && hostcall_over(parent)) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
+    if (r->reply.error.status != HEMI_OK) {
+        request_finish(r, r->reply.error.status);
+        return PROTO_OK;
+    }
+    set_deadline(r);
+    enqueue(r);
+    return PROTO_OK;
+}
