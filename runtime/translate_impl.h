@@ -192,6 +192,7 @@ void to_home(struct translator *t, uint32_t i); /* the operand at height i */
 void free_reg(struct translator *t);            /* nothing on the stack is in r0 afterwards */
 void flush_top(struct translator *t, uint32_t n);
 void flush_locals(struct translator *t, uint32_t end); /* of those below `end`, none is LOC_LOCAL afterwards */
+void save_local(struct translator *t, uint32_t slot); /* operands that are its value do not change with it afterwards */
 void put_local(struct translator *t, uint32_t slot, struct value v); /* local.set of a popped value */
 /* A popped value that must not be a constant, or must be in a slot. */
 void no_const(struct translator *t, struct value *v);

@@ -18,10 +18,37 @@ uint32_t pop_slot(struct translator *t)
     return v.at;
 }
 
+static void set_wide_dest(struct translator *t, uint32_t pos, uint32_t slot)
+{
+    set_dest(t, pos, slot);
+    touch(t, slot + 1, pos);
+}
+
+static bool is_adjacent(const struct value *low, const struct value *high)
+{
+    return is_slot(low) && is_slot(high) && high->at == low->at + 1;
+}
+static bool is_constant(const struct value *low, const struct value *high)
+{
+    return low->loc == LOC_CONST && high->loc == LOC_CONST;
+}
+
+static void mov_wide_constant(struct translator *t, uint64_t low, uint64_t high, uint32_t slot)
+{
+    uint32_t pos = emit(t, VM_MOV_C128);
+    set_wide_dest(t, pos, slot);
+    emit_u64(t, low);
+    emit_u64(t, high);
+}
+
 uint32_t pop_wide(struct translator *t)
 {
     struct value high = pop(t), low = pop(t);
-    if (is_slot(&low) && is_slot(&high) && high.at == low.at + 1) return low.at;
+    if (is_adjacent(&low, &high)) return low.at;
+    if (is_constant(&low, &high)) {
+        mov_wide_constant(t, low.bits, high.bits, low.home);
+        return low.home;
+    }
     put_in(t, &low, low.home);
     put_in(t, &high, high.home);
     return low.at;
@@ -31,12 +58,6 @@ void emit_wide(struct translator *t, uint32_t slot)
 {
     emit_slot(t, slot);
     touch(t, slot + 1, t->last.pos);
-}
-
-static void set_wide_dest(struct translator *t, uint32_t pos, uint32_t slot)
-{
-    set_dest(t, pos, slot);
-    touch(t, slot + 1, pos);
 }
 
 void push_wide(struct translator *t, uint32_t pos)
@@ -73,8 +94,18 @@ void set_wide_local(struct translator *t, uint32_t slot)
         set_wide_dest(t, t->last.pos, slot);
         return;
     }
-    put_local(t, slot, low);
-    put_local(t, slot + 1, high);
+    save_local(t, slot);
+    save_local(t, slot + 1);
+    if (is_constant(&low, &high)) {
+        mov_wide_constant(t, low.bits, high.bits, slot);
+    } else if (is_adjacent(&low, &high)) {
+        uint32_t pos = emit(t, VM_MOV_128);
+        set_wide_dest(t, pos, slot);
+        emit_wide(t, low.at);
+    } else {
+        put_local(t, slot, low);
+        put_local(t, slot + 1, high);
+    }
 }
 
 void tr_v128_const(struct translator *t, const struct insn *i)

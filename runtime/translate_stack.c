@@ -113,8 +113,9 @@ void flush_locals(struct translator *t, uint32_t end)
  * farther down are saved all together, so that no part of the stack is looked through twice. */
 enum { SAVE_NEAR = 32 };
 
-static void save_local(struct translator *t, uint32_t slot)
+void save_local(struct translator *t, uint32_t slot)
 {
+    if (t->local_uses[slot] == 0) return;
     uint32_t near = t->nvals - t->flushed > SAVE_NEAR ? t->nvals - SAVE_NEAR : t->flushed;
     uint32_t i = t->nvals;
     for (; i > near && t->local_uses[slot] > 0; i--)
@@ -126,7 +127,7 @@ static void save_local(struct translator *t, uint32_t slot)
 void put_local(struct translator *t, uint32_t slot, struct value v)
 {
     if (v.loc == LOC_LOCAL && v.at == slot) return;
-    if (t->local_uses[slot] > 0) save_local(t, slot);
+    save_local(t, slot);
     /* Only the very last instruction may write a local in place of its result: others in between may use the local. */
     if ((v.loc == LOC_REG || v.loc == LOC_SLOT) && v.pos == t->last.pos && v.pos != NO_POS)
         put_in(t, &v, slot);
