@@ -16,6 +16,7 @@
  * I32X4_TRUNC_SAT_F32X4_U
  *                makes 0x80000000 of values above it
  * relaxed rows   chooses what the machine does; ours are the same everywhere (docs/design-notes.md)
+ * SWIZZLE        makes a branch and a byte in memory of each lane (SSE2 has no instruction for it)
  * lanes by number, shuffle
  *                takes lane numbers that are constants of the compiler's, not of the module's */
 #ifndef HEMI_RUNTIME_SIMD_H
@@ -124,15 +125,40 @@ ALWAYS T_v simd_i32x4_relaxed_dot_add(T_v a, T_v b, T_v c)
     return simde_wasm_i32x4_add(simde_wasm_i32x4_extadd_pairwise_i16x8(simd_i16x8_relaxed_dot(a, b)), c);
 }
 
-/* Eight of i8x16.shuffle's lanes, whose numbers (below 32) are the bytes of `lanes`. */
-ALWAYS uint64_t simd_pick(const uint8_t *a, const uint8_t *b, uint64_t lanes)
+/* ---- Lanes by number. What is made of a vector in parts stays in registers until it is whole: a load of 16 bytes
+ * behind a store of fewer waits for it. */
+
+/* Of the 32 bytes of a and b those with the numbers (below 32) that are the bytes of low and high. */
+ALWAYS T_v simd_pick(T_v a, T_v b, uint64_t low, uint64_t high)
 {
-    uint64_t r = 0;
+    uint8_t from[2 * sizeof(T_v)];
+    uint64_t r[2] = {0, 0};
+    stv(from, a);
+    stv(from + sizeof a, b);
     for (uint32_t k = 0; k < 64; k += 8) {
-        uint32_t lane = (uint32_t)(lanes >> k) & 31u;
-        r |= (uint64_t)(lane < 16 ? a[lane] : b[lane - 16]) << k;
+        r[0] |= (uint64_t)from[(low >> k) & 31u] << k;
+        r[1] |= (uint64_t)from[(high >> k) & 31u] << k;
     }
-    return r;
+    return (T_v){r[0], r[1]};
 }
+ALWAYS T_v simd_i8x16_swizzle(T_v a, T_v b)
+{
+    T_v numbers = simde_wasm_u8x16_min(b, simde_wasm_i8x16_splat(16));
+    return simd_pick(a, (T_v){0, 0}, numbers[0], numbers[1]);
+}
+
+/* simd_with_TYPE(v, number, to): v with another lane of that type. */
+#define WITH_LANE(type, compared, ...)                                                                                 \
+    ALWAYS T_v simd_with_##type(T_v v, uint32_t number, type to)                                                       \
+    {                                                                                                                  \
+        typedef type lanes __attribute__((vector_size(16)));                                                           \
+        typedef compared numbers __attribute__((vector_size(16)));                                                     \
+        return LANES_WHERE(((numbers){__VA_ARGS__}) == (compared)number, (lanes){0} + to, v);                          \
+    }
+WITH_LANE(uint8_t, uint8_t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+WITH_LANE(uint16_t, uint16_t, 0, 1, 2, 3, 4, 5, 6, 7)
+WITH_LANE(uint32_t, uint32_t, 0, 1, 2, 3)
+WITH_LANE(uint64_t, uint32_t, 0, 0, 1, 1)
+#undef WITH_LANE
 
 #endif
