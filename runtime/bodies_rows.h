@@ -369,12 +369,12 @@
     *(volatile uint64_t *)(void *)((to) + 8 * (size_t)(i)) =                                                           \
         *(const volatile uint64_t *)(const void *)((from) + 8 * (size_t)(i))
 
-/* SIMD(name, size, flags, body): a row of bodies_simd.def. SIMD_0(name, size, body): the same row once more, for memory
- * 0. An includer may define them otherwise, or as nothing. */
+/* SIMD(name, size, flags, body): a row of bodies_simd.def. SIMD_FORM(name, form, size, body): another handler of it. An
+ * includer may define them otherwise, or as nothing. */
 #ifndef SIMD
 #define SIMD(name, size, flags, ...) HANDLER(name, size, __VA_ARGS__)
 #endif
-#define SIMD_0(name, size, ...) HANDLER(name##_0, size, __VA_ARGS__)
+#define SIMD_FORM(name, form, size, ...) HANDLER(name##_##form, size, __VA_ARGS__)
 
 /* HELPED(name, helper, params, results, a, b): nothing but a call of a helper (all through one body, HELP); a and b
  * are fields of struct insn, the counts those of operands and results. Only the translator expands these. */

@@ -69,8 +69,8 @@
 #ifndef SIMD
 #define SIMD(...)
 #endif
-#ifndef SIMD_0
-#define SIMD_0(...)
+#ifndef SIMD_FORM
+#define SIMD_FORM(...)
 #endif
 #ifndef HELPED
 #define HELPED(...)

@@ -33,6 +33,7 @@ typedef float lanes_f32 __attribute__((vector_size(16)));
 typedef double lanes_f64 __attribute__((vector_size(16)));
 typedef int32_t lanes_i32 __attribute__((vector_size(16)));
 typedef int64_t lanes_i64 __attribute__((vector_size(16)));
+typedef uint32_t lanes_u32 __attribute__((vector_size(16)));
 
 /* Any value with the bits of `set` where `mask` is all ones and those of `clear` where it is zero. */
 #define LANES_WHERE(mask, set, clear) simde_wasm_v128_bitselect((T_v)(set), (T_v)(clear), (T_v)(mask))

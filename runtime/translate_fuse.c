@@ -40,6 +40,18 @@ bool fuse_store(struct translator *t, const struct body_row *row, const struct v
     return true;
 }
 
+bool fuse_simd_load(struct translator *t, const struct body_row *row, uint32_t offset)
+{
+    if (!is_sum(t, top(t, 0)) || sum_kind(t) > 1) return false; /* a form for slots only */
+    uint32_t op = row->base + SIMD_SUM + sum_kind(t);
+    pop(t);
+    extend_last(t, op);
+    emit_line(t, t->last.pos);
+    emit_u32(t, offset);
+    push_wide(t, t->last.pos);
+    return true;
+}
+
 /* ---- Shifts by a constant */
 
 /* The opcode after the shift, the shift's handlers with a slot and with r0, what both become: SS SC RS RC x R, S. */

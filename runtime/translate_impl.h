@@ -210,9 +210,11 @@ struct body_row {
     uint16_t inverse, swapped;
 };
 enum body_class { BODY_NONE, BODY_UNARY, BODY_BINARY, BODY_COMPARE, BODY_TEST, BODY_LOAD, BODY_STORE, BODY_SIMD };
-enum { COMMUTES = 1, TRAPS = 2, NAN32 = 4, NAN64 = 8 };
+enum { COMMUTES = 1, TRAPS = 2, NAN32 = 4, NAN64 = 8, SHIFTS = 16 };
 /* Handlers of a LOAD or STORE before the ones for any memory, and before those at sums. */
 enum { LOAD_ANY_FORM = 6, LOAD_SUM_FORM = 8, STORE_ANY_FORM = 8, STORE_SUM_FORM = 9 };
+/* Handlers of a SIMD row before its forms, which are those of bodies_simd.def. */
+enum { SIMD_0 = 1, SIMD_SUM = 2, SIMD_C = 1, SIMD_32 = 1 };
 extern const struct body_row body_rows[OP_COUNT];
 /* Instructions that are only a call of a helper. */
 enum helped_arg { ARG_zero, ARG_index, ARG_index2, ARG_local_type, ARG_local_type2 };
@@ -261,6 +263,7 @@ static inline bool wants_canonical(const struct translator *t, uint32_t flags)
 bool fuse_load(struct translator *t, const struct body_row *row, const struct value *a, uint32_t offset);
 bool fuse_store(struct translator *t, const struct body_row *row, const struct value *a, const struct value *b,
                 uint32_t offset);
+bool fuse_simd_load(struct translator *t, const struct body_row *row, uint32_t offset); /* from the topmost operand */
 /* An operation on the two topmost operands, of which the last instruction has shifted one by a constant. */
 bool fuse_shift(struct translator *t, uint32_t opcode);
 /* A branch on a local to which the last instruction has added a constant, without its target; form: 0 BT, 1 BF, 2 BTL,

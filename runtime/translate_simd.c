@@ -150,6 +150,34 @@ static void emit_shuffle(struct translator *t, const uint8_t *lanes)
     emit_u64(t, halves[1]);
 }
 
+/* Do the bytes move in groups of four, each from a place divisible by four? */
+static bool moves_words(const uint8_t *lanes)
+{
+    for (uint32_t k = 0; k < 16; k++)
+        if (lanes[k] != (lanes[k & ~3u] & ~3u) + (k & 3u)) return false;
+    return true;
+}
+
+static void shuffle_words(struct translator *t, const struct insn *i)
+{
+    uint32_t b = pop_wide(t), a = pop_wide(t), pos = emit(t, body_rows[i->op].base + SIMD_32);
+    for (uint32_t k = 0; k < 16; k += 4) {
+        uint32_t byte = i->bytes[k];
+        emit_slot(t, (byte < 16 ? a : b) + byte % 16 / SLOT_BYTES);
+        emit_u16(t, byte % SLOT_BYTES);
+    }
+    push_wide(t, pos);
+}
+
+static void shift_by_constant(struct translator *t, const struct insn *i)
+{
+    struct value count = pop(t);
+    uint32_t a = pop_wide(t), pos = emit(t, body_rows[i->op].base + SIMD_C);
+    emit_wide(t, a);
+    emit_u32(t, (uint32_t)count.bits);
+    push_wide(t, pos);
+}
+
 static void emit_access(struct translator *t, const struct insn *i, bool quick)
 {
     if (quick)
@@ -186,15 +214,14 @@ static void canonical_lanes(struct translator *t, uint32_t op)
     push_wide(t, pos);
 }
 
-void tr_simd(struct translator *t, const struct insn *i)
+static void simd_row(struct translator *t, const struct insn *i, bool quick)
 {
     const char *sig = opcode_rows[i->op].sig;
     uint32_t n = (uint32_t)strcspn(sig, "_"), slots[3];
     for (uint32_t k = n; k > 0; k--) slots[k - 1] = sig[k - 1] == 'v' ? pop_wide(t) : pop_slot(t);
     const struct body_row *row = &body_rows[i->op];
-    bool accesses = (row->flags & TRAPS) != 0, quick = accesses && is_quick(t, i);
-    uint32_t pos = emit(t, row->base + quick);
-    if (accesses) emit_line(t, pos);
+    uint32_t pos = emit(t, row->base + (quick ? SIMD_0 : 0));
+    if (row->flags & TRAPS) emit_line(t, pos);
     for (uint32_t k = 0; k < n; k++) sig[k] == 'v' ? emit_wide(t, slots[k]) : emit_slot(t, slots[k]);
     emit_immediates(t, i, quick);
     char result = sig[n + 1];
@@ -204,4 +231,17 @@ void tr_simd(struct translator *t, const struct insn *i)
         push_narrow(t, pos);
     if (wants_canonical(t, row->flags))
         canonical_lanes(t, row->flags & NAN32 ? VM_CANONICAL_F32X4 : VM_CANONICAL_F64X2);
+}
+
+void tr_simd(struct translator *t, const struct insn *i)
+{
+    const struct body_row *row = &body_rows[i->op];
+    bool quick = (row->flags & TRAPS) != 0 && is_quick(t, i), loads = strcmp(opcode_rows[i->op].sig, "i_v") == 0;
+    if (quick && loads && fuse_simd_load(t, row, (uint32_t)i->imm)) return;
+    if ((row->flags & SHIFTS) != 0 && top(t, 0)->loc == LOC_CONST)
+        shift_by_constant(t, i);
+    else if (i->op == OP_I8X16_SHUFFLE && moves_words(i->bytes))
+        shuffle_words(t, i);
+    else
+        simd_row(t, i, quick);
 }

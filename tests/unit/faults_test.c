@@ -54,6 +54,8 @@ static void scheme_check(const struct instance *in, int scheme)
     "(func (export \"store64\") (param i32) (i64.store (local.get 0) (i64.const -1)))"                                 \
     "(func (export \"storef\") (param i32) (f32.store offset=0xfffffffc (local.get 0) (f32.const 1)))"                 \
     "(func (export \"load128\") (param i32) (result i64) (i64x2.extract_lane 1 (v128.load offset=2 (local.get 0))))"   \
+    "(func (export \"sum128\") (param i32) (result v128)"                                                              \
+    " (v128.load offset=2 (i32.add (local.get 0) (i32.const -3))))"                                                    \
     "(func (export \"load8x8\") (param i32) (result v128) (v128.load8x8_s (local.get 0)))"                             \
     "(func (export \"splat\") (param i32) (result v128) (v128.load16_splat offset=1 (local.get 0)))"                   \
     "(func (export \"zero\") (param i32) (result v128) (v128.load32_zero offset=1 (local.get 0)))"                     \
@@ -69,9 +71,9 @@ static void at_the_end(struct rig *r, struct instance *in, uint32_t end)
     static const struct {
         const char *name;
         uint32_t bytes; /* offset and width */
-    } access[] = {{"load8", 1}, {"load16", 5},  {"load", 4},      {"load64", 24}, {"store8", 1},
-                  {"store", 8}, {"store64", 8}, {"load128", 18},  {"load8x8", 8}, {"splat", 3},
-                  {"zero", 5},  {"lane", 8},    {"store128", 18}, {"storel", 6}};
+    } access[] = {{"load8", 1}, {"load16", 5},  {"load", 4},     {"load64", 24},   {"store8", 1},
+                  {"store", 8}, {"store64", 8}, {"load128", 18}, {"sum128", 15},   {"load8x8", 8},
+                  {"splat", 3}, {"zero", 5},    {"lane", 8},     {"store128", 18}, {"storel", 6}};
     for (size_t i = 0; i < sizeof access / sizeof *access; i++) {
         rig_ok(r, in, access[i].name, end - access[i].bytes);
         for (uint32_t beyond = 1; beyond <= access[i].bytes; beyond++)

@@ -214,6 +214,53 @@ static void put_add(struct writer *w, bool below_too)
     w->s.nstack--;
 }
 
+/* By a constant or by a local. */
+static void put_shift(struct writer *w)
+{
+    uint32_t local = 3 * below(LOCALS / 3), constant = below(130);
+    bool by_local = below(3) == 0;
+    uint32_t count = (by_local ? (uint32_t)w->s.locals[local].bits[0] : constant) % 64;
+    put(w, by_local ? "local.get %u\ni64x2.shl\n" : "i32.const %u\ni64x2.shl\n", by_local ? local : constant);
+    for (uint32_t k = 0; k < 2; k++) top(w, 0)->bits[k] <<= count;
+}
+
+/* Of any bytes, or of groups of four: from anywhere, or as lanes. */
+static void put_shuffle(struct writer *w)
+{
+    uint8_t from[32], to[16];
+    uint32_t kind = below(3);
+    memcpy(from, top(w, 1)->bits, 16);
+    memcpy(from + 16, top(w, 0)->bits, 16);
+    put(w, "i8x16.shuffle");
+    for (uint32_t k = 0, lane = 0; k < 16; k++) {
+        lane = kind == 0 ? below(32) : k % 4 != 0 ? lane + 1 : kind == 1 ? below(29) : 4 * below(8);
+        put(w, " %u", lane);
+        to[k] = from[lane];
+    }
+    put(w, "\n");
+    w->s.nstack--;
+    memcpy(top(w, 0)->bits, to, sizeof to);
+}
+
+/* The memory has its own addresses in it, of a byte each. The address is a sum that wraps. */
+static void put_load(struct writer *w)
+{
+    uint32_t a = 3 * below(LOCALS / 3), b = 3 * below(LOCALS / 3), offset = below(3), address = below(200);
+    uint32_t more = address - (uint32_t)w->s.locals[a].bits[0];
+    uint8_t bytes[16];
+    if (a == b || below(2)) {
+        put(w, "local.get %u\ni32.const %u\n", a, more);
+    } else {
+        put(w, "i32.const %u\nlocal.set %u\nlocal.get %u\nlocal.get %u\n", more, b, a, b);
+        w->s.locals[b].bits[0] = more;
+    }
+    put(w, "i32.add\nv128.load offset=%u\n", offset);
+    for (uint32_t k = 0; k < 16; k++) bytes[k] = (uint8_t)(address + offset + k);
+    struct cell c = {2, {0}};
+    memcpy(c.bits, bytes, sizeof bytes);
+    push_cell(w, c);
+}
+
 static void put_select(struct writer *w)
 {
     bool first = top(w, 0)->bits[0] != 0;
@@ -314,7 +361,7 @@ static void put_call(struct writer *w, bool thrown)
 static bool put_one(struct writer *w, uint32_t floor, uint32_t depth)
 {
     bool room = w->s.nstack + 3 < STACK, one = has(w, 1, floor), two = has(w, 2, floor), three = has(w, 3, floor);
-    switch (below(13)) {
+    switch (below(16)) {
     case 0:
         return room && (put_const(w, (uint8_t)below(TYPES)), true);
     case 1:
@@ -337,6 +384,12 @@ static bool put_one(struct writer *w, uint32_t floor, uint32_t depth)
         return true;
     case 11:
         return one && (put(w, "call $same_%s\n", name_of[top(w, 0)->type]), true);
+    case 12:
+        return one && top(w, 0)->type == 2 && (put_shift(w), true);
+    case 13:
+        return two && top(w, 0)->type == 2 && top(w, 1)->type == 2 && (put_shuffle(w), true);
+    case 14:
+        return room && (put_load(w), true);
     default:
         return room && (put_call(w, below(4) == 0), true);
     }
@@ -357,7 +410,10 @@ static void put_module(struct writer *w, uint32_t nparams)
            "(func $same_i32 (param i32) (result i32) local.get 0)\n"
            "(func $same_i64 (param i64) (result i64) local.get 0)\n"
            "(func $same_v128 (param v128) (result v128) local.get 0)\n"
-           "(func $throw (param i32 v128 i64) local.get 0 local.get 1 local.get 2 throw $t)\n(func (export \"f\")");
+           "(func $throw (param i32 v128 i64) local.get 0 local.get 1 local.get 2 throw $t)\n"
+           "(memory 1) (data (i32.const 0) \"");
+    for (uint32_t i = 0; i < 256; i++) put(w, "\\%02x", i);
+    put(w, "\")\n(func (export \"f\")");
     for (uint32_t i = 0; i < LOCALS; i++) {
         if (i == nparams) put(w, " %s", results);
         put(w, " (%s %s)", i < nparams ? "param" : "local", name_of[i % TYPES]);
