@@ -1,5 +1,6 @@
-/* client/wat/number.c -- numerals (specification 6.3.1 and 6.3.2). Rounding is the C library's, whose strtod and strtof
- * round correctly, decimal and hexadecimal; this file checks the grammar and the range. */
+/* client/wat/number.c -- numerals (specification 6.3.1 and 6.3.2): their grammar, range and rounding. Decimal floats
+ * are rounded by the C library, whose strtod and strtof do it correctly; hexadecimal ones here, because glibc's strtof
+ * does not see all digits of those below the least normal number. */
 #include "client/wat/number.h"
 
 #include <locale.h>
@@ -76,7 +77,7 @@ static bool copy_digits(const char **in, const char *end, unsigned base, char **
     return after_digit;
 }
 
-/* Copies an unsigned float in the format's grammar, without underscores, for strtod. */
+/* Copies an unsigned float in the format's grammar, without underscores. */
 static bool clean(const char *in, const char *end, char *out)
 {
     bool hex = end - in >= 2 && in[0] == '0' && in[1] == 'x';
@@ -109,7 +110,7 @@ static uint64_t float_bits(double wide, float narrow, unsigned bits)
     return pattern32;
 }
 
-static enum number_status round_finite(const char *cleaned, unsigned bits, uint64_t *out)
+static enum number_status round_decimal(const char *cleaned, unsigned bits, uint64_t *out)
 {
     /* The process's locale may write the point otherwise. */
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
@@ -119,6 +120,65 @@ static enum number_status round_finite(const char *cleaned, unsigned bits, uint6
     freelocale(c);
     *out = float_bits(wide, narrow, bits);
     return isinf(wide) || isinf(narrow) ? NUMBER_RANGE : NUMBER_OK;
+}
+
+/* Reads a cleaned hexadecimal float as mantissa * 2^exponent. The mantissa has the first 61 bits or more; its last bit
+ * is also set if one is that is left out. */
+static uint64_t read_hex(const char *cleaned, int64_t *exponent)
+{
+    static const int64_t beyond = (int64_t)1 << 40; /* larger than four times the digits of any text */
+    uint64_t mantissa = 0;
+    int64_t scale = 0;
+    bool fraction = false;
+    for (cleaned += 2; *cleaned && *cleaned != 'p' && *cleaned != 'P'; cleaned++) {
+        int digit = digit_value(*cleaned, 16);
+        bool full = mantissa >> 60 != 0;
+        if (*cleaned == '.')
+            fraction = true;
+        else if (full)
+            mantissa |= digit != 0;
+        else
+            mantissa = mantissa << 4 | (unsigned)digit;
+        if (*cleaned != '.') scale += full ? (fraction ? 0 : 4) : (fraction ? -4 : 0);
+    }
+    long long written = *cleaned ? strtoll(cleaned + 1, NULL, 10) : 0;
+    *exponent = scale + (written > beyond ? beyond : written < -beyond ? -beyond : written);
+    return mantissa;
+}
+
+/* mantissa >> drop, to the nearest, and to the even one of two. */
+static uint64_t shift_rounding(uint64_t mantissa, int64_t drop)
+{
+    if (drop > 64) return 0;
+    uint64_t kept = drop < 64 ? mantissa >> drop : 0;
+    uint64_t rest = mantissa << (64 - drop), half = (uint64_t)1 << 63;
+    return kept + (rest > half || (rest == half && (kept & 1)));
+}
+
+static enum number_status round_hex(const char *cleaned, unsigned bits, uint64_t *out)
+{
+    const int fraction = bits == 64 ? 52 : 23, bias = bits == 64 ? 1023 : 127;
+    const uint64_t infinity = (uint64_t)(2 * bias + 1) << fraction;
+    int64_t exponent, drop = 63 - fraction;
+    uint64_t mantissa = read_hex(cleaned, &exponent);
+    *out = 0;
+    if (mantissa == 0) return NUMBER_OK;
+    int shift = __builtin_clzll(mantissa);
+    int64_t biased = exponent - shift + 63 + bias; /* 1 for the least normal numbers */
+    if (biased > 2 * bias) return NUMBER_RANGE;
+    if (biased < 1) {
+        drop += 1 - biased;
+        biased = 1;
+    }
+    /* The bit before the point counts as one in the exponent, and so does a carry into it. */
+    *out = ((uint64_t)(biased - 1) << fraction) + shift_rounding(mantissa << shift, drop);
+    return *out < infinity ? NUMBER_OK : NUMBER_RANGE;
+}
+
+static enum number_status round_finite(const char *cleaned, unsigned bits, uint64_t *out)
+{
+    bool hex = cleaned[0] == '0' && cleaned[1] == 'x';
+    return hex ? round_hex(cleaned, bits, out) : round_decimal(cleaned, bits, out);
 }
 
 static bool is(const char *text, size_t len, const char *word)

@@ -12,6 +12,27 @@
 #include <string.h>
 #include <time.h>
 
+/* ---- chance: HEMI_SEED repeats a run ---- */
+
+static uint64_t state;
+
+static uint32_t next(uint32_t below)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 32) % below;
+}
+
+static void seed(void)
+{
+    const char *given = getenv("HEMI_SEED");
+    state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 0x9E3779B97F4A7C15u;
+    if (!state) state = 1;
+    printf("HEMI_SEED=0x%llx\n", (unsigned long long)state);
+    fflush(stdout);
+}
+
 static int assemble(const char *text, uint8_t **out, size_t *size, struct wat_error *err)
 {
     static const struct wat_options options = {.no_names = true};
@@ -437,6 +458,47 @@ START_TEST(integers)
 }
 END_TEST
 
+/* The rounding of `digits` * 2^exponent, or that it is out of range. */
+static void ck_hex(const char *digits, int exponent, unsigned bits, uint64_t wanted)
+{
+    char text[96];
+    uint64_t infinity = bits == 64 ? 0x7FF0000000000000 : 0x7F800000;
+    snprintf(text, sizeof text, "0x%sp%d", digits, exponent);
+    if (wanted < infinity)
+        ck_float(text, bits, wanted);
+    else
+        ck_not_float(text, bits, NUMBER_RANGE);
+}
+
+/* Numbers at, just below and just above the middle between two neighbours, of random ones of every magnitude. glibc's
+ * strtof loses the last digits of those below the least normal number. */
+START_TEST(hexadecimal_floats_round_to_nearest_even)
+{
+    seed();
+    for (unsigned i = 0; i < 20000; i++) {
+        unsigned bits = i % 2 ? 64 : 32, fraction = bits == 64 ? 52 : 23, bias = bits == 64 ? 1023 : 127;
+        uint64_t random = (uint64_t)next(UINT32_MAX) << 32 | next(UINT32_MAX);
+        uint64_t low = random & (((uint64_t)1 << fraction) - 1), field = i % 3 ? random >> 53 & (2 * bias + 1) : 0;
+        uint64_t pattern = field << fraction | low, twice = (low | (uint64_t)(field != 0) << fraction) * 2;
+        if (field > 2 * bias) continue;
+        int exponent = (int)(field ? field : 1) - (int)(bias + fraction) - 1;
+        char digits[64];
+        snprintf(digits, sizeof digits, "%llx", (unsigned long long)twice + 1);
+        ck_hex(digits, exponent, bits, pattern + (pattern & 1));
+        snprintf(digits, sizeof digits, "%llx.0000000000000000000001", (unsigned long long)twice + 1);
+        ck_hex(digits, exponent, bits, pattern + 1);
+        snprintf(digits, sizeof digits, "000000%llx.ffffffffffffffffffffff", (unsigned long long)twice);
+        ck_hex(digits, exponent, bits, pattern);
+    }
+    ck_float("0x1.000001p-150", 32, 1);
+    ck_float("0x1p-150", 32, 0);
+    ck_float("0x0p+99999999999999999999", 32, 0);
+    ck_float("0x1p-99999999999999999999", 64, 0);
+    ck_not_float("0x1p99999999999999999999", 64, NUMBER_RANGE);
+    ck_not_float("0x1.ffffffp127", 32, NUMBER_RANGE);
+}
+END_TEST
+
 START_TEST(floats)
 {
     ck_float("1", 32, 0x3F800000);
@@ -520,25 +582,6 @@ START_TEST(many_names)
 END_TEST
 
 /* ---- damaged texts ---- */
-
-static uint64_t state;
-
-static uint32_t next(uint32_t below)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % below;
-}
-
-static void seed(void)
-{
-    const char *given = getenv("HEMI_SEED");
-    state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 0x9E3779B97F4A7C15u;
-    if (!state) state = 1;
-    printf("HEMI_SEED=0x%llx\n", (unsigned long long)state);
-    fflush(stdout);
-}
 
 /* One of: another byte, a byte less, a piece repeated or removed, a token put in. */
 static size_t damage(char *text, size_t length, size_t room)
@@ -689,6 +732,7 @@ int main(void)
     tcase_add_test(tests, errors);
     tcase_add_test(tests, integers);
     tcase_add_test(tests, floats);
+    tcase_add_test(tests, hexadecimal_floats_round_to_nearest_even);
     tcase_add_test(tests, depth);
     tcase_add_test(tests, many_names);
     tcase_add_test(tests, undamaged);
