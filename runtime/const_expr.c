@@ -8,7 +8,7 @@ bool decoder_code_begin(struct decoder *d, struct cursor *c)
     if (!cursor_ok(c)) return false;
     enum hemi_status status = HEMI_OK;
     if (!d->validator) status = validator_new(d, &d->validator);
-    if (status == HEMI_OK && !d->translator) status = translator_new(d->engine, d->module, &d->translator);
+    if (status == HEMI_OK && !d->translator) status = translator_new(d->engine, d->module, &d->poll_at, &d->translator);
     if (status != HEMI_OK) cursor_fail(c, status, cursor_offset(c), "preparing to validate code");
     return status == HEMI_OK;
 }

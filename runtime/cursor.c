@@ -74,6 +74,10 @@ static bool spare_bits_ok(uint8_t byte, uint32_t room, bool is_signed)
 
 uint64_t cursor_leb(struct cursor *c, uint32_t bits, bool is_signed)
 {
+    if (cursor_left(c) >= 2 && c->at[1] < 0x80) { /* two bytes: most numbers that have more than one */
+        uint64_t value = (uint64_t)(c->at[0] & 0x7F) | (uint64_t)c->at[1] << 7;
+        if (c->at[0] >= 0x80) return c->at += 2, is_signed && value & 0x2000 ? value | ~(uint64_t)0 << 14 : value;
+    }
     uint32_t start = cursor_offset(c);
     uint64_t value = 0;
     for (uint32_t shift = 0;; shift += 7) {

@@ -5,10 +5,9 @@
 
 /* ---- Shared by the readers */
 
-bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size)
+bool decoder_grow(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size)
 {
     if (!cursor_ok(c)) return false;
-    if (more <= *cap - n) return true;
     uint64_t want = (uint64_t)n + more;
     if (want < (uint64_t)*cap + *cap / 2) want = (uint64_t)*cap + *cap / 2;
     if (want < 8) want = 8;
@@ -33,13 +32,12 @@ bool decoder_poll(struct decoder *d, struct cursor *c)
     return cursor_ok(c);
 }
 
-bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset)
+void decoder_refused(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset)
 {
     if (status == HEMI_LIMIT)
         cursor_beyond(c, offset, tr_limit(d->translator));
-    else if (status != HEMI_OK)
+    else
         cursor_fail(c, status, offset, "translating code");
-    return status == HEMI_OK;
 }
 
 void func_declare(struct decoder *d, struct cursor *c, uint32_t f)

@@ -43,12 +43,23 @@ bool decode_module(struct decoder *d);
 
 /* ---- Used by the readers of sections. All report through the cursor. */
 /* Makes room for `more` further elements of an array; NO_MEMORY fails the cursor. */
-bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size);
+bool decoder_grow(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size);
+static inline bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more,
+                                   size_t size)
+{
+    return more <= *cap - n ? cursor_ok(c) : decoder_grow(c, array, cap, n, more, size);
+}
 /* Polls, once for each DECODE_POLL_BYTES of work since the last time (so polls measure it); false when the work is to
  * be given up. */
 bool decoder_poll(struct decoder *d, struct cursor *c);
-/* Fails the cursor, with the limit's name if it is one, unless the translator's answer is OK. */
-bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset);
+/* Fails the cursor with what the translator answered; with the limit's name if it is one. */
+void decoder_refused(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset);
+static inline bool decoder_translated(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset)
+{
+    if (status == HEMI_OK) return true;
+    decoder_refused(d, c, status, offset);
+    return false;
+}
 static inline void invalid_at(struct cursor *c, uint32_t offset, const char *text)
 {
     cursor_fail(c, HEMI_INVALID_MODULE, offset, "%s", text);

@@ -1,60 +1,46 @@
 /* runtime/translate.c -- the translator's life, and that of a function's code. */
 #include "runtime/translate_impl.h"
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static void free_tables(struct translator *t)
 {
     struct buf *bufs[] = {&t->code, &t->regions, &t->clauses, &t->lines, &t->fixups, &t->sites, &t->live};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) free(bufs[i]->at);
-    free(t->vals);
-    free(t->refs);
     free(t->ctrls);
-    free(t->local_at);
-    free(t->local_slots);
-    free(t->local_uses);
-    free(t->touched);
 }
 
 void translator_free(struct translator *t)
 {
     if (t == NULL) return;
     free_tables(t);
-    free(t);
+    munmap(t, sizeof *t);
 }
 
-enum hemi_status translator_new(struct engine *e, struct module *m, struct translator **out)
+enum hemi_status translator_new(struct engine *e, struct module *m, int64_t *budget, struct translator **out)
 {
-    enum { SLOTS = FRAME_SLOTS_MAX + VALUES_SLACK };
-    struct translator *t = calloc(1, sizeof *t);
-    *out = t;
-    if (t == NULL) return HEMI_NO_MEMORY;
+    /* Not malloc: it would clear megabytes of which a few pages are used. */
+    struct translator *t = mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *out = NULL;
+    if (t == MAP_FAILED) return HEMI_NO_MEMORY;
     t->e = e;
     t->m = m;
-    t->vals = malloc(SLOTS * sizeof *t->vals);
-    t->refs = malloc(SLOTS * sizeof *t->refs);
-    t->local_at = malloc(FRAME_SLOTS_MAX * sizeof *t->local_at);
-    t->local_slots = malloc(2 * FRAME_SLOTS_MAX);
-    t->local_uses = calloc(FRAME_SLOTS_MAX, sizeof *t->local_uses);
-    t->touched = calloc(2 * SLOTS, sizeof *t->touched);
+    t->budget = budget;
+    t->handlers = vmop_handlers[e->scheme];
     struct site *entry = buf_add(t, &t->sites, sizeof *entry); /* SITE_ENTRY */
-    if (entry) entry->region = REGION_NONE;
-    if (entry && t->vals && t->refs && t->local_at && t->local_slots && t->local_uses && t->touched) return HEMI_OK;
-    translator_free(t);
-    *out = NULL;
-    return HEMI_NO_MEMORY;
+    if (!entry) {
+        translator_free(t);
+        return HEMI_NO_MEMORY;
+    }
+    entry->region = REGION_NONE;
+    *out = t;
+    return HEMI_OK;
 }
 
 enum wasm_limit tr_limit(const struct translator *t)
 {
     assert(t->status == HEMI_LIMIT);
     return t->limit;
-}
-
-uint32_t tr_work(struct translator *t)
-{
-    uint32_t work = t->work;
-    t->work = 0;
-    return work;
 }
 
 /* ---- A function */

@@ -49,8 +49,9 @@ struct insn {
 };
 
 struct translator;
-/* One translator serves all functions and constant expressions of a module, which it borrows. */
-enum hemi_status translator_new(struct engine *e, struct module *m, struct translator **out);
+/* One translator serves all functions and constant expressions of a module, which it borrows. Steps beyond a constant
+ * number for each instruction are taken from *budget. */
+enum hemi_status translator_new(struct engine *e, struct module *m, int64_t *budget, struct translator **out);
 void translator_free(struct translator *t);
 /* Starts a function (or, with func = SITE_CONST | n, a constant expression: no params, one result). `locals` holds the
  * parameters' types first. */
@@ -60,8 +61,6 @@ enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *lo
 enum hemi_status tr_insn(struct translator *t, const struct insn *i);
 /* After LIMIT: which one. */
 enum wasm_limit tr_limit(const struct translator *t);
-/* Steps taken since the last call, beyond a constant number for each instruction. */
-uint32_t tr_work(struct translator *t);
 /* Ends the function: moves its code to *out (owned by the module from now on; code_deinit frees it). */
 enum hemi_status tr_finish(struct translator *t, struct code *out);
 /* Hands sites and live slots over to the module, after the last function. */

@@ -343,7 +343,7 @@ static struct ctrl *table_label(struct translator *t, uint32_t label, uint32_t n
     if (c->table == pos) return c;
     c->table = pos;
     c->moves = values_in_place(t, c, n) ? NO_POS : 0;
-    t->work += n;
+    tr_charge(t, n);
     return c;
 }
 
@@ -368,7 +368,7 @@ static void table_moves(struct translator *t, uint32_t label, uint32_t n, uint32
     if (!made) c->moves = t->code.len;
     patch_u32(t, field, c->moves - pos);
     if (made) return;
-    t->work += n;
+    tr_charge(t, n);
     if (label == t->nctrls - 1) {
         emit_return(t, n);
     } else {
@@ -387,7 +387,7 @@ void tr_br_table(struct translator *t, const struct insn *i)
     emit_operand(t, &v, 'i');
     emit_u32(t, i->nlabels);
     uint32_t entries = t->code.len;
-    t->work += i->nlabels;
+    tr_charge(t, i->nlabels);
     for (uint32_t k = 0; k <= i->nlabels; k++) table_entry(t, i->labels[k], n, pos);
     for (uint32_t k = 0; k <= i->nlabels; k++) table_moves(t, i->labels[k], n, entries + 4 * k, pos);
 }

@@ -40,37 +40,19 @@ void patch_u32(struct translator *t, uint32_t at, uint32_t v)
     if (t->status == HEMI_OK) memcpy(t->code.at + at, &v, sizeof v);
 }
 
-static uint32_t handler_offset(const struct translator *t, uint32_t op)
-{
-    return vmop_offset((enum scheme)t->e->scheme, op);
-}
+static uint32_t handler_offset(const struct translator *t, uint32_t op) { return vmop_distance(t->handlers[op]); }
 
 uint32_t emit(struct translator *t, uint32_t op)
 {
     uint32_t pos = t->code.len;
     t->prev = t->last;
     t->last = (struct last){.pos = pos, .op = (uint16_t)op, .of = OP_COUNT};
-    emit_u32(t, handler_offset(t, op));
-    emit_u16(t, 0);
+    if (!buf_room(t, &t->code, AT_OPERANDS)) return pos;
+    t->code.len += AT_OPERANDS;
+    uint32_t handler = handler_offset(t, op);
+    memcpy(t->code.at + pos, &handler, sizeof handler);
+    memset(t->code.at + pos + AT_DEST, 0, AT_OPERANDS - AT_DEST);
     return pos;
-}
-
-void touch(struct translator *t, uint32_t slot, uint32_t pos)
-{
-    if (t->touched[slot] < pos) t->touched[slot] = pos;
-    use_slots(t, slot + 1);
-}
-
-void use_slots(struct translator *t, uint32_t end)
-{
-    if (end > t->frame_slots) t->frame_slots = end;
-    if (end > FRAME_SLOTS_MAX) tr_over(t, LIMIT_FRAME_SLOTS);
-}
-
-void emit_slot(struct translator *t, uint32_t slot)
-{
-    emit_u16(t, slot);
-    touch(t, slot, t->last.pos);
 }
 
 void set_dest(struct translator *t, uint32_t pos, uint32_t slot)
@@ -146,7 +128,7 @@ void mov_range(struct translator *t, uint32_t from, uint32_t to, uint32_t n)
     for (uint32_t i = 0; i < n; i++) read[i] = pos;
     for (uint32_t i = 0; i < n; i++) written[i] = pos;
     use_slots(t, (from > to ? from : to) + n);
-    t->work += n;
+    tr_charge(t, n);
 }
 
 static bool patchable(const struct translator *t, const struct value *v)
@@ -255,16 +237,17 @@ void return_early(struct translator *t, uint32_t here, uint32_t slot)
 
 /* ---- Sites */
 
-/* Of the operands below height n. */
-static uint32_t add_live(struct translator *t, uint32_t n, enum heap_slot wanted)
+/* Of the operands below height n; `others` says how many are live references that are not of the kind wanted. */
+static uint32_t add_live(struct translator *t, uint32_t n, enum heap_slot wanted, uint32_t *others)
 {
     uint32_t found = 0;
+    *others = 0;
     for (uint32_t i = 0; i < t->nrefs && t->refs[i] < n; i++) {
         const struct value *v = &t->vals[t->refs[i]];
-        if (v->loc != LOC_SLOT || v->slot != wanted) continue;
-        uint16_t *slot = buf_add(t, &t->live, sizeof *slot);
+        if (v->loc != LOC_SLOT) continue;
+        uint16_t *slot = v->slot == wanted ? buf_add(t, &t->live, sizeof *slot) : NULL;
         if (slot) *slot = v->at;
-        found++;
+        *(v->slot == wanted ? &found : others) += 1;
     }
     return found;
 }
@@ -272,7 +255,7 @@ static uint32_t add_live(struct translator *t, uint32_t n, enum heap_slot wanted
 static void count_live(struct translator *t)
 {
     t->nlive += t->nrefs;
-    t->work += t->nrefs;
+    tr_charge(t, t->nrefs);
     if (t->nlive > WASM_MAX_LIVE_REFS) tr_over(t, LIMIT_LIVE_REFS);
 }
 
@@ -281,8 +264,8 @@ uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except)
     uint32_t id = BUF_COUNT(t->sites, struct site), live = BUF_COUNT(t->live, uint16_t);
     assert(t->reg == NO_VALUE);
     count_live(t);
-    uint32_t nrefs = add_live(t, t->nvals - except, HEAP_SLOT_REF);
-    uint32_t nfuncs = add_live(t, t->nvals - except, HEAP_SLOT_FUNC);
+    uint32_t nfuncs, nrefs = add_live(t, t->nvals - except, HEAP_SLOT_REF, &nfuncs), ignored;
+    if (nfuncs > 0) add_live(t, t->nvals - except, HEAP_SLOT_FUNC, &ignored);
     use_slots(t, delta + 1);
     struct site *s = buf_add(t, &t->sites, sizeof *s);
     if (!s) return 0;

@@ -25,8 +25,8 @@
 /* Offsets in an instruction. */
 enum { AT_DEST = 4, AT_OPERANDS = 6 };
 enum { NO_POS = UINT32_MAX, NO_VALUE = UINT32_MAX, NO_FIXUP = UINT32_MAX };
-/* Values beyond the frame's limit that one instruction may push before the limit is noticed. */
-enum { VALUES_SLACK = 4096 };
+/* One instruction may push so many values beyond the frame's limit before the limit is noticed. */
+enum { VALUES_SLACK = 4096, VALUES_MAX = FRAME_SLOTS_MAX + VALUES_SLACK };
 /* More operands than this that go somewhere together are first put home, and then moved by one instruction. So what
  * calls and branches take along costs code once, however often it is passed on. */
 enum { MOVES_MAX = 16 };
@@ -90,24 +90,19 @@ struct cond {
 struct translator {
     struct engine *e;
     struct module *m;
+    const vm_entry *handlers;                  /* of the engine's scheme */
     enum hemi_status status;                   /* sticky: NO_MEMORY, LIMIT */
     enum wasm_limit limit;                     /* of LIMIT */
-    uint32_t work;                             /* see tr_work */
+    int64_t *budget;                           /* see translator_new */
     uint32_t func, nlocals, nparams, nresults; /* counts of slots */
     const struct insn *in;
 
-    struct value *vals; /* FRAME_SLOTS_MAX + VALUES_SLACK */
     uint32_t nvals, reg;
     uint32_t flushed;      /* .unused */
-    uint16_t *refs;        /* heights of the operands that are references, of which there are nrefs */
     uint32_t nrefs, nlive; /* nlive: references counted at sites */
     struct ctrl *ctrls;
     uint32_t nctrls, cap_ctrls;
-    uint16_t *local_at;   /* by local index: its slot (v128: the first of its two) */
-    uint8_t *local_slots; /* by slot, as are these: enum heap_slot of what the local holds there */
-    uint16_t *local_uses; /* LOC_LOCAL entries of the slot on the stack */
-    uint32_t nlocal_uses; /* in all */
-    uint32_t *touched;    /* by slot: the last instruction that read or wrote it */
+    uint32_t nlocal_uses; /* LOC_LOCAL entries on the stack */
 
     struct buf code;
     struct last last, prev;
@@ -117,6 +112,14 @@ struct translator {
     uint32_t region;
     struct buf regions, clauses, lines, fixups; /* of struct region, catch_clause, line, fixup */
     struct buf sites, live;                     /* module-wide: struct site, uint16_t */
+
+    /* As long as the limits allow, and zero at first: what a function does not need costs no memory. */
+    struct value vals[VALUES_MAX];
+    uint16_t refs[VALUES_MAX];            /* heights of the operands that are references, of which there are nrefs */
+    uint32_t touched[2 * VALUES_MAX];     /* by slot: the last instruction that read or wrote it */
+    uint16_t local_at[FRAME_SLOTS_MAX];   /* by local index: its slot (v128: the first of its two) */
+    uint16_t local_uses[FRAME_SLOTS_MAX]; /* by slot: its LOC_LOCAL entries on the stack */
+    uint8_t local_slots[2 * FRAME_SLOTS_MAX]; /* by slot: enum heap_slot of what the local holds there */
 };
 
 /* ---- translate_emit.c: bytes */
@@ -124,12 +127,14 @@ bool buf_grow(struct translator *t, struct buf *b, uint32_t size);
 /* Room for `size` more bytes; false (and t->status) without memory. */
 static inline bool buf_room(struct translator *t, struct buf *b, uint32_t size)
 {
-    return (b->at != NULL && b->cap - b->len >= size) || buf_grow(t, b, size);
+    return b->cap - b->len >= size || buf_grow(t, b, size);
 }
 void *buf_add(struct translator *t, struct buf *b, uint32_t size); /* zeroed; NULL (and t->status) without memory */
 #define BUF_COUNT(b, type) ((b).len / (uint32_t)sizeof(type))
 #define BUF_AT(b, type, i) ((type *)(void *)(b).at + (i))
 
+/* Counts steps beyond a constant number for each instruction. */
+static inline void tr_charge(struct translator *t, uint32_t steps) { *t->budget -= steps; }
 /* The function is beyond the limit. */
 static inline void tr_over(struct translator *t, enum wasm_limit limit)
 {
@@ -156,11 +161,25 @@ static inline void emit_u16(struct translator *t, uint32_t v)
     assert(v <= UINT16_MAX);
     emit_half(t, (uint16_t)v);
 }
-void emit_slot(struct translator *t, uint32_t slot);              /* a u16 operand; notes the use */
+/* The frame has at least `end` slots. */
+static inline void use_slots(struct translator *t, uint32_t end)
+{
+    if (end > t->frame_slots) t->frame_slots = end;
+    if (end > FRAME_SLOTS_MAX) tr_over(t, LIMIT_FRAME_SLOTS);
+}
+static inline void touch(struct translator *t, uint32_t slot, uint32_t pos)
+{
+    if (t->touched[slot] < pos) t->touched[slot] = pos;
+    use_slots(t, slot + 1);
+}
+/* A u16 operand; notes the use. */
+static inline void emit_slot(struct translator *t, uint32_t slot)
+{
+    emit_u16(t, slot);
+    touch(t, slot, t->last.pos);
+}
 void emit_line(struct translator *t, uint32_t pos);               /* the instruction at pos may trap */
 void set_dest(struct translator *t, uint32_t pos, uint32_t slot); /* writes the field d */
-void touch(struct translator *t, uint32_t slot, uint32_t pos);
-void use_slots(struct translator *t, uint32_t end); /* the frame has at least `end` slots */
 /* A new site for the current instruction: all but the topmost `except` operands are live. Returns its id. */
 uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except);
 
@@ -179,10 +198,33 @@ void patch_u32(struct translator *t, uint32_t at, uint32_t v);
 /* ---- translate_stack.c: operands */
 static inline uint32_t home_of(const struct translator *t, uint32_t height) { return t->nlocals + height; }
 static inline struct value *top(struct translator *t, uint32_t down) { return &t->vals[t->nvals - 1 - down]; }
-struct value pop(struct translator *t);
-void push(struct translator *t, struct value v);
-void push_const(struct translator *t, uint64_t bits, uint8_t slot);
-void push_local(struct translator *t, uint32_t slot);                         /* of a local */
+static inline struct value pop(struct translator *t)
+{
+    assert(t->nvals > 0);
+    struct value v = t->vals[--t->nvals];
+    v.home = (uint16_t)home_of(t, t->nvals); /* .home */
+    if (v.loc == LOC_LOCAL) t->local_uses[v.at]--, t->nlocal_uses--;
+    if (v.loc == LOC_REG) t->reg = NO_VALUE;
+    if (v.slot != HEAP_SLOT_DATA) t->nrefs--;
+    if (t->flushed > t->nvals) t->flushed = t->nvals;
+    return v;
+}
+static inline void push(struct translator *t, struct value v)
+{
+    assert(t->nvals < VALUES_MAX);
+    if (v.loc == LOC_LOCAL) t->local_uses[v.at]++, t->nlocal_uses++;
+    if (v.loc == LOC_REG) t->reg = t->nvals;
+    if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
+    t->vals[t->nvals++] = v;
+}
+static inline void push_const(struct translator *t, uint64_t bits, uint8_t slot)
+{
+    push(t, (struct value){.loc = LOC_CONST, .slot = slot, .pos = NO_POS, .bits = bits});
+}
+static inline void push_local(struct translator *t, uint32_t slot) /* of a local */
+{
+    push(t, (struct value){.loc = LOC_LOCAL, .slot = t->local_slots[slot], .at = (uint16_t)slot, .pos = NO_POS});
+}
 void push_home(struct translator *t, uint8_t slot);                           /* its value is at home already */
 void push_types_home(struct translator *t, const valtype *types, uint32_t n); /* the same for values of these types */
 /* The result of the instruction at pos, in r0. Patchable only if nothing after it uses r0. */
@@ -225,7 +267,16 @@ struct helped_row {
 };
 extern const struct helped_row helped_rows[OP_COUNT];
 
-void emit_operand(struct translator *t, const struct value *v, char type);
+static inline void emit_operand(struct translator *t, const struct value *v, char type)
+{
+    if (v->loc == LOC_REG) return;
+    if (v->loc != LOC_CONST)
+        emit_slot(t, v->at);
+    else if (type == 'D' || type == 'F')
+        emit_u64(t, v->bits);
+    else
+        emit_u32(t, (uint32_t)v->bits);
+}
 bool is_quick(const struct translator *t, const struct insn *i); /* may be access.h's: memory 0 with 32-bit addresses */
 void emit_memarg(struct translator *t, const struct insn *i);    /* the immediates of MEMORY_ACCESS_ANY */
 bool const_fits(const struct value *v, char type);

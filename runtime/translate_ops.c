@@ -9,17 +9,6 @@ bool const_fits(const struct value *v, char type)
     return v->loc != LOC_CONST || type != 'I' || (uint64_t)(int64_t)(int32_t)(uint32_t)v->bits == v->bits;
 }
 
-void emit_operand(struct translator *t, const struct value *v, char type)
-{
-    if (v->loc == LOC_REG) return;
-    if (v->loc != LOC_CONST)
-        emit_slot(t, v->at);
-    else if (type == 'D' || type == 'F')
-        emit_u64(t, v->bits);
-    else
-        emit_u32(t, (uint32_t)v->bits);
-}
-
 static bool is_slot(const struct value *v) { return v->loc == LOC_LOCAL || v->loc == LOC_SLOT; }
 
 uint32_t pair_kind(const struct value *a, const struct value *b)

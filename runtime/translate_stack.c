@@ -1,37 +1,6 @@
 /* runtime/translate_stack.c -- the abstract operand stack. */
 #include "runtime/translate_impl.h"
 
-void push(struct translator *t, struct value v)
-{
-    assert(t->nvals < FRAME_SLOTS_MAX + VALUES_SLACK);
-    if (v.loc == LOC_LOCAL) t->local_uses[v.at]++, t->nlocal_uses++;
-    if (v.loc == LOC_REG) t->reg = t->nvals;
-    if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
-    t->vals[t->nvals++] = v;
-}
-
-struct value pop(struct translator *t)
-{
-    assert(t->nvals > 0);
-    struct value v = t->vals[--t->nvals];
-    v.home = (uint16_t)home_of(t, t->nvals); /* .home */
-    if (v.loc == LOC_LOCAL) t->local_uses[v.at]--, t->nlocal_uses--;
-    if (v.loc == LOC_REG) t->reg = NO_VALUE;
-    if (v.slot != HEAP_SLOT_DATA) t->nrefs--;
-    if (t->flushed > t->nvals) t->flushed = t->nvals;
-    return v;
-}
-
-void push_const(struct translator *t, uint64_t bits, uint8_t slot)
-{
-    push(t, (struct value){.loc = LOC_CONST, .slot = slot, .pos = NO_POS, .bits = bits});
-}
-
-void push_local(struct translator *t, uint32_t slot)
-{
-    push(t, (struct value){.loc = LOC_LOCAL, .slot = t->local_slots[slot], .at = (uint16_t)slot, .pos = NO_POS});
-}
-
 void push_home(struct translator *t, uint8_t slot)
 {
     uint32_t home = home_of(t, t->nvals);
@@ -56,7 +25,7 @@ void push_types_home(struct translator *t, const valtype *types, uint32_t n)
         if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
         for (uint32_t k = valtype_slots(type); k > 0; k--, v.at++) t->vals[t->nvals++] = v;
     }
-    assert(t->nvals <= FRAME_SLOTS_MAX + VALUES_SLACK);
+    assert(t->nvals <= VALUES_MAX);
     use_slots(t, home_of(t, t->nvals));
 }
 
@@ -104,7 +73,7 @@ void flush_locals(struct translator *t, uint32_t end)
     if (t->nlocal_uses > 0) {
         for (uint32_t i = t->flushed; i < end; i++)
             if (t->vals[i].loc == LOC_LOCAL) to_home(t, i);
-        if (end > t->flushed) t->work += end - t->flushed;
+        if (end > t->flushed) tr_charge(t, end - t->flushed);
     }
     if (end > t->flushed) t->flushed = end;
 }
@@ -120,7 +89,7 @@ void save_local(struct translator *t, uint32_t slot)
     uint32_t i = t->nvals;
     for (; i > near && t->local_uses[slot] > 0; i--)
         if (t->vals[i - 1].loc == LOC_LOCAL && t->vals[i - 1].at == slot) to_home(t, i - 1);
-    t->work += t->nvals - i;
+    tr_charge(t, t->nvals - i);
     if (t->local_uses[slot] > 0) flush_locals(t, t->nvals);
 }
 

@@ -6,6 +6,7 @@
 /* ---- The table of rows, made for speed: signatures unpacked, opcodes by their code */
 
 struct sig {
+    uint8_t imm; /* enum opcode_imm */
     uint8_t nparams, nresults;
     uint8_t params[3], result; /* enum valkind: numbers and vectors have nothing but a kind */
 };
@@ -20,10 +21,11 @@ struct sig {
                        : VK_BOT)
 #define SIG_PARAMS(s) ((s)[0] == '_' ? 0 : (s)[1] == '_' ? 1 : (s)[2] == '_' ? 2 : 3)
 #define SIG_RESULT(s) KIND((s)[SIG_PARAMS(s) + 1])
-#define SIG(s) {SIG_PARAMS(s), SIG_RESULT(s) != VK_BOT, {KIND((s)[0]), KIND((s)[1]), KIND((s)[2])}, SIG_RESULT(s)}
+#define SIG(imm, s)                                                                                                    \
+    {imm, SIG_PARAMS(s), SIG_RESULT(s) != VK_BOT, {KIND((s)[0]), KIND((s)[1]), KIND((s)[2])}, SIG_RESULT(s)}
 
 static const struct sig sigs[OP_COUNT] = {
-#define OP(name, prefix, code, text, imm, sig) SIG(#sig "     "),
+#define OP(name, prefix, code, text, imm, sig) SIG(IMM_##imm, #sig "     "),
 #include "proto/tables/opcodes.def"
 };
 
@@ -85,7 +87,7 @@ void validate_memory(struct validator *v)
     const struct insn *in = &v->in;
     const struct sig *s = &sigs[in->op];
     const struct memory_decl *mems = v->m->memories;
-    enum opcode_imm imm = (enum opcode_imm)opcode_rows[in->op].imm;
+    enum opcode_imm imm = (enum opcode_imm)s->imm;
     valtype addr = mems[imm == IMM_DATA_MEM ? in->index2 : in->index].limits.is64 ? VT_I64 : VT_I32;
     if (imm == IMM_MEM_MEM) {
         valtype from = mems[in->index2].limits.is64 ? VT_I64 : VT_I32;
@@ -106,7 +108,6 @@ static void translate(struct validator *v)
 {
     if (!v->translate || !v_ok(v)) return;
     enum hemi_status status = tr_insn(v->d->translator, &v->in);
-    v_charge(v, tr_work(v->d->translator));
     decoder_translated(v->d, &v->c, status, v->in.offset);
 }
 
@@ -145,7 +146,7 @@ static bool is_constant(uint16_t op)
 static void validate_insn(struct validator *v)
 {
     if (!read_opcode(v)) return;
-    enum opcode_imm imm = (enum opcode_imm)opcode_rows[v->in.op].imm;
+    enum opcode_imm imm = (enum opcode_imm)sigs[v->in.op].imm;
     if (v->constant && !is_constant(v->in.op)) {
         v_fail(v, "constant expression required: this instruction is not allowed");
         return;

@@ -19,10 +19,11 @@ extern const vm_entry vmop_explicit[VMOP_COUNT], vmop_guarded[VMOP_COUNT];
 extern const vm_entry *const vmop_handlers[SCHEME_COUNT];
 uint32_t vmop_anchor(const uint8_t *pc, char *fp, struct instance *in, struct vm *vm, struct memory *mem, uint64_t r0)
     __attribute__((preserve_none, visibility("hidden"))); /* so that its address is no load from the GOT */
-static inline uint32_t vmop_offset(enum scheme scheme, uint32_t op)
+static inline uint32_t vmop_distance(vm_entry handler)
 {
-    return (uint32_t)((const char *)(const void *)vmop_handlers[scheme][op] - (const char *)(const void *)vmop_anchor);
+    return (uint32_t)((const char *)(const void *)handler - (const char *)(const void *)vmop_anchor);
 }
+static inline uint32_t vmop_offset(enum scheme scheme, uint32_t op) { return vmop_distance(vmop_handlers[scheme][op]); }
 /* The handler of the instruction at `at`. */
 static inline vm_entry code_entry(const uint8_t *at)
 {
