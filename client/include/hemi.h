@@ -520,35 +520,40 @@ HEMI_API hemi_status hemi_table_grow(hemi_object *table, uint64_t delta, const h
                                      hemi_ticket *ticket);
 
 /* ---------------------------------------------------------------------------------------------------------------- */
-/* The text format. These need no client and no daemon: pure functions of their arguments, for any thread. */
+/* The text format (chapter 6 of the specification). These need no client and no daemon: pure functions of their
+ * arguments, for any thread, of which none prints or recurses. Time and memory are in proportion to what they read and
+ * write. */
 
 /* All zeros: the defaults. Wherever options are taken, NULL means those. */
 struct hemi_wat_options {
     bool no_names; /* write no name section; disassembling: write indices instead of the name section's names */
 };
 
+/* Filled in by every function that takes one, unless it is NULL: all zeros after a success. */
 struct hemi_wat_error {
     uint32_t line, column; /* from 1, columns in bytes; 0: the error has no place in a text */
     uint64_t offset;       /* of the byte, in the text or in the binary module */
-    char message[232];     /* what is wrong and what was expected, without the place */
+    char message[232];     /* what is wrong and what was expected, without the place; UTF-8, one line */
 };
 
-/* Assembles one module, `(module ...)` or its fields alone, from `size` bytes of UTF-8: WebAssembly 3.0, all of it. The
- * module is well-formed then, not necessarily valid; hemi_module_new says. Identifiers become its name section, and
- * `(@custom ...)` custom sections. *bytes is yours: hemi_wat_free(). INVALID_MODULE (the text is wrong), LIMIT (4 GiB
- * of text or of a section, blocks or parentheses nested too deep), NO_MEMORY fill in *error (may be NULL), and set
- * *bytes to NULL. */
+/* Assembles one module, `(module ...)` or its fields alone, from `size` bytes of UTF-8, which need no 0 byte at their
+ * end: WebAssembly 3.0, all of it. The module is well-formed then, not necessarily valid; hemi_module_new says.
+ * Identifiers become its name section, and `(@custom ...)` custom sections; other annotations are skipped. *bytes is
+ * yours: hemi_wat_free(). Failures, which set *bytes to NULL: INVALID_MODULE (the text is wrong), LIMIT (4 GiB of text
+ * or of a section, blocks or parentheses nested deeper than 2^20), NO_MEMORY. */
 HEMI_API hemi_status hemi_wat_assemble(const char *text, size_t size, const struct hemi_wat_options *options,
                                        void **bytes, size_t *count, struct hemi_wat_error *error);
 /* Writes a well-formed binary module as text that assembles to the same module, one instruction a line. Names come from
  * its name section where they are unique; other custom sections become `(@custom ...)`. What has several encodings may
  * come back in another, but only once: after that, the bytes stay the same. *text ends in a 0 byte that *length does
- * not count, and is yours: hemi_wat_free(). INVALID_MODULE (malformed, at error->offset), LIMIT (the text would exceed
- * 1 MiB and 256 times the module), NO_MEMORY fill in *error (may be NULL), and set *text to NULL. */
+ * not count, and is yours: hemi_wat_free(). Failures, which set *text to NULL: INVALID_MODULE (malformed, or a function
+ * of more locals than the engine takes, at error->offset), LIMIT (the text would exceed 1 MiB and 256 times the
+ * module), NO_MEMORY. */
 HEMI_API hemi_status hemi_wat_disassemble(const void *bytes, size_t size, const struct hemi_wat_options *options,
                                           char **text, size_t *length, struct hemi_wat_error *error);
 /* Where in the text the instruction stands that is at `offset` of the module that hemi_wat_assemble() makes of it with
- * the default options, as hemi_client_offset() tells it. NOT_FOUND: no instruction of a function is there. */
+ * the default options, as hemi_client_offset() and traces tell it. Assembles the text again. Failures, which set *line
+ * and *column to 0: NOT_FOUND (no instruction of a function is there), and those of hemi_wat_assemble(). */
 HEMI_API hemi_status hemi_wat_locate(const char *text, size_t size, uint64_t offset, uint32_t *line, uint32_t *column);
 /* Frees what one of these gave. NULL is allowed. */
 HEMI_API void hemi_wat_free(void *memory);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unictype.h>
 #include <unistr.h>
 
 enum { DATA_PER_LINE = 64 };
@@ -72,7 +73,15 @@ static void print_string(struct printer *p, struct slice bytes)
     print_text(p, "\"");
 }
 
-/* Controls are escaped; what is not ASCII stays as it is. */
+/* Characters that show nothing, or change the order in which others are shown: a text with them is not what it looks
+ * like, and other tools refuse it. */
+static bool invisible(ucs4_t c)
+{
+    bool line = c < 0xA0 || c == 0x2028 || c == 0x2029; /* controls, separators of lines and paragraphs */
+    return line || uc_is_property_default_ignorable_code_point(c);
+}
+
+/* What is not ASCII stays as it is, if it is visible. */
 void print_name(struct printer *p, struct slice name)
 {
     print_text(p, "\"");
@@ -81,7 +90,7 @@ void print_name(struct printer *p, struct slice name)
         int n = u8_mbtouc_unsafe(&c, name.bytes + i, name.length - i);
         if (c < 0x80)
             print_char(p, (uint8_t)c);
-        else if (c < 0xA0)
+        else if (invisible(c))
             print_format(p, "\\u{%x}", (unsigned)c);
         else
             print_bytes(p, name.bytes + i, (size_t)n);

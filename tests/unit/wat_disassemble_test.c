@@ -184,6 +184,16 @@ START_TEST(names)
 }
 END_TEST
 
+/* wasm-tools takes no text that has characters which turn the order of others around; nobody sees what it says. */
+START_TEST(invisible_characters_are_escaped)
+{
+    ck_text("(func) (export \"a\\u{e9}\\u{202e}\\u{200b}\\u{2028}\\u{feff}\\u{1f600}\\u{85}\" (func 0))",
+            "\n  (type (;0;) (func))"
+            "\n  (export \"a\u00e9\\u{202e}\\u{200b}\\u{2028}\\u{feff}\U0001f600\\u{85}\" (func 0))"
+            "\n  (func (;0;) (type 0))");
+}
+END_TEST
+
 #define TWO_FUNCTIONS "(func) (func) (func) (@custom \"name\" "
 
 /* Names that repeat an earlier one, are empty or out of range do not count; a malformed section has none from there on.
@@ -416,6 +426,7 @@ int main(void)
     tcase_add_test(tests, code);
     tcase_add_test(tests, labels_that_shadow);
     tcase_add_test(tests, names);
+    tcase_add_test(tests, invisible_characters_are_escaped);
     tcase_add_test(tests, bad_names);
     tcase_add_test(tests, customs);
     tcase_add_test(tests, floats);
