@@ -165,16 +165,16 @@ static void init_field(struct translator *t, uint32_t *down, const struct field 
     for (uint32_t n = operands_of(f); n > 0; n--, offset += size) emit_init(t, top(t, (*down)--), size, offset);
 }
 
-/* Fields of a structure that are stored by instructions of their own. More, which may well be results of one call, are
- * stored by a helper. */
-enum { STORES_MAX = 64 };
-
 static uint32_t struct_operands(const struct rtype *type)
 {
     uint32_t n = 0;
     for (uint32_t k = 0; k < type->nfields; k++) n += operands_of(&type->fields[k]);
     return n;
 }
+
+/* Fields or elements that are stored by instructions of their own. More, which may well be results of one call, are
+ * stored by a helper. */
+enum { STORES_MAX = 32 };
 
 /* The new object is in r0; stores read it from there, so its producer must not be patched any more. */
 static void push_object(struct translator *t, uint32_t op, uint32_t pos, uint32_t noperands)
@@ -208,7 +208,7 @@ void tr_array_new_fixed(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[0];
     uint32_t n = i->index2, noperands = n * operands_of(f), down = noperands - 1;
-    if ((uint64_t)n * f->size > ARRAY_INLINE_BYTES) {
+    if (noperands > STORES_MAX) {
         help(t, HELPER_array_new_fixed, noperands, 1, i->local_type, n, HEAP_SLOT_REF);
         return;
     }
