@@ -43,6 +43,7 @@ struct engine {
     uint32_t nbuckets, ngroups;
     uint64_t seed; /* of the type hash, random: a module cannot aim at one bucket */
     uint32_t nmodules, nstores;
+    uint64_t reserved_ahead; /* bytes of address space: MEMORY_AHEAD_MAX */
     uint64_t *opcode_counts; /* options.count_opcodes: OP_COUNT of them, else NULL */
 };
 

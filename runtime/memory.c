@@ -23,16 +23,25 @@ static enum hemi_status reserve(struct memory *m, uint64_t bytes)
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* What makes the memory a guarded one. Else, or when the system refuses: all that it may ever need if that is at most
- * 4 GiB; a larger one moves when it has grown out of what it has. When the system refuses that: what it needs now. */
+/* More than the memory needs now: as long as the engine's other memories have left room, and the system has it. */
+static bool reserve_ahead(struct memory *m, uint64_t bytes)
+{
+    struct engine *e = m->store->engine;
+    if (bytes > MEMORY_AHEAD_MAX - e->reserved_ahead || reserve(m, bytes) != HEMI_OK) return false;
+    e->reserved_ahead += bytes;
+    m->ahead = bytes;
+    return true;
+}
+
+/* What makes the memory a guarded one. Else, or when that is refused: all that it may ever need if that is at most 4
+ * GiB; a larger one moves when it has grown out of what it has. When that is refused, too: what it needs now. */
 static enum hemi_status reserve_first(struct memory *m, uint64_t min)
 {
     bool can = m->store->engine->scheme == SCHEME_GUARDED && !m->type.is64;
-    m->guarded = can && reserve(m, MEMORY_GUARDED_BYTES) == HEMI_OK;
+    m->guarded = can && reserve_ahead(m, MEMORY_GUARDED_BYTES);
     if (m->guarded) return HEMI_OK;
-    uint64_t first = least(pages_to_bytes(m->max_pages), min > MEMORY_RESERVED_FIRST ? min : MEMORY_RESERVED_FIRST);
-    enum hemi_status status = reserve(m, first);
-    return status == HEMI_OK || min == first ? status : reserve(m, min);
+    uint64_t first = least(pages_to_bytes(m->max_pages), MEMORY_RESERVED_FIRST);
+    return first > min && reserve_ahead(m, first) ? HEMI_OK : reserve(m, min);
 }
 
 /* May the memory need more address space than it has? Then its accessible bytes are kept one mapping of the kernel's,
@@ -112,8 +121,9 @@ void memory_deinit(struct memory *m)
 {
     if (m->reserved != 0) munmap(m->base, m->reserved);
     m->store->memory_bytes -= m->size;
+    m->store->engine->reserved_ahead -= m->ahead;
     m->base = NULL;
-    m->size = m->reserved = 0;
+    m->size = m->reserved = m->ahead = 0;
 }
 
 uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, uint64_t from_at, uint64_t n)

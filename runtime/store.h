@@ -37,6 +37,10 @@ enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
 #define MEMORY_RESERVED_FIRST (UINT64_C(1) << 32)
 #endif
 
+/* Address space that all memories of an engine may have beyond what they need. It is half of a process's, so that
+ * heaps, stacks and other stores find room however many memories there are. */
+#define MEMORY_AHEAD_MAX (UINT64_C(1) << 46)
+
 /* The frames that an unwinding has left, innermost first: all of the first TRACE_INNERMOST, then the last
  * TRACE_OUTERMOST, in a ring. */
 struct trace {

@@ -42,6 +42,7 @@ struct memory {
     uint8_t *base;
     uint64_t size;     /* bytes */
     uint64_t reserved; /* bytes of address space */
+    uint64_t ahead;    /* of which the engine counts this (MEMORY_AHEAD_MAX) */
     uint64_t max_pages;
     struct limits type;
     bool guarded;

@@ -29,6 +29,31 @@ START_TEST(memory_grows_to_its_maximum_and_keeps_its_bytes)
 }
 END_TEST
 
+/* Memories of one store took all address space for their guards, and no other store found room for its heap. */
+START_TEST(many_memories_leave_address_space)
+{
+    enum { MANY = 20000 };
+    struct rig r;
+    rig_init(&r);
+    struct memory *m;
+    struct store *other;
+    for (uint32_t i = 0; i < MANY; i++) ck_assert_int_eq(memory_new(r.store, &one_to_three, &m), HEMI_OK);
+    ck_assert(!m->guarded);
+    ck_assert_int_eq(memory_write(m, 65535, "x", 1), HEMI_OK);
+    ck_assert_int_eq(memory_grow(m, 2, &(uint64_t){0}), HEMI_OK);
+    char was;
+    ck_assert_int_eq(memory_read(m, 65535, &was, 1), HEMI_OK);
+    ck_assert_int_eq(was, 'x');
+    ck_assert_int_eq(store_new(r.engine, &(struct store_options){0}, &other), HEMI_OK);
+    store_free(r.store);
+    ck_assert_int_eq(store_new(r.engine, &(struct store_options){0}, &r.store), HEMI_OK);
+    ck_assert_int_eq(memory_new(r.store, &one_to_three, &m), HEMI_OK);
+    ck_assert_int_eq(m->guarded, engine_guarded(r.engine));
+    store_free(other);
+    rig_deinit(&r);
+}
+END_TEST
+
 START_TEST(limits_of_memory_and_budget_refuse_and_change_nothing)
 {
     struct rig r;
@@ -356,6 +381,7 @@ int main(void)
     TCase *c = tcase_create("store");
     tcase_set_timeout(c, 60);
     tcase_add_test(c, memory_grows_to_its_maximum_and_keeps_its_bytes);
+    tcase_add_test(c, many_memories_leave_address_space);
     tcase_add_test(c, limits_of_memory_and_budget_refuse_and_change_nothing);
     tcase_add_test(c, a_memory_of_more_than_4_gib_moves_and_keeps_its_bytes);
     tcase_add_test(c, limits_of_the_address_type);
