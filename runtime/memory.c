@@ -27,9 +27,10 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static bool reserve_ahead(struct memory *m, uint64_t bytes)
 {
     struct engine *e = m->store->engine;
-    if (bytes > MEMORY_AHEAD_MAX - e->reserved_ahead || reserve(m, bytes) != HEMI_OK) return false;
-    e->reserved_ahead += bytes;
-    m->ahead = bytes;
+    uint64_t counted = bytes < MEMORY_AHEAD_LEAST ? MEMORY_AHEAD_LEAST : bytes;
+    if (counted > MEMORY_AHEAD_MAX - e->reserved_ahead || reserve(m, bytes) != HEMI_OK) return false;
+    e->reserved_ahead += counted;
+    m->ahead = counted;
     return true;
 }
 
@@ -59,12 +60,13 @@ static bool stretch(struct memory *m, uint64_t size)
     return false;
 }
 
-/* Moves the memory to where there is room for `size` bytes, if possible for twice as much as it had. Its pages go
- * along, and the first `size` bytes become accessible. */
+/* Moves the memory to where there is room for `size` bytes, if possible for twice as much as it had (but:
+ * MEMORY_EXACT_MAX). Its pages go along, and the first `size` bytes become accessible. */
 static bool move(struct memory *m, uint64_t size)
 {
     const struct memory old = *m;
-    uint64_t more = least(pages_to_bytes(m->max_pages), 2 * old.reserved);
+    bool is_exact = m->ahead == 0 && size <= MEMORY_EXACT_MAX;
+    uint64_t more = is_exact ? size : least(pages_to_bytes(m->max_pages), 2 * old.reserved);
     if ((more <= size || reserve(m, more) != HEMI_OK) && reserve(m, size) != HEMI_OK) return false;
     bool moved = old.size == 0 ? mprotect(m->base, size, PROT_READ | PROT_WRITE) == 0
                                : mremap(old.base, old.size, size, MREMAP_MAYMOVE | MREMAP_FIXED, m->base) != MAP_FAILED;

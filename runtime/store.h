@@ -38,8 +38,13 @@ enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
 #endif
 
 /* Address space that all memories of an engine may have beyond what they need. It is half of a process's, so that
- * heaps, stacks and other stores find room however many memories there are. */
+ * heaps, stacks and other stores find room however many memories there are. For each that has any, 4 GiB are counted or
+ * more: it takes two of the 65,530 mappings that Linux gives a process, and one that has none shares them with its
+ * neighbours. */
 #define MEMORY_AHEAD_MAX (UINT64_C(1) << 46)
+#define MEMORY_AHEAD_LEAST (UINT64_C(1) << 32)
+/* A memory that is not counted gets no more than it needs until it has grown to this. */
+#define MEMORY_EXACT_MAX (UINT64_C(1) << 20)
 
 /* The frames that an unwinding has left, innermost first: all of the first TRACE_INNERMOST, then the last
  * TRACE_OUTERMOST, in a ring. */
