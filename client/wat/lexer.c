@@ -243,6 +243,7 @@ static bool check_id(struct lexer *l, size_t start)
 static bool run(struct lexer *l)
 {
     size_t start = l->at, strings = 0, first = 0, last_end = 0;
+    bool others = false; /* brackets, braces, commas: no token but reserved ones has them */
     for (int c; (c = peek(l, 0)) >= 0;) {
         enum char_class class = class_of((unsigned char)c);
         if (class == C_QUOTE) {
@@ -250,12 +251,13 @@ static bool run(struct lexer *l)
             if (!string(l)) return false;
             last_end = l->at;
         } else if (class == C_IDCHAR || (class == C_OTHER && !l->annotation)) {
+            others = others || class == C_OTHER;
             l->at++;
         } else {
             break;
         }
     }
-    enum token_kind kind = kind_of_run(l, start, strings, first, last_end);
+    enum token_kind kind = others ? TOKEN_RESERVED : kind_of_run(l, start, strings, first, last_end);
     if (kind == TOKEN_ID && !l->annotation && !check_id(l, start)) return false;
     return add_token(l, kind, start);
 }

@@ -383,6 +383,8 @@ START_TEST(errors)
     ck_refused("\ufeff(module)", 1, 1, "illegal character U+FEFF outside strings and comments");
     ck_refused("(data \"a\tb\")", 1, 9, "illegal character U+0009 in a string: expected an escape");
     ck_refused("\r\r\n\n(\rfoo)", 4, 1, "expected a module field, got \"(\"");
+    ck_refused("(func $f,)", 1, 7, "expected an instruction or \")\", got \"$f,\"");
+    ck_refused("(func (call $f[))(func $f[)", 1, 13, "expected a func index or name, got \"$f[\"");
     ck_refused("(data \"\\zz\")", 1, 8, "illegal escape");
     ck_refused(";; \xff", 1, 4, "malformed UTF-8 encoding");
     ck_refused("(export \"\\ff\" (func 0))", 1, 9, "malformed UTF-8 encoding");
