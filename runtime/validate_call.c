@@ -98,7 +98,7 @@ static void check_catch(struct validator *v, const struct insn_catch *clause)
         return;
     }
     if (t) match_vals(v, t->vals, want, npayload);
-    match_vals(v, &exn, want + npayload, n - npayload);
+    if (clause->kind & CATCH_REF) match_vals(v, &exn, want + npayload, 1);
 }
 
 /* Labels of clauses count from outside of the block. */

@@ -278,6 +278,9 @@ START_TEST(exceptions)
         {"(func (result (ref exn)) (try_table (catch_all_ref 0) (catch_ref $none 0)) unreachable)", NULL},
         {"(func (try_table (catch_all 0)))", NULL},
         {"(func (try_table (catch_all 3)))", "unknown label 3"},
+        /* UBSan: a loop that takes nothing has no list of what it takes, and no place after it */
+        {"(func (loop $l (try_table (catch_all $l) (catch $none $l))))", NULL},
+        {"(func (loop $l (try_table (catch_all_ref $l))))", "type mismatch"},
     };
     CHECK_BODIES(bodies);
 }
