@@ -1,5 +1,5 @@
-/* server/requests_read.c -- from a frame to a request in its lane: what the frame names is looked up and pinned, what it
- * makes is promised. */
+/* server/requests_read.c -- from a frame to a request in its lane: what it names is looked up and pinned, what it makes
+ * is promised. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
