@@ -8,8 +8,8 @@
  *   wat.c     the order of it all
  *
  * Pass 1 (fields.c, wat_declare) numbers and names every definition; then types.c reads all type definitions; pass 2
- * (wat_define) reads everything else and appends straight to the sections' buffers. Type uses in pass 2 add types; where
- * one was named before it was added, pass 2 is run again. */
+ * (wat_define) reads everything else and appends straight to the sections' buffers. Type uses in pass 2 add types;
+ * where one was named before it was added, pass 2 is run again. */
 #ifndef HEMI_WAT_ASSEMBLER_H
 #define HEMI_WAT_ASSEMBLER_H
 
