@@ -12,8 +12,8 @@ export HEMI_SEED=${HEMI_SEED:-$((RANDOM * 32768 + RANDOM))}
 echo "seed $HEMI_SEED (HEMI_SEED=$HEMI_SEED repeats this run)"
 
 # Unit tests read the official suite's modules; tests/wast/run.sh says itself where it is, or that it is not.
-if [[ wat_roundtrip_test == *"$filter"* ]]; then
-    HEMI_TESTSUITE=$(tests/wast/run.sh --suite) && export HEMI_TESTSUITE
+if [[ release/wat_roundtrip_test,sanitize/wat_roundtrip_test,stress/wat_roundtrip_test == *"$filter"* ]]; then
+    if suite=$(tests/wast/run.sh --suite); then export HEMI_TESTSUITE=$suite; else unset HEMI_TESTSUITE; fi
 fi
 
 check() { # name command... : a static check counts as one test
