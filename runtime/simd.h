@@ -129,23 +129,20 @@ ALWAYS T_v simd_i32x4_relaxed_dot_add(T_v a, T_v b, T_v c)
 /* ---- Lanes by number. What is made of a vector in parts stays in registers until it is whole: a load of 16 bytes
  * behind a store of fewer waits for it. */
 
-/* Of the 32 bytes of a and b those with the numbers (below 32) that are the bytes of low and high. */
-ALWAYS T_v simd_pick(T_v a, T_v b, uint64_t low, uint64_t high)
+/* Eight of the 32 bytes at a and b, by their numbers (below 32), which are the bytes of `numbers`. */
+ALWAYS uint64_t simd_pick(const uint8_t *a, const uint8_t *b, uint64_t numbers)
 {
-    uint8_t from[2 * sizeof(T_v)];
-    uint64_t r[2] = {0, 0};
-    stv(from, a);
-    stv(from + sizeof a, b);
+    uint64_t r = 0;
     for (uint32_t k = 0; k < 64; k += 8) {
-        r[0] |= (uint64_t)from[(low >> k) & 31u] << k;
-        r[1] |= (uint64_t)from[(high >> k) & 31u] << k;
+        uint32_t number = (uint32_t)(numbers >> k) & 31u;
+        r |= (uint64_t)(number < 16 ? a : b)[number & 15u] << k;
     }
-    return (T_v){r[0], r[1]};
+    return r;
 }
-ALWAYS T_v simd_i8x16_swizzle(T_v a, T_v b)
+ALWAYS T_v simd_i8x16_swizzle(const uint8_t *a, T_v b)
 {
-    T_v numbers = simde_wasm_u8x16_min(b, simde_wasm_i8x16_splat(16));
-    return simd_pick(a, (T_v){0, 0}, numbers[0], numbers[1]);
+    T_v there = simde_wasm_u8x16_lt(b, simde_wasm_i8x16_splat(16));
+    return (T_v){simd_pick(a, a, b[0]), simd_pick(a, a, b[1])} & there;
 }
 
 /* simd_with_TYPE(v, number, to): v with another lane of that type. */
