@@ -6,14 +6,21 @@
 
 /* ---- Types of declarations */
 
-enum { LIMITS_MAX = 1, LIMITS_64 = 4 };
+enum { LIMITS_MAX = 1, LIMITS_SHARED = 2, LIMITS_64 = 4 };
+
+/* Programs made for threads are met often enough to be told so. */
+static const char *why_flags(uint8_t flags)
+{
+    return flags & LIMITS_SHARED ? "malformed limits flags: sharing is of the threads proposal, not of 3.0"
+                                 : "malformed limits flags";
+}
 
 /* `bound` is what a 32-bit and a 64-bit one may have at most. */
 static struct limits read_limits(struct cursor *c, uint64_t bound32, uint64_t bound64, const char *text)
 {
     uint32_t offset = cursor_offset(c);
     uint8_t flags = cursor_u8(c);
-    if (flags & ~(LIMITS_MAX | LIMITS_64)) malformed_at(c, offset, "malformed limits flags");
+    if (flags & ~(LIMITS_MAX | LIMITS_64)) malformed_at(c, offset, why_flags(flags));
     struct limits l = {.has_max = flags & LIMITS_MAX, .is64 = (flags & LIMITS_64) != 0, .max = UINT64_MAX};
     l.min = cursor_u64(c);
     if (l.has_max) l.max = cursor_u64(c);

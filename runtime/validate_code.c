@@ -45,6 +45,23 @@ static const uint16_t opcode_of_code[PAGES * PAGE] = {
 #include "proto/tables/opcodes.def"
 };
 
+/* What programs that are not of 3.0 use most, so that they are told why they are refused. */
+static const char *foreign_opcode(uint8_t byte)
+{
+    switch (byte) {
+    case 0x06: /* try */
+    case 0x07: /* catch */
+    case 0x09: /* rethrow */
+    case 0x18: /* delegate */
+    case 0x19: /* catch_all */
+        return ": the exception handling that 3.0 replaced by try_table";
+    case 0xFE:
+        return ": atomics are of the threads proposal, not of 3.0";
+    default:
+        return "";
+    }
+}
+
 static bool read_prefixed(struct validator *v, uint8_t prefix)
 {
     uint32_t code = cursor_u32(&v->c);
@@ -64,7 +81,7 @@ static bool read_opcode(struct validator *v)
         return v_ok(v);
     }
     if (byte >= FIRST_PREFIX && byte < FIRST_PREFIX + PAGES - 1) return read_prefixed(v, byte);
-    cursor_malformed(&v->c, v->in.offset, "illegal opcode %02x", byte);
+    cursor_malformed(&v->c, v->in.offset, "illegal opcode %02x%s", byte, foreign_opcode(byte));
     return false;
 }
 

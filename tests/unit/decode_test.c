@@ -216,6 +216,17 @@ static struct const_expr const_of(const uint8_t *bytes, size_t n)
     return init;
 }
 
+START_TEST(programs_for_other_versions_are_told_so)
+{
+#define BODY(code) MODULE("\1\4\1\x60\0\0\3\2\1\0\12\5\1\3\0" code)
+    refuse(MODULE("\5\4\1\3\1\1"), "malformed limits flags: sharing is of the threads proposal");
+    refuse(MODULE("\5\3\1\10\1"), "malformed limits flags");
+    refuse(BODY("\6\13"), "illegal opcode 06: the exception handling that 3.0 replaced by try_table");
+    refuse(BODY("\xFE\13"), "illegal opcode fe: atomics are of the threads proposal");
+    refuse(BODY("\xFF\13"), "illegal opcode ff");
+}
+END_TEST
+
 START_TEST(plain_constants_are_values)
 {
     ck_assert_uint_eq(const_of(MODULE("\6\6\1\x7F\0\x41\x7F\13")).val.i32, UINT32_MAX);
@@ -303,6 +314,7 @@ int main(void)
     tcase_add_test(c, exports_name_functions);
     tcase_add_test(c, an_export_of_no_function_names_none);
     tcase_add_test(c, declarations_are_checked);
+    tcase_add_test(c, programs_for_other_versions_are_told_so);
     tcase_add_test(c, plain_constants_are_values);
     tcase_add_test(c, v128_is_a_type_like_others);
     tcase_add_test(c, errors_name_the_function);
