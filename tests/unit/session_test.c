@@ -518,6 +518,82 @@ START_TEST(a_drop_never_overtakes)
 }
 END_TEST
 
+static void ref_type(uint32_t id, uint32_t handle, uint32_t copy)
+{
+    Hemi__V1__RefType body = HEMI__V1__REF_TYPE__INIT;
+    body.handle = handle;
+    body.copy = copy;
+    put(FRAME_REF_TYPE, id, 0, 0, &body, NULL, 0);
+}
+
+static void memory_size(uint32_t id, uint32_t memory)
+{
+    Hemi__V1__MemorySize body = HEMI__V1__MEMORY_SIZE__INIT;
+    body.memory = memory;
+    put(FRAME_MEMORY_SIZE, id, 0, 0, &body, NULL, 0);
+}
+
+/* The statuses of requests 1 to n, whose replies come in any order. */
+static void statuses_of(uint32_t n, enum hemi_status out[])
+{
+    struct frame f;
+    for (uint32_t i = 0; i < n; i++) {
+        must_receive(&f, FRAME_REPLY);
+        ck_assert(f.head.request >= 1 && f.head.request <= n);
+        out[f.head.request - 1] = (enum hemi_status)((const Hemi__V1__Reply *)f.body)->status;
+    }
+}
+
+START_TEST(a_copy_of_a_handle_is_one_of_its_own)
+{
+    static const enum hemi_status wanted[] = {
+        HEMI_OK, HEMI_OK, HEMI_OK, HEMI_OK, HEMI_HANDLE, HEMI_HANDLE, HEMI_DEPENDENCY_FAILED};
+    enum hemi_status statuses[7];
+    open_client();
+    make_stores(1);
+    ref_type(1, h(0, MEMORY), 900);
+    ref_type(2, h(0, QUICK), 901);
+    drop(h(0, QUICK), MEMORY - QUICK + 1);
+    memory_size(3, 900);
+    call(4, 0, 901);
+    memory_size(5, h(0, MEMORY));
+    ref_type(6, 950, 902); /* nothing has that handle: its copy is poisoned */
+    memory_size(7, 902);
+    statuses_of(7, statuses);
+    for (int i = 0; i < 7; i++) ck_assert_msg(statuses[i] == wanted[i], "request %d: status %d", i + 1, statuses[i]);
+    ref_type(8, 900, 901);
+    expect_close(HEMI_PROTOCOL, PROTO_HANDLE);
+}
+END_TEST
+
+START_TEST(an_exception_has_a_handle)
+{
+    struct frame f;
+    struct wire_reference ref;
+    enum hemi_status statuses[4];
+    open_client();
+    module_new_wat(1, 1, "(module (tag $t) (func (export \"f\") (throw $t)))");
+    store_new_handle(2, 2);
+    instantiate(3, 3, 1, 2, 0, NULL, 0);
+    export_get(4, 3, "f", 4);
+    statuses_of(4, statuses);
+    ck_assert_int_eq(statuses[3], HEMI_OK);
+    call(5, 0, 4);
+    must_receive(&f, FRAME_REPLY);
+    ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, HEMI_EXCEPTION);
+    ck_assert_uint_ge(f.raw_length, WIRE_VALUE_BYTES);
+    ck_assert_int_eq(wire_get_reference(f.raw + f.raw_length - WIRE_VALUE_BYTES, FRAME_W2C, &ref), PROTO_OK);
+    ck_assert_uint_eq(ref.class_, WIRE_CLASS_EXN);
+    ck_assert_uint_ge(ref.handle, 1u << 31); /* of the worker's choice */
+    ref_type(6, ref.handle, 0);
+    must_receive(&f, FRAME_REPLY);
+    ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, HEMI_OK);
+    drop(ref.handle, 1);
+    ref_type(7, ref.handle, 0);
+    expect(7, HEMI_HANDLE);
+}
+END_TEST
+
 START_TEST(stores_are_independent_and_ordered)
 {
     open_client();
@@ -973,6 +1049,8 @@ int main(void)
     tcase_add_test(tc, failures_poison_their_users_only);
     tcase_add_test(tc, if_previous_ok);
     tcase_add_test(tc, a_drop_never_overtakes);
+    tcase_add_test(tc, a_copy_of_a_handle_is_one_of_its_own);
+    tcase_add_test(tc, an_exception_has_a_handle);
     tcase_add_test(tc, stores_are_independent_and_ordered);
     tcase_add_test(tc, cancel_and_interrupt);
     tcase_add_test(tc, a_store_closes_under_a_running_guest);
