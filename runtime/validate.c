@@ -112,11 +112,18 @@ static bool are_same(const struct validator *v, const valtype *types, uint32_t n
 void pop_vals(struct validator *v, const valtype *types, uint32_t n)
 {
     uint32_t left = n;
+    valtype have = VT_BOT, want = VT_BOT; /* popped last: often the next are the same */
     if (n >= MANY && are_same(v, types, n)) {
         v->nvals -= n;
         left = 0;
     }
-    while (left > 0 && !pops_nothing(v)) pop_expect(v, types[--left]);
+    for (; left > 0 && !pops_nothing(v); left--) {
+        bool again = v->nvals > v->top->height && v->vals[v->nvals - 1] == have && types[left - 1] == want;
+        if (again)
+            v->nvals--;
+        else
+            have = pop_expect(v, want = types[left - 1]);
+    }
     v_charge(v, n - left);
 }
 
