@@ -32,12 +32,12 @@ END_TEST
 /* Memories of one store took all address space for their guards, and no other store found room for its heap. */
 START_TEST(many_memories_leave_address_space)
 {
-    enum { MANY = 20000 };
     struct rig r;
     rig_init(&r);
+    uint32_t many = engine_guarded(r.engine) ? 20000 : 1000; /* valgrind has no more than 5000 mappings */
     struct memory *m;
     struct store *other;
-    for (uint32_t i = 0; i < MANY; i++) ck_assert_int_eq(memory_new(r.store, &one_to_three, &m), HEMI_OK);
+    for (uint32_t i = 0; i < many; i++) ck_assert_int_eq(memory_new(r.store, &one_to_three, &m), HEMI_OK);
     ck_assert(!m->guarded);
     ck_assert_int_eq(memory_write(m, 65535, "x", 1), HEMI_OK);
     ck_assert_int_eq(memory_grow(m, 2, &(uint64_t){0}), HEMI_OK);
