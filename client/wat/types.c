@@ -327,11 +327,11 @@ static struct type_use defined_type_use(struct wat *w, enum param_names names)
     struct signature written = read_signature(w, names);
     bool defined = use.index < w->type_count && w->types[use.index].code == 0x60;
     if (defined) use.signature = signature_of(&w->types[use.index]);
-    w->is_unsettled = w->is_unsettled || use.index >= w->type_count;
+    bool early = use.index >= w->type_count && !w->is_settled;
+    w->is_unsettled = w->is_unsettled || early;
+    if (early) return use;
     if (written.params + written.results) {
-        if (!defined && !w->is_settled)
-            return use;
-        else if (!defined)
+        if (!defined)
             wat_fail(w, HEMI_INVALID_MODULE, token, "unknown type %u", use.index);
         else if (!signature_equal(&written, &use.signature))
             wat_fail(w, HEMI_INVALID_MODULE, token, "inline function type differs from type %u", use.index);

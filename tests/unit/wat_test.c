@@ -241,6 +241,7 @@ START_TEST(implicit_types_named_before_they_are_added)
     ck_names("(func $f (type 0) (local $x i32) (block $b)) (func (param i64))", "0104010001660206"
                                                                                 "0100010101780306"
                                                                                 "010001000162");
+    ck_refused("(type (struct)) (func (type 0) (param i32))", 1, 29, "unknown type 0");
     ck_refused("(func (type 1) (param i32)) (func (param i64))", 1, 13, "unknown type 1");
     ck_refused("(func (type 0) (param i32)) (func (param i64))", 1, 13, "inline function type differs from type 0");
 }
