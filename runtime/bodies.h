@@ -117,7 +117,8 @@ ALWAYS void zero4(char *slots)
 #define PUT_S_v(v) stv(SLOT(AT_D), v)
 #define PUT_S_i(v) PUT_S(BITS_i(v))
 #define PUT_S_I(v) PUT_S(BITS_I(v))
-#define PUT_R(bits) r0 = (bits)
+#define RESULT_R(bits) r0 = (bits)
+#define RESULT_S(bits) st64(SLOT(AT_D), r0 = (bits))
 #define PUT_S(bits) st64(SLOT(AT_D), bits)
 
 /* ---- Safepoints (code.h .safepoint). D is the offset of the u16 field with the delta, S of the u32 with the site. */

@@ -52,7 +52,7 @@ static void reset(struct translator *t)
     t->nvals = t->nrefs = t->nlive = t->flushed = t->nctrls = t->nlocal_uses = t->frame_slots = t->block_start =
         t->call_pos = 0;
     t->code.len = t->regions.len = t->clauses.len = t->lines.len = t->fixups.len = 0;
-    t->reg = NO_VALUE;
+    t->reg = t->mirror = NO_VALUE;
     t->region = REGION_NONE;
     t->last.pos = t->prev.pos = NO_POS;
     t->in = NULL;

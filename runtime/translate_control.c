@@ -168,6 +168,8 @@ struct cond take_cond(struct translator *t)
     struct value v = pop(t);
     if (v.loc != LOC_REG || v.pos == NO_POS || v.pos != t->last.pos || t->last.branch == 0) {
         no_const(t, &v);
+        keep_step(t);
+        from_mirror(t, &v);
         if (v.loc == LOC_REG) return (struct cond){.branch = VM_I32_EQZ_R_BT, .negate = true};
         struct cond plain = slot_cond(VM_I32_EQZ_S_BT, &v, 0, 0);
         plain.negate = true;
@@ -198,7 +200,9 @@ static uint32_t emit_cond(struct translator *t, const struct cond *c, bool sense
 {
     uint32_t form = (sense == c->negate ? 1u : 0u) + (to_loop ? 2u : 0u);
     if (!fuse_step(t, c, form)) {
+        uint32_t mirror = t->mirror;
         emit(t, c->branch + form);
+        t->mirror = mirror; /* a branch leaves r0 alone */
         t->last.branch = 0;
         emit_pieces(t, c, 0);
     }

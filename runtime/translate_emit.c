@@ -47,6 +47,7 @@ uint32_t emit(struct translator *t, uint32_t op)
     uint32_t pos = t->code.len;
     t->prev = t->last;
     t->last = (struct last){.pos = pos, .op = (uint16_t)op, .of = OP_COUNT};
+    if (op < VM_MOV_S || op > VM_MOV_C64) t->mirror = NO_VALUE;
     if (!buf_room(t, &t->code, AT_OPERANDS)) return pos;
     t->code.len += AT_OPERANDS;
     uint32_t handler = handler_offset(t, op);
@@ -79,6 +80,7 @@ void emit_line(struct translator *t, uint32_t pos)
 void extend_last(struct translator *t, uint32_t op)
 {
     t->last.op = (uint16_t)op;
+    t->mirror = NO_VALUE;
     patch_u32(t, t->last.pos, handler_offset(t, op));
 }
 
@@ -95,7 +97,9 @@ static uint32_t moves_before(const struct translator *t)
  * patched past this move. */
 static void add_move(struct translator *t, uint32_t from, uint32_t to)
 {
+    uint32_t mirror = t->mirror;
     extend_last(t, t->last.op + 1u);
+    t->mirror = mirror == to ? NO_VALUE : mirror;
     emit_u16(t, to);
     emit_u16(t, from);
     touch(t, to, t->last.pos + 1);
@@ -112,6 +116,7 @@ uint32_t mov(struct translator *t, const struct value *v, uint32_t slot)
     }
     uint32_t pos = emit(t, v->loc == LOC_REG ? VM_MOV_R : !is_const ? VM_MOV_S : is_wide ? VM_MOV_C64 : VM_MOV_C32);
     set_dest(t, pos, slot);
+    if (v->loc == LOC_REG || t->mirror == slot) t->mirror = v->loc == LOC_REG ? slot : NO_VALUE;
     if (from_slot) emit_slot(t, v->at);
     if (is_const && is_wide) emit_u64(t, v->bits);
     if (is_const && !is_wide) emit_u32(t, (uint32_t)v->bits);
@@ -142,9 +147,11 @@ bool repatch(struct translator *t, struct value *v, uint32_t slot)
     if (!patchable(t, v) || t->touched[slot] > v->pos || t->call_pos > v->pos) return false;
     if (v->loc == LOC_REG) {
         patch_dest(t, v->pos, v->op, slot);
+        t->mirror = slot;
         return true;
     }
     if (v->loc != LOC_SLOT || t->touched[v->at] != v->pos) return false;
+    if (t->mirror == slot || t->mirror == v->at) t->mirror = NO_VALUE;
     set_dest(t, v->pos, slot);
     return true;
 }
@@ -162,6 +169,7 @@ void put_in(struct translator *t, struct value *v, uint32_t slot)
 void bind_label(struct translator *t)
 {
     t->block_start = t->code.len;
+    t->mirror = NO_VALUE;
     t->last.pos = t->prev.pos = NO_POS;
 }
 

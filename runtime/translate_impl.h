@@ -10,6 +10,7 @@
  *            place is >= t->block_start, and control that gets here has gone through it).
  *   .flushed Operands below the innermost block's parameters are at home or constants: so paths agree where they meet.
  *   .unused  No operand below t->flushed is LOC_LOCAL: what has been looked through need not be again.
+ *   .mirror  What is in the slot t->mirror (if it is one) is also in r0, and no operand is.
  *   .last    t->last describes the instruction that ends at the current place, if no label is here.
  *   .fused   Instructions are fused only when the first is t->last and its result is used up by the second: an operand
  *            in r0 that has just been popped, or a local, which no operand can be patched away from. */
@@ -98,6 +99,7 @@ struct translator {
     const struct insn *in;
 
     uint32_t nvals, reg;
+    uint32_t mirror;       /* .mirror */
     uint32_t flushed;      /* .unused */
     uint32_t nrefs, nlive; /* nlive: references counted at sites */
     struct ctrl *ctrls;
@@ -239,6 +241,16 @@ void put_local(struct translator *t, uint32_t slot, struct value v); /* local.se
 /* A popped value that must not be a constant, or must be in a slot. */
 void no_const(struct translator *t, struct value *v);
 void in_slot(struct translator *t, struct value *v);
+/* A popped operand of the next instruction is read from r0 if it is there, too. */
+static inline void from_mirror(const struct translator *t, struct value *v)
+{
+    if ((v->loc == LOC_LOCAL || v->loc == LOC_SLOT) && v->at == t->mirror) v->loc = LOC_REG, v->pos = NO_POS;
+}
+/* A local just added to is compared in its slot: fuse_step wants it there. */
+static inline void keep_step(struct translator *t)
+{
+    if (t->last.pos != NO_POS && t->last.op == VM_I32_ADD_SC_S) t->mirror = NO_VALUE;
+}
 /* Puts a popped or pushed value into `slot`, by patching its producer if that is still possible, else by a move. */
 void put_in(struct translator *t, struct value *v, uint32_t slot);
 bool repatch(struct translator *t, struct value *v, uint32_t slot);

@@ -22,6 +22,7 @@ uint32_t emit_unary(struct translator *t, uint32_t base, char ta, uint32_t flags
 {
     struct value a = pop(t);
     no_const(t, &a);
+    from_mirror(t, &a);
     free_reg(t);
     *op = (uint16_t)(base + (a.loc == LOC_REG ? 2 : 0));
     uint32_t pos = emit(t, *op);
@@ -52,6 +53,8 @@ static void pop_pair(struct translator *t, struct value *a, struct value *b, cha
     }
     no_const(t, a);
     if (!const_fits(b, tb)) no_const(t, b);
+    from_mirror(t, a);
+    if (a->loc != LOC_REG) from_mirror(t, b);
     free_reg(t);
 }
 
@@ -121,6 +124,7 @@ static void tr_compare(struct translator *t, uint32_t opcode)
         opcode = row->swapped;
         row = &body_rows[opcode];
     }
+    keep_step(t);
     pop_pair(t, &a, &b, row->tb, true);
     uint32_t kind = pair_kind(&a, &b);
     uint16_t op = (uint16_t)(row->base + 2 * kind);
@@ -167,6 +171,7 @@ static void tr_load(struct translator *t, const struct body_row *row, const stru
 {
     struct value a = pop(t);
     if (fuse_load(t, row, &a, (uint32_t)i->imm)) return;
+    from_mirror(t, &a);
     free_reg(t);
     uint16_t op = (uint16_t)(row->base + (a.loc == LOC_REG ? 2 : a.loc == LOC_CONST ? 4 : 0));
     uint32_t pos = emit(t, op);
@@ -190,11 +195,15 @@ static void tr_store(struct translator *t, const struct body_row *row, const str
 {
     struct value b = pop(t), a = pop(t);
     if (fuse_store(t, row, &a, &b, (uint32_t)i->imm)) return;
+    from_mirror(t, &a);
+    if (a.loc != LOC_REG) from_mirror(t, &b);
     free_reg(t);
     uint32_t const_a = is_slot(&b) ? 5 : b.loc == LOC_REG ? 6 : 7; /* CS CR CC */
     uint32_t kind = a.loc == LOC_CONST ? const_a : pair_kind(&a, &b);
+    uint32_t mirror = t->mirror;
     emit_pair(t, row->base + kind, &a, &b, 'i', row->tb, TRAPS);
     emit_u32(t, (uint32_t)i->imm);
+    t->mirror = mirror; /* a store leaves r0 alone */
 }
 
 /* ---- Helpers */
@@ -285,6 +294,7 @@ static void select_one(struct translator *t)
     no_const(t, &c);
     if (a.loc == LOC_REG) in_slot(t, &a);
     if (b.loc == LOC_REG) in_slot(t, &b);
+    from_mirror(t, &c);
     free_reg(t);
     uint32_t kind = (a.loc == LOC_CONST ? 2u : 0u) + (b.loc == LOC_CONST ? 1u : 0u);
     uint16_t op = (uint16_t)(VM_SELECT_ANY_SSS_R + 4 * kind + (c.loc == LOC_REG ? 2 : 0));
