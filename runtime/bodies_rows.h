@@ -17,7 +17,8 @@
  * An instruction is {s32 handler, u16 d, operands, immediates}. Operands are S (u16: a slot), R (nothing: the register
  * r0) or C (a constant; 4 bytes, or 8 for the types F and D). Types: i u32, I u64, f float, F double, D raw 64 bits. A
  * result goes to R or S (slot d); the S variant of a handler directly follows its R variant, which is what lets the
- * translator change its mind about an instruction already emitted, and leaves the result in r0, too. Every instruction has the field d.
+ * translator change its mind about an instruction already emitted, and leaves the result in r0, too. Every instruction
+ * has the field d.
  *
  * In bodies: a, b, c are the operands, r the result, IMM the offset of the immediates, and the names of VM_PARAMS. */
 
@@ -36,7 +37,7 @@
         T_##ta a = READ_##ka##_##ta(AT_A);                                                                             \
         T_##tr r;                                                                                                      \
         __VA_ARGS__;                                                                                                   \
-        RESULT_##kd(BITS_##tr(r));                                                                                        \
+        RESULT_##kd(BITS_##tr(r));                                                                                     \
         NEXT(IMM + (imm));                                                                                             \
     })
 
@@ -49,7 +50,7 @@
         enum { IMM = AT_A };                                                                                           \
         T_##tr r;                                                                                                      \
         __VA_ARGS__;                                                                                                   \
-        RESULT_##kd(BITS_##tr(r));                                                                                        \
+        RESULT_##kd(BITS_##tr(r));                                                                                     \
         NEXT(IMM + (imm));                                                                                             \
     })
 
@@ -71,7 +72,7 @@
         T_##tb b = READ_##kb##_##tb(AT_B);                                                                             \
         T_##tr r;                                                                                                      \
         __VA_ARGS__;                                                                                                   \
-        RESULT_##kd(BITS_##tr(r));                                                                                        \
+        RESULT_##kd(BITS_##tr(r));                                                                                     \
         NEXT(IMM + (imm));                                                                                             \
     })
 
@@ -154,7 +155,7 @@
         uint32_t n = READ_C_i(AT_N);                                                                                   \
         T_##t a = READ_##ka##_##t(AT_A), b = READ_##kb##_##t(AT_B), r;                                                 \
         __VA_ARGS__;                                                                                                   \
-        RESULT_##kd(BITS_##t(r));                                                                                         \
+        RESULT_##kd(BITS_##t(r));                                                                                      \
         NEXT(IMM);                                                                                                     \
     })
 
@@ -296,7 +297,7 @@
     HANDLER(name##_##ka##kb##kc##_##kd, AT_A + SZ_##ka##_D + SZ_##kb##_D + SZ_##kc##_i, {                              \
         enum { AT_B = AT_A + SZ_##ka##_D, AT_C = AT_B + SZ_##kb##_D };                                                 \
         uint64_t a = READ_##ka##_D(AT_A), b = READ_##kb##_D(AT_B);                                                     \
-        RESULT_##kd(READ_##kc##_i(AT_C) ? a : b);                                                                         \
+        RESULT_##kd(READ_##kc##_i(AT_C) ? a : b);                                                                      \
         NEXT(AT_C + SZ_##kc##_i);                                                                                      \
     })
 
@@ -316,11 +317,11 @@
     CALL_KINDS(name, R, imm, __VA_ARGS__)
 #define CALL_KINDS(name, ka, imm, ...)                                                                                 \
     CALL_ONE(name##_##ka##_V, SZ_##ka##_I, READ_##ka##_I, (void)0, imm, __VA_ARGS__)                                   \
-    CALL_ONE(name##_##ka##_R, SZ_##ka##_I, READ_##ka##_I, RESULT_R(ld64(SLOT(IMM))), imm, __VA_ARGS__)                    \
+    CALL_ONE(name##_##ka##_R, SZ_##ka##_I, READ_##ka##_I, RESULT_R(ld64(SLOT(IMM))), imm, __VA_ARGS__)                 \
     CALL_ONE(name##_##ka##_S, SZ_##ka##_I, READ_##ka##_I, RESULT_S(ld64(SLOT(IMM))), imm, __VA_ARGS__)
 #define CALL_PLAIN(name, imm, ...)                                                                                     \
     CALL_ONE(name##_V, 0, NO_OPERAND, (void)0, imm, __VA_ARGS__)                                                       \
-    CALL_ONE(name##_R, 0, NO_OPERAND, RESULT_R(ld64(SLOT(IMM))), imm, __VA_ARGS__)                                        \
+    CALL_ONE(name##_R, 0, NO_OPERAND, RESULT_R(ld64(SLOT(IMM))), imm, __VA_ARGS__)                                     \
     CALL_ONE(name##_S, 0, NO_OPERAND, RESULT_S(ld64(SLOT(IMM))), imm, __VA_ARGS__)
 #define NO_OPERAND(off) 0
 #define CALL_ONE(id, asize, read_a, put, imm, ...)                                                                     \

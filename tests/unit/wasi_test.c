@@ -1,5 +1,5 @@
 /* tests/unit/wasi_test.c -- WASI functions on a real linear memory: layouts, and every access at the memory's edge.
- * What streams do is in session_test. */
+ * What streams do is in session_calls_test. */
 #include "proto/value.h"
 #include "rig.h"
 #include "server/wasi.h"
