@@ -196,9 +196,19 @@ static void grant(struct stream *s)
     connection_send(s->conn, &(struct frame_out){.type = FRAME_STREAM_CREDIT, .body = &body.base, .fd = -1});
 }
 
+bool stream_ready(const struct stream *s) { return s->begin != s->end || s->eof || s->closed; }
+
+void stream_watch(struct stream *s)
+{
+    if (!stream_ready(s)) grant(s);
+    s->waiter = s->conn->worker->sched.running;
+}
+
+void stream_unwatch(struct stream *s) { s->waiter = NULL; }
+
 enum hemi_status stream_await(struct stream *s, const uint8_t **at, size_t *n)
 {
-    while (s->begin == s->end && !s->eof && !s->closed) {
+    while (!stream_ready(s)) {
         grant(s);
         enum hemi_status stop = wait(s);
         if (stop != HEMI_OK) return stop;

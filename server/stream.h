@@ -51,5 +51,11 @@ enum hemi_status stream_reserve(struct stream *s, size_t n, uint8_t **at, size_t
 /* On a fiber. Waits for input; *n bytes at *at (0: end of file) until stream_consume. */
 enum hemi_status stream_await(struct stream *s, const uint8_t **at, size_t *n);
 void stream_consume(struct stream *s, size_t n);
+/* Input: would stream_await return at once? */
+bool stream_ready(const struct stream *s);
+/* On a fiber, which it wakes whenever input comes or ends: asks the client for some. To be followed by stream_unwatch
+ * before anything else of the stream. */
+void stream_watch(struct stream *s);
+void stream_unwatch(struct stream *s);
 
 #endif

@@ -26,6 +26,7 @@
     X(INVAL, 28)                                                                                                       \
     X(IO, 29)                                                                                                          \
     X(NOSYS, 52)                                                                                                       \
+    X(NOTSOCK, 57)                                                                                                     \
     X(NOTSUP, 58)                                                                                                      \
     X(SPIPE, 70)
 enum wasi_errno {
@@ -54,6 +55,7 @@ enum wasi_errno {
     X(fd_prestat_dir_name, "iii")                                                                                      \
     X(sched_yield, "")                                                                                                 \
     X(poll_oneoff, "iiii")                                                                                             \
+    X(sock_shutdown, "ii")                                                                                             \
     X(proc_exit, "i")
 
 enum { WASI_FDS = 3, WASI_STRINGS_MAX = 1 << 20, WASI_IOVS_MAX = 1024, WASI_SUBSCRIPTIONS_MAX = 64 };

@@ -238,6 +238,9 @@ enum hemi_status wasi_fd_filestat_get(struct wasi_call *call)
 enum hemi_status wasi_fd_prestat_get(struct wasi_call *call) { return fail(call, WASI_BADF); }
 enum hemi_status wasi_fd_prestat_dir_name(struct wasi_call *call) { return fail(call, WASI_BADF); }
 
+/* No descriptor is a socket. */
+enum hemi_status wasi_sock_shutdown(struct wasi_call *call) { return fd_of(call) ? fail(call, WASI_NOTSOCK) : HEMI_OK; }
+
 /* ---- the rest ---- */
 
 enum hemi_status wasi_sched_yield(struct wasi_call *call)
@@ -252,12 +255,15 @@ enum hemi_status wasi_proc_exit(struct wasi_call *call)
     return HEMI_EXIT;
 }
 
-enum { SUBSCRIPTION_BYTES = 48, EVENT_BYTES = 32, SUBSCRIPTION_CLOCK = 0, CLOCK_ABSOLUTE = 1 };
+enum { SUBSCRIPTION_BYTES = 48, EVENT_BYTES = 32, CLOCK_ABSOLUTE = 1, EVENT_HANGUP = 1 };
+enum { SUBSCRIPTION_CLOCK, SUBSCRIPTION_READ, SUBSCRIPTION_WRITE };
 
 struct subscription {
-    uint8_t bytes[SUBSCRIPTION_BYTES]; /* u64 user data, u8 kind; a clock: u32 id at 16, u64 timeout 24, u16 flags 40 */
-    uint8_t error;                     /* enum wasi_errno: an event at once */
-    uint64_t due_ns;                   /* CLOCK_MONOTONIC */
+    /* u64 user data, u8 kind; a clock: u32 id at 16, u64 timeout 24, u16 flags 40; reading and writing: u32 fd 16 */
+    uint8_t bytes[SUBSCRIPTION_BYTES];
+    uint8_t error;        /* enum wasi_errno: an event at once */
+    uint64_t due_ns;      /* CLOCK_MONOTONIC; reading: never */
+    struct stream *input; /* reading: due when it is ready */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -267,24 +273,46 @@ static uint64_t now_ns(clockid_t clock)
     return nanoseconds(&t);
 }
 
-/* When it is due; a kind that is not supported is due at once, with an error. */
-static void judge(struct subscription *s)
+static void judge_clock(struct subscription *s)
 {
     clockid_t clock;
     uint64_t timeout = wire_get_u64(s->bytes + 24), monotonic = now_ns(CLOCK_MONOTONIC);
+    if (!clock_of(wire_get_u32(s->bytes + 16), &clock)) {
+        s->error = WASI_INVAL;
+        return;
+    }
+    if (wire_get_u16(s->bytes + 40) & CLOCK_ABSOLUTE) {
+        uint64_t now = now_ns(clock);
+        timeout = timeout > now ? timeout - now : 0;
+    }
+    s->due_ns = timeout > UINT64_MAX - monotonic ? UINT64_MAX : monotonic + timeout;
+}
+
+/* Output may always be tried; input without a stream has ended. */
+static void judge_descriptor(struct subscription *s, const struct wasi *w)
+{
+    uint32_t fd = wire_get_u32(s->bytes + 16);
+    bool reads = s->bytes[8] == SUBSCRIPTION_READ;
+    if (fd >= WASI_FDS || !w->fds[fd].open || reads != (fd == 0))
+        s->error = WASI_BADF;
+    else if (reads && w->fds[fd].stream) {
+        s->input = w->fds[fd].stream;
+        s->due_ns = UINT64_MAX;
+    }
+}
+
+/* When it is due; one that makes no sense is due at once, with an error. */
+static void judge(struct subscription *s, const struct wasi *w)
+{
     s->due_ns = 0;
     s->error = WASI_SUCCESS;
-    if (s->bytes[8] != SUBSCRIPTION_CLOCK) {
-        s->error = WASI_NOTSUP;
-    } else if (!clock_of(wire_get_u32(s->bytes + 16), &clock)) {
+    s->input = NULL;
+    if (s->bytes[8] == SUBSCRIPTION_CLOCK)
+        judge_clock(s);
+    else if (s->bytes[8] <= SUBSCRIPTION_WRITE)
+        judge_descriptor(s, w);
+    else
         s->error = WASI_INVAL;
-    } else {
-        if (wire_get_u16(s->bytes + 40) & CLOCK_ABSOLUTE) {
-            uint64_t now = now_ns(clock);
-            timeout = timeout > now ? timeout - now : 0;
-        }
-        s->due_ns = timeout > UINT64_MAX - monotonic ? UINT64_MAX : monotonic + timeout;
-    }
 }
 
 struct sleep {
@@ -300,7 +328,8 @@ static void wake_up(struct timeout *t)
     scheduler_wake(s->act);
 }
 
-static enum hemi_status sleep_until(struct worker *w, uint64_t due_ns)
+/* Until then, or until there is input; NULL: none is waited for. */
+static enum hemi_status sleep_until(struct worker *w, uint64_t due_ns, struct stream *input)
 {
     uint64_t now = now_ns(CLOCK_MONOTONIC);
     if (due_ns <= now) return w->sched.poll ? scheduler_yield(&w->sched) : HEMI_OK;
@@ -308,9 +337,29 @@ static enum hemi_status sleep_until(struct worker *w, uint64_t due_ns)
     enum hemi_status stop = HEMI_OK;
     uint64_t ms = (due_ns - now + 999999) / 1000000;
     timeout_set(&w->timeouts, &s.timeout, worker_now_ms(w) + ms, wake_up);
-    while (!s.over && stop == HEMI_OK) stop = scheduler_wait(&w->sched);
+    if (input) stream_watch(input);
+    while (!s.over && stop == HEMI_OK && !(input && stream_ready(input))) stop = scheduler_wait(&w->sched);
+    if (input) stream_unwatch(input);
     timeout_remove(&w->timeouts, &s.timeout);
     return stop;
+}
+
+static bool due(const struct subscription *s, uint64_t now)
+{
+    return s->input ? stream_ready(s->input) : s->due_ns <= now;
+}
+
+/* u64 user data, u16 error, u8 kind; reading: u64 bytes at 16, u16 flags 24 */
+static void make_event(const struct subscription *s, uint8_t event[EVENT_BYTES])
+{
+    uint32_t bytes = s->input ? s->input->end - s->input->begin : 0;
+    memset(event, 0, EVENT_BYTES);
+    memcpy(event, s->bytes, 8);
+    wire_put_u16(event + 8, s->error);
+    event[10] = s->bytes[8];
+    wire_put_u64(event + 16, bytes);
+    if (event[10] == SUBSCRIPTION_READ && s->error == WASI_SUCCESS && bytes == 0)
+        wire_put_u16(event + 24, EVENT_HANGUP);
 }
 
 static bool put_events(struct wasi_call *call, const struct subscription *subs, uint32_t n, uint32_t *events)
@@ -319,11 +368,9 @@ static bool put_events(struct wasi_call *call, const struct subscription *subs, 
     uint64_t at = arg(call, 1);
     *events = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (subs[i].due_ns > now) continue;
-        uint8_t event[EVENT_BYTES] = {0};
-        memcpy(event, subs[i].bytes, 8);
-        wire_put_u16(event + 8, subs[i].error);
-        event[10] = subs[i].bytes[8];
+        if (!due(&subs[i], now)) continue;
+        uint8_t event[EVENT_BYTES];
+        make_event(&subs[i], event);
         if (!wasi_store(call, at + UINT64_C(1) * EVENT_BYTES * (*events)++, event, sizeof event)) return false;
     }
     return true;
@@ -334,15 +381,17 @@ enum hemi_status wasi_poll_oneoff(struct wasi_call *call)
     uint32_t n = arg(call, 2), events;
     struct subscription subs[WASI_SUBSCRIPTIONS_MAX];
     uint64_t first = UINT64_MAX;
+    struct stream *input = NULL; /* there is but one */
     if (n == 0 || n > WASI_SUBSCRIPTIONS_MAX) return fail(call, WASI_INVAL);
     for (uint32_t i = 0; i < n; i++) {
         if (!wasi_load(call, arg(call, 0) + UINT64_C(1) * SUBSCRIPTION_BYTES * i, subs[i].bytes, SUBSCRIPTION_BYTES))
             return HEMI_OK;
-        judge(&subs[i]);
+        judge(&subs[i], call->wasi);
         if (subs[i].due_ns < first) first = subs[i].due_ns;
+        if (subs[i].input) input = subs[i].input;
     }
     do {
-        enum hemi_status stop = sleep_until(worker_of(call), first);
+        enum hemi_status stop = sleep_until(worker_of(call), first, input);
         if (stop != HEMI_OK) return stop;
         if (!put_events(call, subs, n, &events)) return HEMI_OK;
     } while (events == 0); /* the loop's clock and this one may differ by a millisecond */

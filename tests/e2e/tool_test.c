@@ -80,7 +80,7 @@ START_TEST(paths_have_no_directory_to_start_from)
     const char *text =
         "(module " WASI "\"path_open\" (func $o (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))\n"
         "  " WASI "\"proc_exit\" (func $x (param i32)))\n"
-        "  " WASI "\"sock_shutdown\" (func $s (param i32 i32) (result i32)))\n"
+        "  " WASI "\"sock_accept\" (func $s (param i32 i32) (result i32)))\n"
         "  (memory (export \"memory\") 1) (func (export \"_start\")\n"
         "    (call $x (i32.add (call $s (i32.const 9) (i32.const 0))\n"
         "      (call $o (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)\n"
@@ -189,6 +189,41 @@ START_TEST(a_program_that_only_reads_gets_all_of_its_input)
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
         struct outcome o = hemi(inputs[i], "run", "--deadline", "20000", count);
         ck_assert_msg(o.status == (int)strlen(inputs[i]), "%d: %s", o.status, o.err);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
+/* Polling a descriptor was refused (ENOTSUP). One event: reading is kind 1, writing 2; 25 is added at the end of input.
+ */
+START_TEST(programs_may_poll_the_standard_streams)
+{
+    static const struct {
+        int kind, fd;
+        const char *in;
+        int status;
+    } polls[] = {{1, 0, "hello", 55}, {1, 0, "", 75}, {2, 1, "", 100}, {2, 2, "", 100}};
+    for (size_t i = 0; i < sizeof polls / sizeof *polls; i++) {
+        char text[1024];
+        snprintf(
+            text, sizeof text,
+            "(module\n"
+            "  (import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $poll (param i32 i32 i32 i32) (result i32)))\n"
+            "  (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))\n"
+            "  (memory (export \"memory\") 1)\n"
+            "  (data (i32.const 8) \"\\0%d\") (data (i32.const 16) \"\\0%d\") ;; what is polled\n"
+            "  (data (i32.const 64) \"\\01\") (data (i32.const 76) \"\\01\") ;; a clock, of some seconds\n"
+            "  (func (export \"_start\")\n"
+            "    (if (call $poll (i32.const 0) (i32.const 200) (i32.const 2) (i32.const 100)) (then unreachable))\n"
+            "    (if (i32.ne (i32.load (i32.const 100)) (i32.const 1)) (then unreachable))\n"
+            "    (if (i32.load16_u (i32.const 208)) (then unreachable))\n"
+            "    (i32.mul (i32.load8_u (i32.const 210)) (i32.const 50))\n"
+            "    (i32.add (i32.load (i32.const 216)))\n"
+            "    (i32.add (i32.mul (i32.load16_u (i32.const 224)) (i32.const 25)))\n"
+            "    call $exit))\n",
+            polls[i].kind, polls[i].fd);
+        struct outcome o = hemi(polls[i].in, "run", "--deadline", "20000", file("poll.wat", text));
+        ck_assert_msg(o.status == polls[i].status, "%zu: %d: %s", i, o.status, o.err);
         outcome_deinit(&o);
     }
 }
@@ -352,6 +387,7 @@ int main(void)
     tcase_add_test(t, asm_writes_a_binary_module_that_runs);
     tcase_add_test(t, modules_are_read_from_standard_input_and_pipes);
     tcase_add_test(t, a_program_that_only_reads_gets_all_of_its_input);
+    tcase_add_test(t, programs_may_poll_the_standard_streams);
     tcase_add_test(t, wat_and_asm_undo_each_other);
     tcase_add_test(t, validate_says_where_modules_are_wrong);
     tcase_add_test(t, a_bad_module_is_named_with_its_offset);

@@ -151,6 +151,8 @@ START_TEST(descriptors_are_checked)
     ck_assert_uint_eq(call(wasi_fd_seek, 1, 0, 0, 0), WASI_SPIPE);
     ck_assert_uint_eq(call(wasi_fd_prestat_get, 3, 0, 0, 0), WASI_BADF);
     ck_assert_uint_eq(call(wasi_fd_prestat_dir_name, 3, 0, 0, 0), WASI_BADF);
+    ck_assert_uint_eq(call(wasi_sock_shutdown, 1, 0, 0, 0), WASI_NOTSOCK);
+    ck_assert_uint_eq(call(wasi_sock_shutdown, 3, 0, 0, 0), WASI_BADF);
     ck_assert_uint_eq(call(wasi_fd_close, 2, 0, 0, 0), WASI_SUCCESS);
     ck_assert_uint_eq(call(wasi_fd_close, 2, 0, 0, 0), WASI_BADF);
     ck_assert_uint_eq(call(wasi_fd_write, 2, 0, 0, 100), WASI_BADF);
