@@ -242,10 +242,15 @@ static void emit_locals(struct wat *w, struct buffer *b, uint32_t count)
     }
 }
 
-static void define_func(struct wat *w, uint32_t index)
+static void forget_locals(struct wat *w)
 {
     names_deinit(&w->spaces[SPACE_LOCAL]);
     names_deinit(&w->spaces[SPACE_LABEL]);
+}
+
+/* Leaves no locals: constant expressions have none. */
+static void define_func(struct wat *w, uint32_t index)
+{
     struct type_use use = wat_type_use(w, PARAMS_LOCALS);
     bin_unsigned(w, bin_entry(w, SECTION_FUNC), use.index);
     w->scratch_count = 0;
@@ -258,6 +263,7 @@ static void define_func(struct wat *w, uint32_t index)
     w->labels_of_function.bytes.length = 0;
     expression(w, &w->body);
     names_of_function(w, index);
+    forget_locals(w);
     struct buffer *code = bin_entry(w, SECTION_CODE);
     bin_unsigned(w, code, w->body.length);
     for (uint32_t i = places; i < w->places.count; i++) w->places.list[i].at += code->length;

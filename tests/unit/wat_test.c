@@ -368,6 +368,8 @@ START_TEST(errors)
     ck_refused("(func (block $a)\n (br $a))", 2, 6, "unknown label $a");
     ck_refused("(func $f) (func $f)", 1, 17, "duplicate func $f");
     ck_refused("(func (param $x i32) (local $x i32))", 1, 29, "duplicate local $x");
+    /* Constant expressions once saw the locals of the function before them. */
+    ck_refused("(func (param $x i32)) (global i32 local.get $x)", 1, 45, "unknown local $x");
     ck_refused("(func block $a end $b)", 1, 20, "mismatching label $b");
     ck_refused("(func) (import \"\" \"\" (func))", 1, 16, "import after function");
     ck_refused("(start 0) (start 0)", 1, 18, "multiple start sections");
