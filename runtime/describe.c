@@ -1,4 +1,5 @@
 /* runtime/describe.c -- the text of error messages: names, types, functions. */
+#include "proto/tables/printable.h"
 #include "runtime/store.h"
 
 #include <stdarg.h>
@@ -32,11 +33,12 @@ void text_add(struct text *t, const char *format, ...)
 
 void text_name(struct text *t, struct name n)
 {
-    if (n.len <= NAME_SHOWN_MAX) {
-        text_add(t, "\"%.*s\"", (int)n.len, n.at);
-        return;
-    }
-    text_add(t, "\"%.*s...\"", (int)utf8_cut(n.at, NAME_SHOWN_MAX, n.len), n.at);
+    char shown[NAME_SHOWN_MAX + 1];
+    size_t size = n.len <= NAME_SHOWN_MAX ? n.len : utf8_cut(n.at, NAME_SHOWN_MAX, n.len);
+    for (size_t i = 0; i < size; i++) shown[i] = n.at[i] ? n.at[i] : '?';
+    shown[size] = 0;
+    printable(shown);
+    text_add(t, size < n.len ? "\"%s...\"" : "\"%s\"", shown);
 }
 
 static void text_types(struct text *t, const struct engine *e, const char *what, const valtype *types, uint32_t n)

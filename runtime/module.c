@@ -1,5 +1,6 @@
 /* runtime/module.c -- a module's life: bytes in, a checked and translated module out, and its end. */
 #include "runtime/module.h"
+#include "proto/tables/printable.h"
 #include "runtime/decode.h"
 #include "runtime/validate.h"
 #include <assert.h>
@@ -99,6 +100,7 @@ enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size,
         return HEMI_OK;
     }
     append_place(err, m);
+    printable(err->message);
     module_unref(m);
     return err->status;
 }

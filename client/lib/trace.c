@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "client/lib/internal.h"
+#include "proto/tables/printable.h"
 #include "proto/trace.h"
 
 #define X(name, number, meaning) _Static_assert(HEMI_TRACE_##name == number, "hemi.h: " #name);
@@ -67,8 +68,7 @@ static void name_text(const struct hemi_trace_entry *e, char *out, size_t size)
         snprintf(out, size, "%s%sfunc[%u]", e->module, dot, e->index);
     else
         snprintf(out, size, "%s%s%s", e->module, dot, e->name);
-    for (char *at = out; *at; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7F) *at = '?'; /* names are a guest's: nothing a terminal obeys */
+    printable(out); /* names are a guest's */
 }
 
 size_t hemi_trace_text(const struct hemi_trace_entry *e, char *out, size_t size)

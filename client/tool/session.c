@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client/tool/tool.h"
+#include "proto/tables/printable.h"
 
 #define PRIVATE_FD 3
 #define DAEMON_EXIT_MS 3000
@@ -31,7 +32,10 @@ static void tell_trace(const hemi_client *client)
 int tell_failure(hemi_client *client, const char *where)
 {
     hemi_status status = hemi_client_status(client);
-    const char *kind = hemi_status_text(status), *text = hemi_client_error(client);
+    const char *kind = hemi_status_text(status);
+    char text[1024];
+    snprintf(text, sizeof text, "%s", hemi_client_error(client));
+    printable(text); /* parts of it are the guest's */
     const char *trap = status == HEMI_TRAP ? hemi_trap_text(hemi_client_trap(client)) : "";
     uint64_t offset;
     uint32_t function;

@@ -508,6 +508,27 @@ START_TEST(malformed_name_sections_are_no_errors)
 }
 END_TEST
 
+/* The trace had no controls of ASCII, but those above it (U+009B begins sequences as ESC [ does) and what turns the
+ * direction of writing; the message had them all. */
+START_TEST(names_give_no_orders_to_terminals)
+{
+    struct bytes b = {.n = 0};
+    put_function_names(&b,
+                       (struct function_name[]){{0, "\x1B[2J\xC2\x9B"
+                                                    "31m\xE2\x80\xAEx\xC3\xA9"},
+                                                {1, "\n\x7F"}},
+                       2);
+    expect_names(&b, "?[2J?31m?x\xC3\xA9", "??");
+    const char *message = hemi_client_error(client);
+    ck_assert_msg(strstr(message, "\"?[2J?31m?x\xC3\xA9\"") && strstr(message, "\"??\""), "%s", message);
+    b.n = 0;
+    struct outcome o = run_program((const char *[]){built("hemi"), "--socket", d.socket, "validate", "-", NULL},
+                                   "(module (func (export \"\\1b[2J\\c2\\9b\") (result i32)))");
+    ck_assert_msg(strstr(o.err, "\"?[2J?\"") || strstr(o.out, "\"?[2J?\""), "%s%s", o.out, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(long_names_are_cut_between_characters)
 {
     char text[2048], name[601];
@@ -554,6 +575,7 @@ int main(void)
     tcase_add_test(t, a_host_function_that_fails_is_the_innermost_frame);
     tcase_add_test(t, a_call_inside_a_host_function_shows_the_frames_around_it);
     tcase_add_test(t, malformed_name_sections_are_no_errors);
+    tcase_add_test(t, names_give_no_orders_to_terminals);
     tcase_add_test(t, long_names_are_cut_between_characters);
     suite_add_tcase(s, t);
     t = tcase_create("traps"); /* with daemons of their own */
