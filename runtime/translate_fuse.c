@@ -91,6 +91,41 @@ bool fuse_shift(struct translator *t, uint32_t opcode)
     return true;
 }
 
+/* ---- Constants of 64 bits */
+
+static uint32_t c64_handler(uint32_t opcode)
+{
+    switch (opcode) {
+#define X(name)                                                                                                        \
+    case OP_##name:                                                                                                    \
+        return VM_##name##_C64_S_R;
+        X(I64_ADD)
+        X(I64_SUB)
+        X(I64_MUL)
+        X(I64_AND)
+        X(I64_OR)
+        X(I64_XOR)
+#undef X
+    default:
+        return 0;
+    }
+}
+
+bool with_c64(struct translator *t, uint32_t opcode)
+{
+    bool second = !const_fits(top(t, 0), 'I');
+    bool first = !const_fits(top(t, 1), 'I') && body_rows[opcode].flags & COMMUTES;
+    uint32_t handler = first || second ? c64_handler(opcode) : 0;
+    if (handler == 0) return false;
+    struct value b = pop(t), a = pop(t);
+    push(t, second ? a : b);
+    uint16_t op;
+    uint32_t pos = emit_unary(t, handler, 'I', 0, &op);
+    emit_u64(t, second ? b.bits : a.bits);
+    push_reg(t, op, pos, HEAP_SLOT_DATA);
+    return true;
+}
+
 /* ---- Counting loops */
 
 /* The slot of the local to which the last instruction adds, or NO_VALUE. */

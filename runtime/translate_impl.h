@@ -329,6 +329,8 @@ bool fuse_store(struct translator *t, const struct body_row *row, const struct v
 bool fuse_simd_load(struct translator *t, const struct body_row *row, uint32_t offset); /* from the topmost operand */
 /* An operation on the two topmost operands, of which the last instruction has shifted one by a constant. */
 bool fuse_shift(struct translator *t, uint32_t opcode);
+/* An operation on the two topmost operands, of which one is a constant that takes 64 bits. */
+bool with_c64(struct translator *t, uint32_t opcode);
 /* A branch on a local to which the last instruction has added a constant, without its target; form: 0 BT, 1 BF, 2 BTL,
  * 3 BFL. */
 bool fuse_step(struct translator *t, const struct cond *c, uint32_t form);

@@ -109,7 +109,7 @@ static void tr_binary(struct translator *t, uint32_t opcode)
 {
     const struct body_row *row = &body_rows[opcode];
     uint16_t op;
-    if (fuse_shift(t, opcode)) return;
+    if (fuse_shift(t, opcode) || (row->ta == 'I' && with_c64(t, opcode))) return;
     uint32_t pos = emit_binary(t, row->base, row->ta, row->tb, row->flags, &op);
     push_number(t, row, op, pos);
 }
