@@ -8,8 +8,6 @@
 
 static uint64_t pages_to_bytes(uint64_t pages) { return pages << WASM_PAGE_SHIFT; }
 
-bool memory_within(const struct memory *m, uint64_t at, uint64_t n) { return n <= m->size && at <= m->size - n; }
-
 /* Address space only: nothing is accessible, and nothing counts against RLIMIT_DATA, until it is grown into. */
 static enum hemi_status reserve(struct memory *m, uint64_t bytes)
 {
@@ -131,6 +129,10 @@ void memory_deinit(struct memory *m)
 uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, uint64_t from_at, uint64_t n)
 {
     assert(memory_within(to, at, n) && memory_within(from, from_at, n));
+    if (n > 0 && n <= BULK_STEP) { /* nearly always: one piece, and no poll */
+        memmove(to->base + at, from->base + from_at, n);
+        return VM_OK;
+    }
     struct bulk b = bulk_start(n, to == from && at > from_at);
     while (bulk_next(&b, to->store)) memmove(to->base + at + b.at, from->base + from_at + b.at, b.len);
     return bulk_end(to->store);
@@ -139,6 +141,10 @@ uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, 
 uint32_t memory_set(struct memory *m, uint64_t at, uint8_t byte, uint64_t n)
 {
     assert(memory_within(m, at, n));
+    if (n > 0 && n <= BULK_STEP) {
+        memset(m->base + at, byte, n);
+        return VM_OK;
+    }
     struct bulk b = bulk_start(n, false);
     while (bulk_next(&b, m->store)) memset(m->base + at + b.at, byte, b.len);
     return bulk_end(m->store);

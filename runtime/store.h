@@ -175,7 +175,10 @@ void roots_visit(void *store, struct heap_visitor *v);
 /* ---- memory.c, table.c, global.c, tag.c: make one in place, for instances. The memory for it comes from the store. */
 enum hemi_status memory_init(struct store *s, struct memory *m, const struct limits *l, struct rt_error *err);
 void memory_deinit(struct memory *m);
-bool memory_within(const struct memory *m, uint64_t at, uint64_t n);
+static inline bool memory_within(const struct memory *m, uint64_t at, uint64_t n)
+{
+    return n <= m->size && at <= m->size - n;
+}
 enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l,
                             struct rt_error *err);
 void table_deinit(struct table *t);
