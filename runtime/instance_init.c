@@ -13,9 +13,11 @@
 
 enum { ITEMS_PER_POLL = 1024 };
 
-static enum hemi_status poll(struct store *s, struct rt_error *err)
+/* After item i of many. */
+static enum hemi_status poll(struct store *s, uint32_t i, struct rt_error *err)
 {
-    return store_poll(s) == VM_OK ? HEMI_OK : pending_take(s, err);
+    bool is_due = i % ITEMS_PER_POLL == ITEMS_PER_POLL - 1;
+    return !is_due || store_poll(s) == VM_OK ? HEMI_OK : pending_take(s, err);
 }
 
 static enum hemi_status finish(struct store *s, uint32_t result, struct rt_error *err)
@@ -33,6 +35,8 @@ static enum hemi_status run_globals(struct instance *in, struct rt_error *err)
         enum hemi_status status = const_eval(in, &d->init, &v, err);
         if (status != HEMI_OK) return status;
         global_init(in->store, in->globals[i], d->type, d->mut, v);
+        status = poll(in->store, i, err);
+        if (status != HEMI_OK) return status;
     }
     return HEMI_OK;
 }
@@ -89,7 +93,7 @@ static enum hemi_status run_items(struct instance *in, uint32_t index, struct rt
         union val v;
         status = const_eval(in, &seg->items[i], &v, err);
         if (status == HEMI_OK) e->items[i] = v.ref;
-        if (status == HEMI_OK && i % ITEMS_PER_POLL == ITEMS_PER_POLL - 1) status = poll(in->store, err);
+        if (status == HEMI_OK) status = poll(in->store, i, err);
     }
     return status;
 }
@@ -101,6 +105,7 @@ static enum hemi_status run_segments(struct instance *in, struct rt_error *err)
     for (uint32_t i = 0; i < m->nelems && status == HEMI_OK; i++) {
         in->elems[i].slot = (uint8_t)valtype_slot(in->store->engine, m->elems[i].type);
         if (needs_items(&m->elems[i])) status = run_items(in, i, err);
+        if (status == HEMI_OK) status = poll(in->store, i, err);
     }
     return status;
 }
@@ -132,7 +137,7 @@ static enum hemi_status put_plain(struct instance *in, const struct elem_seg *se
     for (uint32_t i = 0; i < seg->count && status == HEMI_OK; i++) {
         const struct const_expr *item = &seg->items[i];
         t->elems[at + i] = item->kind == CONST_FUNC ? func_id(in, item->index) : item->val.ref;
-        if (i % ITEMS_PER_POLL == ITEMS_PER_POLL - 1) status = poll(in->store, err);
+        status = poll(in->store, i, err);
     }
     return status;
 }
@@ -170,10 +175,14 @@ static enum hemi_status run_active(struct instance *in, struct rt_error *err)
     enum hemi_status status = HEMI_OK;
     for (uint32_t i = 0; i < m->ndatas; i++)
         if (m->datas[i].mode == SEG_PASSIVE) in->datas[i] = (struct data_inst){m->datas[i].bytes, m->datas[i].size};
-    for (uint32_t i = 0; i < m->nelems && status == HEMI_OK; i++)
+    for (uint32_t i = 0; i < m->nelems && status == HEMI_OK; i++) {
         if (m->elems[i].mode == SEG_ACTIVE) status = run_active_elem(in, i, err);
-    for (uint32_t i = 0; i < m->ndatas && status == HEMI_OK; i++)
+        if (status == HEMI_OK) status = poll(in->store, i, err);
+    }
+    for (uint32_t i = 0; i < m->ndatas && status == HEMI_OK; i++) {
         if (m->datas[i].mode == SEG_ACTIVE) status = run_active_data(in, i, err);
+        if (status == HEMI_OK) status = poll(in->store, i, err);
+    }
     return status;
 }
 

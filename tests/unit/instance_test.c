@@ -289,6 +289,28 @@ START_TEST(instantiation_is_cancelled_at_a_poll)
 }
 END_TEST
 
+/* A million globals, or segments of one element, were 30 ms and more without a poll. */
+START_TEST(many_small_things_are_made_with_polls)
+{
+    static const char *const rows[] = {"(global i32 (i32.const 7))", "(elem (i32.const 0) func 0)",
+                                       "(elem (ref null func) (item (ref.null func)))", "(data (i32.const 0) \"x\")"};
+    enum { MANY = 9000 };
+    struct rig r;
+    rig_init(&r);
+    char *text = malloc(100 + strlen(rows[_i]) * MANY + MANY), *at = text;
+    at += sprintf(at, "(memory 1) (table 5 funcref) (func)");
+    for (int i = 0; i < MANY; i++) at += sprintf(at, "%s", rows[_i]);
+    struct module *m = rig_module(&r, text);
+    struct instance *in;
+    r.yields = 0;
+    ck_assert_int_eq(instance_new(r.store, m, NULL, r.stack, &in, &r.err), HEMI_OK);
+    ck_assert_uint_ge(r.yields, MANY / 1024);
+    module_unref(m);
+    free(text);
+    rig_deinit(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("instance");
@@ -306,6 +328,7 @@ int main(void)
     tcase_add_test(c, an_initialiser_that_exhausts_the_heap_traps);
     tcase_add_test(c, limits_refuse_instances);
     tcase_add_test(c, instantiation_is_cancelled_at_a_poll);
+    tcase_add_loop_test(c, many_small_things_are_made_with_polls, 0, 4);
     suite_add_tcase(s, c);
     return rig_run(s);
 }
