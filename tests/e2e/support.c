@@ -251,6 +251,42 @@ void daemon_stop(struct daemon *d)
     remove_dir(d->dir);
 }
 
+/* How long a process was ready to run and did not: Linux, Documentation/scheduler/sched-stats. 0 where that is not
+ * counted. */
+static double waited_ms(pid_t pid)
+{
+    char path[64];
+    unsigned long long waited = 0;
+    snprintf(path, sizeof path, "/proc/%d/schedstat", pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL) return 0;
+    if (fscanf(f, "%*u %llu", &waited) != 1) waited = 0;
+    fclose(f);
+    return (double)waited / 1e6;
+}
+
+static double all_waited_ms(const struct daemon *d)
+{
+    pid_t workers[64];
+    unsigned n = daemon_workers(d, workers, 64);
+    double sum = waited_ms(getpid()) + waited_ms(d->pid);
+    for (unsigned i = 0; i < n; i++) sum += waited_ms(workers[i]);
+    return sum;
+}
+
+struct stopwatch stopwatch_start(const struct daemon *d)
+{
+    struct stopwatch w = {.daemon = d, .waited = all_waited_ms(d)};
+    w.began = now_ms();
+    return w;
+}
+
+double stopwatch_ms(const struct stopwatch *w)
+{
+    double took = now_ms() - w->began, waited = all_waited_ms(w->daemon) - w->waited;
+    return waited > 0 ? took - waited : took; /* less than 0: a worker is gone */
+}
+
 /* ---- clients */
 
 hemi_client *client_open(const char *socket)

@@ -58,6 +58,14 @@ hemi_object *export_of(hemi_instance *instance, const char *name);
 int32_t call_i32(hemi_object *function, unsigned nargs, ...);
 
 double now_ms(void);
+/* Time without what the test and the daemon's processes, ready to run, waited for a processor: that is the machine's
+ * business. The daemon must outlive the watch. */
+struct stopwatch {
+    const struct daemon *daemon;
+    double began, waited; /* ms */
+};
+struct stopwatch stopwatch_start(const struct daemon *d);
+double stopwatch_ms(const struct stopwatch *w);
 /* 1, or what a sanitizer build multiplies generous time limits with. */
 double slowness(void);
 uint64_t test_seed(void); /* HEMI_SEED, or from the clock; printed once */
