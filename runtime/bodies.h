@@ -264,6 +264,8 @@ ALWAYS bool object_has_kind(const struct vm *vm, uint32_t ref, uint32_t kinds)
 
 /* Bytes up to which an array is made and filled by the body itself, not by a helper (which polls). */
 enum { ARRAY_INLINE_BYTES = 1024 };
+/* The same for memory.copy and memory.fill. */
+enum { BULK_INLINE_BYTES = 4096 };
 ALWAYS uint32_t array_bytes(uint32_t length, uint32_t size) { return (HEAP_ARRAY_DATA + length * size + 3u) & ~3u; }
 
 #endif

@@ -241,31 +241,31 @@
         NEXT(IMM + (imm));                                                                                             \
     })
 
-/* SET3_INNER(name, tc, body): a and b are u32, c is stored; no immediates. Variants in the order of SET3_KINDS. */
+/* SET3_INNER(name, tc, imm, body): uses a and b, both u32, and c up. Variants in the order of SET3_KINDS. */
 #define SET3_KINDS(X)                                                                                                  \
     X(S, S, S)                                                                                                         \
     X(S, S, R)                                                                                                         \
     X(S, S, C) X(S, C, S) X(S, C, R) X(S, C, C) X(S, R, S) X(S, R, C) X(R, S, S) X(R, S, C) X(R, C, S) X(R, C, C)
-#define SET3_INNER(name, tc, ...)                                                                                      \
-    SET3_ONE(name, S, S, S, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, S, S, R, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, S, S, C, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, S, C, S, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, S, C, R, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, S, C, C, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, S, R, S, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, S, R, C, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, R, S, S, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, R, S, C, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, R, C, S, tc, __VA_ARGS__)                                                                           \
-    SET3_ONE(name, R, C, C, tc, __VA_ARGS__)
-#define SET3_ONE(name, ka, kb, kc, tc, ...)                                                                            \
-    HANDLER(name##_##ka##kb##kc, AT_A + SZ_##ka##_i + SZ_##kb##_i + SZ_##kc##_##tc, {                                  \
+#define SET3_INNER(name, tc, imm, ...)                                                                                 \
+    SET3_ONE(name, S, S, S, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, S, S, R, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, S, S, C, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, S, C, S, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, S, C, R, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, S, C, C, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, S, R, S, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, S, R, C, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, R, S, S, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, R, S, C, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, R, C, S, tc, imm, __VA_ARGS__)                                                                      \
+    SET3_ONE(name, R, C, C, tc, imm, __VA_ARGS__)
+#define SET3_ONE(name, ka, kb, kc, tc, imm, ...)                                                                       \
+    HANDLER(name##_##ka##kb##kc, AT_A + SZ_##ka##_i + SZ_##kb##_i + SZ_##kc##_##tc + (imm), {                          \
         enum { AT_B = AT_A + SZ_##ka##_i, AT_C = AT_B + SZ_##kb##_i, IMM = AT_C + SZ_##kc##_##tc };                    \
         uint32_t a = READ_##ka##_i(AT_A), b = READ_##kb##_i(AT_B);                                                     \
         T_##tc c = READ_##kc##_##tc(AT_C);                                                                             \
         __VA_ARGS__;                                                                                                   \
-        NEXT(IMM);                                                                                                     \
+        NEXT(IMM + (imm));                                                                                             \
     })
 
 /* USE_INNER(name, ta, imm, body): uses a up, no result. Variants S, R, C. */

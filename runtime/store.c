@@ -169,6 +169,8 @@ enum hemi_status store_new(struct engine *e, const struct store_options *opt, st
     s->vm.rtypes = e->rtypes;
     s->vm.opcode_counts = e->opcode_counts;
     s->vm.helpers = vm_helpers;
+    s->vm.move = memmove;
+    s->vm.set = memset;
     s->nothing.store = s;
     s->nothing.guarded = true;
     s->roots.prev = s->roots.next = &s->roots;

@@ -103,17 +103,6 @@ void tr_array_get(struct translator *t, const struct insn *i)
     push_reg(t, op, pos, field_slot(t, f));
 }
 
-static char kind_letter(const struct value *v) { return v->loc == LOC_REG ? 'R' : v->loc == LOC_CONST ? 'C' : 'S'; }
-
-/* Index in SET3_KINDS. */
-static uint32_t triple_kind(const struct value *a, const struct value *b, const struct value *c)
-{
-    static const char kinds[][4] = {"SSS", "SSR", "SSC", "SCS", "SCR", "SCC", "SRS", "SRC", "RSS", "RSC", "RCS", "RCC"};
-    uint32_t k = 0;
-    while (kinds[k][0] != kind_letter(a) || kinds[k][1] != kind_letter(b) || kinds[k][2] != kind_letter(c)) k++;
-    return k;
-}
-
 void tr_array_set(struct translator *t, const struct insn *i)
 {
     const struct field *f = &local_type(t, i->local_type)->fields[0];

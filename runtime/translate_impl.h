@@ -294,6 +294,7 @@ void emit_memarg(struct translator *t, const struct insn *i);    /* the immediat
 bool const_fits(const struct value *v, char type);
 /* Index among SS SC RS SR RC. */
 uint32_t pair_kind(const struct value *a, const struct value *b);
+uint32_t triple_kind(const struct value *a, const struct value *b, const struct value *c); /* in SET3_KINDS */
 /* Pops the operand(s), emits the handler for their kinds. The result is still to be pushed. */
 uint32_t emit_unary(struct translator *t, uint32_t base, char ta, uint32_t flags, uint16_t *op);
 uint32_t emit_binary(struct translator *t, uint32_t base, char ta, char tb, uint32_t flags, uint16_t *op);
@@ -386,6 +387,8 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
     X(TABLE_GET, tr_table_get)                                                                                         \
     X(TABLE_SET, tr_table_set)                                                                                         \
     X(TABLE_SIZE, tr_table_size)                                                                                       \
+    X(MEMORY_COPY, tr_memory_copy)                                                                                     \
+    X(MEMORY_FILL, tr_memory_fill)                                                                                     \
     X(MEMORY_SIZE, tr_memory_size)                                                                                     \
     X(I32_CONST, tr_const)                                                                                             \
     X(I64_CONST, tr_const)                                                                                             \

@@ -18,6 +18,16 @@ uint32_t pair_kind(const struct value *a, const struct value *b)
     return is_slot(b) ? 2 : 4;
 }
 
+static char kind_letter(const struct value *v) { return v->loc == LOC_REG ? 'R' : v->loc == LOC_CONST ? 'C' : 'S'; }
+
+uint32_t triple_kind(const struct value *a, const struct value *b, const struct value *c)
+{
+    static const char kinds[][4] = {"SSS", "SSR", "SSC", "SCS", "SCR", "SCC", "SRS", "SRC", "RSS", "RSC", "RCS", "RCC"};
+    uint32_t k = 0;
+    while (kinds[k][0] != kind_letter(a) || kinds[k][1] != kind_letter(b) || kinds[k][2] != kind_letter(c)) k++;
+    return k;
+}
+
 uint32_t emit_unary(struct translator *t, uint32_t base, char ta, uint32_t flags, uint16_t *op)
 {
     struct value a = pop(t);
@@ -251,6 +261,39 @@ static void tr_helped(struct translator *t, const struct insn *i)
     if (nparams == VARIES) nparams = types_get(t->e, t->m->tags[i->index])->param_slots; /* throw */
     help(t, row->helper, nparams, row->nresults, helped_arg(i, row->a), helped_arg(i, row->b),
          is_ref ? HEAP_SLOT_REF : HEAP_SLOT_DATA);
+}
+
+/* The operands are wherever they are; should the helper have to be called, the instruction puts them home. */
+static void bulk(struct translator *t, uint32_t base)
+{
+    struct value c = pop(t), b = pop(t), a = pop(t);
+    no_const(t, &a);
+    free_reg(t);
+    uint32_t scratch = a.home, delta = scratch + 3u + 1u, site = add_site(t, delta, 0);
+    uint32_t pos = emit(t, base + triple_kind(&a, &b, &c));
+    emit_line(t, pos);
+    emit_operand(t, &a, 'i');
+    emit_operand(t, &b, 'i');
+    emit_operand(t, &c, 'i');
+    emit_u16(t, scratch);
+    emit_u16(t, delta);
+    emit_u32(t, site);
+}
+
+void tr_memory_copy(struct translator *t, const struct insn *i)
+{
+    if (is_quick(t, i) && i->index2 == 0)
+        bulk(t, VM_MEMORY_COPY_0_SSS);
+    else
+        tr_helped(t, i);
+}
+
+void tr_memory_fill(struct translator *t, const struct insn *i)
+{
+    if (is_quick(t, i))
+        bulk(t, VM_MEMORY_FILL_0_SSS);
+    else
+        tr_helped(t, i);
 }
 
 /* ---- Constants, locals, globals */

@@ -109,6 +109,8 @@ struct vm {
     struct pending pending;
     uint64_t *opcode_counts;   /* the engine's: opcode_counts[enum opcode]; NULL: not counted */
     vm_helper *const *helpers; /* vm_helpers: how stencils, which refer to nothing by address, reach them */
+    void *(*move)(void *to, const void *from, size_t n); /* memmove and memset, for the same reason */
+    void *(*set)(void *at, int byte, size_t n);
 };
 extern vm_helper *const vm_helpers[];
 
