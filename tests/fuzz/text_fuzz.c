@@ -11,7 +11,8 @@
 static uint32_t lines_of(const uint8_t *text, size_t size)
 {
     uint32_t lines = 1;
-    for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n' || (text[i] == '\r' && (i + 1 == size || text[i + 1] != '\n'));
     return lines;
 }
 
