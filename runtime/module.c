@@ -75,26 +75,26 @@ static void decode(struct engine *e, struct module *m, struct rt_error *err)
     if (status != HEMI_OK) refuse(err, status, "reading function names");
 }
 
-enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out,
-                            struct rt_error *err)
+static struct module *begin(struct engine *e, size_t size, struct rt_error *err)
 {
-    *out = NULL;
     *err = (struct rt_error){.status = HEMI_OK};
-    struct cursor whole = {.base = bytes, .at = bytes, .end = bytes, .err = err};
-    if (!cursor_limit(&whole, 0, LIMIT_MODULE_BYTES, size)) return err->status;
+    struct cursor none = {.err = err};
+    if (!cursor_limit(&none, 0, LIMIT_MODULE_BYTES, size)) return NULL;
     struct module *m = calloc(1, sizeof *m);
     if (!m) {
         refuse(err, HEMI_NO_MEMORY, "no memory for a module");
-        return err->status;
+        return NULL;
     }
     m->refs = 1;
     m->engine = e;
     e->nmodules++;
-    enum hemi_status status = copy_bytes(e, m, bytes, size);
-    if (status == HEMI_OK)
-        decode(e, m, err);
-    else
-        refuse(err, status, "copying a module's bytes");
+    return m;
+}
+
+/* Decodes the bytes, unless something is refused already. */
+static enum hemi_status make(struct module *m, struct module **out, struct rt_error *err)
+{
+    if (err->status == HEMI_OK) decode(m->engine, m, err);
     if (err->status == HEMI_OK) {
         *out = m;
         return HEMI_OK;
@@ -103,6 +103,30 @@ enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size,
     printable(err->message);
     module_unref(m);
     return err->status;
+}
+
+enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out,
+                            struct rt_error *err)
+{
+    *out = NULL;
+    struct module *m = begin(e, size, err);
+    if (!m) return err->status;
+    enum hemi_status status = copy_bytes(e, m, bytes, size);
+    if (status != HEMI_OK) refuse(err, status, "copying a module's bytes");
+    return make(m, out, err);
+}
+
+enum hemi_status module_take(struct engine *e, uint8_t *bytes, size_t size, struct module **out, struct rt_error *err)
+{
+    *out = NULL;
+    struct module *m = begin(e, size, err);
+    if (!m) {
+        free(bytes);
+        return err->status;
+    }
+    m->bytes = bytes;
+    m->size = size;
+    return make(m, out, err);
 }
 
 /* ---- Life */

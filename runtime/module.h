@@ -1,7 +1,7 @@
 /* runtime/module.h -- a decoded, validated and translated module. Immutable once made; shared by its instances.
  *
  * School: UNTRUSTED bytes. Decoding and validating never assert on them: the first error sticks, with its byte offset.
- * Ownership: a module owns a copy of its bytes (names and segments point into it), its code, and one reference on each
+ * Ownership: a module owns its bytes (names and segments point into it), its code, and one reference on each
  * type group it names. Instances hold references on their module. */
 #ifndef HEMI_RUNTIME_MODULE_H
 #define HEMI_RUNTIME_MODULE_H

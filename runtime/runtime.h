@@ -70,6 +70,9 @@ const uint64_t *engine_opcode_counts(const struct engine *e);
  * returned. */
 enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size, struct module **out,
                             struct rt_error *err);
+/* The same without copying: the bytes, which are from malloc, are the module's from now on, and freed if there is none.
+ */
+enum hemi_status module_take(struct engine *e, uint8_t *bytes, size_t size, struct module **out, struct rt_error *err);
 struct module *module_ref(struct module *m);
 void module_unref(struct module *m); /* NULL is allowed */
 

@@ -123,8 +123,12 @@ enum hemi_status run_module_new(struct request *r)
 {
     struct object *o = r->makes;
     struct module *m;
-    enum hemi_status status =
-        module_new(r->conn->worker->engine, o->upload->bytes, o->upload->total, &m, &r->reply.error);
+    struct engine *e = r->conn->worker->engine;
+    enum hemi_status status;
+    if (o->upload->mapped)
+        status = module_new(e, o->upload->bytes, o->upload->total, &m, &r->reply.error);
+    else
+        status = module_take(e, upload_take_bytes(o->upload), o->upload->total, &m, &r->reply.error);
     if (status != HEMI_OK) {
         upload_free(o->upload);
         o->upload = NULL;

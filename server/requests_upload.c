@@ -1,5 +1,6 @@
 #include "server/requests_upload.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -50,6 +51,14 @@ struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t to
     u->have = total;
     u->mapped = true;
     return u;
+}
+
+uint8_t *upload_take_bytes(struct upload *u)
+{
+    assert(!u->mapped);
+    uint8_t *bytes = u->bytes;
+    u->bytes = NULL;
+    return bytes;
 }
 
 void upload_free_bytes(struct upload *u)

@@ -8,7 +8,7 @@
 
 struct worker;
 
-/* It stays with the module's object for as long as that lives: the module keeps a copy of the bytes, which counts
+/* It stays with the module's object for as long as that lives: the module keeps the bytes or a copy, which count
  * against the budget here, and is one of the connection's modules. */
 struct upload {
     struct worker *worker; /* whose budget `total` is charged to */
@@ -23,6 +23,7 @@ struct upload {
 struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total);
 /* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL with *why set if it is not that. */
 struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why);
+uint8_t *upload_take_bytes(struct upload *u); /* the caller frees them; not if mapped */
 void upload_free_bytes(struct upload *u); /* idempotent */
 void upload_free(struct upload *u);
 

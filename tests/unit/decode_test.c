@@ -45,6 +45,22 @@ static void refuse_as(enum hemi_status want, const uint8_t *bytes, size_t n, con
 
 static void refuse(const uint8_t *bytes, size_t n, const char *text) { refuse_as(HEMI_INVALID_MODULE, bytes, n, text); }
 
+START_TEST(taken_bytes_are_the_modules_or_freed)
+{
+    struct module *m;
+    uint8_t *whole = malloc(8), *broken = calloc(1, 8), *long_one = malloc(8);
+    ck_assert(whole && broken && long_one);
+    memcpy(whole, HEADER, 8);
+    ck_assert_int_eq(module_take(e, whole, 8, &m, &err), HEMI_OK);
+    ck_assert_ptr_eq(m->bytes, whole);
+    module_unref(m);
+    ck_assert_int_eq(module_take(e, broken, 8, &m, &err), HEMI_INVALID_MODULE);
+    ck_assert_ptr_null(m);
+    ck_assert_int_eq(module_take(e, long_one, (size_t)WASM_MAX_MODULE_BYTES + 1, &m, &err), HEMI_LIMIT);
+    ck_assert_ptr_null(m);
+}
+END_TEST
+
 START_TEST(headers)
 {
     static const uint8_t bytes[] = "\0asm\1\0\0\0";
@@ -306,6 +322,7 @@ int main(void)
     TCase *c = tcase_create("decode");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 30);
+    tcase_add_test(c, taken_bytes_are_the_modules_or_freed);
     tcase_add_test(c, headers);
     tcase_add_test(c, sections_come_in_order);
     tcase_add_test(c, lengths_belong_together);

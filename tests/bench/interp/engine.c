@@ -104,9 +104,8 @@ static struct module *load(struct engine *e, const char *path)
     size_t size;
     uint8_t *bytes = read_file(path, &size);
     double start = seconds();
-    if (module_new(e, bytes, size, &m, &err)) fail(path, &err);
+    if (module_take(e, bytes, size, &m, &err)) fail(path, &err);
     fprintf(stderr, "%.6f ", seconds() - start);
-    free(bytes);
     return m;
 }
 
