@@ -24,8 +24,8 @@ enum { ENGINE_EXTERN_DESC = 1, ENGINE_FIRST_TYPE = 2, TYPE_RUN_CLASSES = 21 /* T
 /* What only the type registry needs to know of a type; `next` and `hash` are kept on a group's first type. */
 struct type_link {
     uint32_t hash;
-    uint32_t next;     /* next group in the same bucket, or TYPE_NONE */
-    uint32_t *offsets; /* owned; what the heap descriptor's `offsets` shows */
+    uint32_t next;   /* next group in the same bucket, or TYPE_NONE */
+    uint32_t *parts; /* owned: the heap descriptor's `offsets`, and behind them the type's arrays, in one piece */
 };
 
 struct engine {

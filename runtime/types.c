@@ -234,40 +234,40 @@ static valtype absolute_val(valtype v, uint32_t base)
     return vt_is_ref(v) ? VT_REF(vt_nullable(v), absolute(vt_heap(v), base)) : v;
 }
 
-/* Inherits the ancestors. The super is complete: it comes from an older group or earlier in this one. */
-static enum hemi_status display_make(struct engine *e, uint32_t id)
+/* Makes room for the type's arrays: so many offsets of references, entries of the display, and values. */
+static bool parts_new(struct engine *e, uint32_t id, uint32_t nrefs, uint32_t ndisplay, uint32_t nvals)
 {
     struct rtype *t = &e->rtypes[id];
-    const struct rtype *super = t->super == TYPE_NONE ? NULL : &e->rtypes[t->super];
-    if (super && super->depth >= TYPE_DEPTH_MAX) return HEMI_LIMIT;
-    t->depth = super ? (uint8_t)(super->depth + 1) : 0;
-    uint32_t n = t->depth < TYPE_DISPLAY_INLINE ? (uint32_t)TYPE_DISPLAY_INLINE : t->depth + 1u;
-    t->display = malloc(n * sizeof *t->display);
-    if (!t->display) return HEMI_NO_MEMORY;
-    for (uint32_t d = 0; d < n; d++) t->display[d] = d < t->depth ? super->display[d] : (uint32_t)TYPE_NONE;
-    t->display[t->depth] = id;
-    return HEMI_OK;
+    size_t words = (size_t)nrefs + ndisplay + nvals + 1; /* never nothing */
+    uint32_t *at = malloc(words * sizeof *at + t->nfields * sizeof *t->fields);
+    if (!at) return false;
+    e->links[id].parts = at;
+    t->display = at + nrefs;
+    t->vals = t->display + ndisplay;
+    t->fields = (struct field *)(void *)(t->vals + nvals);
+    return true;
 }
 
-static enum hemi_status parts_copy(struct rtype *t, const struct type_def *d, uint32_t base)
+static uint32_t count_refs(const struct type_def *d)
 {
-    uint32_t nvals = d->nparams + d->nresults;
-    /* Never NULL: `vals + nparams` must be a pointer also when there are neither parameters nor results. */
-    if (d->kind == TYPE_FUNC && !(t->vals = malloc((nvals + 1) * sizeof *t->vals))) return HEMI_NO_MEMORY;
-    if (d->nfields && !(t->fields = calloc(d->nfields, sizeof *t->fields))) return HEMI_NO_MEMORY;
-    for (uint32_t k = 0; k < nvals; k++) t->vals[k] = absolute_val(d->vals[k], base);
-    if (d->kind == TYPE_FUNC) {
-        t->param_slots = valtypes_slots(t->vals, d->nparams);
-        t->result_slots = valtypes_slots(t->vals + d->nparams, d->nresults);
-    }
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < d->nfields; k++) n += vt_is_ref(d->fields[k].type);
+    return n;
+}
+
+static void parts_copy(struct rtype *t, const struct type_def *d, uint32_t base)
+{
+    for (uint32_t k = 0; k < d->nparams + d->nresults; k++) t->vals[k] = absolute_val(d->vals[k], base);
+    t->param_slots = valtypes_slots(t->vals, d->nparams);
+    t->result_slots = valtypes_slots(t->vals + d->nparams, d->nresults);
     t->defaultable = true;
     for (uint32_t k = 0; k < d->nfields; k++) {
         t->fields[k] = (struct field){.type = absolute_val(d->fields[k].type, base), .mut = d->fields[k].mut};
         if (!valtype_defaultable(t->fields[k].type)) t->defaultable = false;
     }
-    return HEMI_OK;
 }
 
+/* Inherits the ancestors. The super is complete: it comes from an older group or earlier in this one. */
 static enum hemi_status type_make(struct engine *e, const struct type_def *d, uint32_t id, uint32_t base)
 {
     struct rtype *t = &e->rtypes[id];
@@ -276,18 +276,22 @@ static enum hemi_status type_make(struct engine *e, const struct type_def *d, ui
     t->nparams = d->nparams;
     t->nresults = d->nresults;
     t->nfields = d->nfields;
-    enum hemi_status status = parts_copy(t, d, base);
-    return status == HEMI_OK ? display_make(e, id) : status;
+    const struct rtype *super = t->super == TYPE_NONE ? NULL : &e->rtypes[t->super];
+    if (super && super->depth >= TYPE_DEPTH_MAX) return HEMI_LIMIT;
+    t->depth = super ? (uint8_t)(super->depth + 1) : 0;
+    uint32_t n = t->depth < TYPE_DISPLAY_INLINE ? (uint32_t)TYPE_DISPLAY_INLINE : t->depth + 1u;
+    if (!parts_new(e, id, count_refs(d), n, d->nparams + d->nresults)) return HEMI_NO_MEMORY;
+    parts_copy(t, d, base);
+    for (uint32_t k = 0; k < n; k++) t->display[k] = k < t->depth ? super->display[k] : (uint32_t)TYPE_NONE;
+    t->display[t->depth] = id;
+    return HEMI_OK;
 }
 
 static void type_clear(struct engine *e, uint32_t id)
 {
     struct rtype *t = &e->rtypes[id];
     uint32_t desc = t->kind == TYPE_FUNC ? t->exn_desc : (uint32_t)TYPE_NONE;
-    free(t->vals);
-    free(t->fields);
-    free(t->display);
-    free(e->links[id].offsets);
+    free(e->links[id].parts);
     if (desc == TYPE_NONE) return;
     type_clear(e, desc);
     type_ids_give(e, desc, 1);
@@ -320,8 +324,8 @@ static enum hemi_status group_fill(struct engine *e, const struct type_def *defs
         struct rtype *t = &e->rtypes[base + i];
         if (t->kind == TYPE_FUNC) continue;
         uint32_t size = type_layout_fields(t->fields, t->nfields, t->kind == TYPE_ARRAY ? HEAP_ARRAY_DATA : 4);
-        status = type_layout_desc(e, base + i, size);
-        if (status == HEMI_OK) status = poll_parts(e, &parts, &defs[i]);
+        type_layout_desc(e, base + i, size);
+        status = poll_parts(e, &parts, &defs[i]);
     }
     return status;
 }
@@ -400,6 +404,7 @@ enum hemi_status types_func(struct engine *e, const valtype *vals, uint32_t npar
 
 static enum hemi_status exn_make(struct engine *e, const struct rtype *func, uint32_t id)
 {
+    uint32_t nrefs = 0;
     struct rtype *t = &e->rtypes[id];
     *t = (struct rtype){.kind = TYPE_EXN_LAYOUT,
                         .final = true,
@@ -408,9 +413,11 @@ static enum hemi_status exn_make(struct engine *e, const struct rtype *func, uin
                         .group_size = 1,
                         .nfields = func->nparams,
                         .exn_desc = TYPE_NONE};
-    if (t->nfields && !(t->fields = calloc(t->nfields, sizeof *t->fields))) return HEMI_NO_MEMORY;
-    for (uint32_t k = 0; k < t->nfields; k++) t->fields[k].type = func->vals[k];
-    return type_layout_desc(e, id, type_layout_fields(t->fields, t->nfields, 8));
+    for (uint32_t k = 0; k < t->nfields; k++) nrefs += vt_is_ref(func->vals[k]);
+    if (!parts_new(e, id, nrefs, 0, 0)) return HEMI_NO_MEMORY;
+    for (uint32_t k = 0; k < t->nfields; k++) t->fields[k] = (struct field){.type = func->vals[k]};
+    type_layout_desc(e, id, type_layout_fields(t->fields, t->nfields, 8));
+    return HEMI_OK;
 }
 
 enum hemi_status types_exn_desc(struct engine *e, uint32_t func, uint32_t *desc)

@@ -18,7 +18,8 @@ void type_ids_give(struct engine *e, uint32_t first, uint32_t n);
 
 /* Gives every field its size and offset, the first at `start`; returns the object's size. */
 uint32_t type_layout_fields(struct field *fields, uint32_t n, uint32_t start);
-/* Fills descs[id] from the fields of a struct or exception layout of `size` bytes, or of an array. NO_MEMORY. */
-enum hemi_status type_layout_desc(struct engine *e, uint32_t id, uint32_t size);
+/* Fills descs[id] from the fields of a struct or exception layout of `size` bytes, or of an array; and the offsets at
+ * the beginning of links[id].parts, which has room for one for each reference. */
+void type_layout_desc(struct engine *e, uint32_t id, uint32_t size);
 
 #endif

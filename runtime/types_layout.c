@@ -1,6 +1,5 @@
 /* runtime/types_layout.c -- where fields are inside objects, and what the heap is told about it (types.h "Layout"). */
 #include "runtime/types_impl.h"
-#include <stdlib.h>
 
 uint32_t valtype_size(valtype t)
 {
@@ -48,37 +47,21 @@ uint32_t type_layout_fields(struct field *fields, uint32_t n, uint32_t start)
 static uint32_t collect_offsets(const struct engine *e, const struct rtype *t, enum heap_slot slot, uint32_t *to)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < t->nfields; i++) {
-        if (valtype_slot(e, t->fields[i].type) != slot) continue;
-        if (to) to[n] = t->fields[i].offset;
-        n++;
-    }
+    for (uint32_t i = 0; i < t->nfields; i++)
+        if (valtype_slot(e, t->fields[i].type) == slot) to[n++] = t->fields[i].offset;
     return n;
 }
 
-static enum hemi_status fixed_desc(struct engine *e, uint32_t id, uint32_t size)
+void type_layout_desc(struct engine *e, uint32_t id, uint32_t size)
 {
     const struct rtype *t = &e->rtypes[id];
     struct heap_desc *d = &e->descs[id];
-    uint32_t nrefs = collect_offsets(e, t, HEAP_SLOT_REF, NULL);
-    uint32_t nfuncs = collect_offsets(e, t, HEAP_SLOT_FUNC, NULL);
-    uint32_t *offsets = NULL;
-    if (nrefs + nfuncs > 0) {
-        offsets = malloc((nrefs + nfuncs) * sizeof *offsets);
-        if (!offsets) return HEMI_NO_MEMORY;
-        collect_offsets(e, t, HEAP_SLOT_REF, offsets);
-        collect_offsets(e, t, HEAP_SLOT_FUNC, offsets + nrefs);
+    if (t->kind == TYPE_ARRAY) {
+        *d = (struct heap_desc){
+            .kind = HEAP_ARRAY, .elem = (uint8_t)valtype_slot(e, t->fields[0].type), .elem_size = t->fields[0].size};
+        return;
     }
-    e->links[id].offsets = offsets;
-    *d = (struct heap_desc){.kind = HEAP_FIXED, .size = size, .nrefs = nrefs, .nfuncs = nfuncs, .offsets = offsets};
-    return HEMI_OK;
-}
-
-enum hemi_status type_layout_desc(struct engine *e, uint32_t id, uint32_t size)
-{
-    const struct rtype *t = &e->rtypes[id];
-    if (t->kind != TYPE_ARRAY) return fixed_desc(e, id, size);
-    e->descs[id] = (struct heap_desc){
-        .kind = HEAP_ARRAY, .elem = (uint8_t)valtype_slot(e, t->fields[0].type), .elem_size = t->fields[0].size};
-    return HEMI_OK;
+    *d = (struct heap_desc){.kind = HEAP_FIXED, .size = size, .offsets = e->links[id].parts};
+    d->nrefs = collect_offsets(e, t, HEAP_SLOT_REF, e->links[id].parts);
+    d->nfuncs = collect_offsets(e, t, HEAP_SLOT_FUNC, e->links[id].parts + d->nrefs);
 }
