@@ -24,7 +24,7 @@ struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total);
 /* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL with *why set if it is not that. */
 struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why);
 uint8_t *upload_take_bytes(struct upload *u); /* the caller frees them; not if mapped */
-void upload_free_bytes(struct upload *u); /* idempotent */
+void upload_free_bytes(struct upload *u);     /* idempotent */
 void upload_free(struct upload *u);
 
 #endif
