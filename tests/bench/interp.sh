@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # tests/bench/interp.sh [PROGRAM...] -- the worker's engine alone beside wasm3 and Wasmtime: our programs (in C, compiled
 # for wasm32, and in text), and loading large modules. A PROGRAM is FILE.wasm or FILE.wat, whose _initialize or _start
-# runs, or FILE:EXPORT, FILE:EXPORT:ARGUMENT. ONLY=name restricts our own to those with that in their name.
+# runs, or FILE:EXPORT, FILE:EXPORT:ARGUMENT; what FILE.wasm prints must be what is in FILE.expected, if that is there.
+# ONLY=name restricts our own to those with that in their name. Without a PROGRAM it is objects.wasm, a Kotlin program,
+# from the folder HEMI_PROGRAMS or a folder `programs` near this checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ./dev build release bench_engine hemi
@@ -18,8 +20,16 @@ for source in "$here"/*.c; do
         -o "$programs/$name.wasm" "$source"
 done
 for source in "$here"/*.wat; do assemble "$source" "$programs/$(basename "$source" .wat).wasm"; done
+find_objects() {
+    local at
+    for at in "${HEMI_PROGRAMS:-../programs}" ../*/programs; do
+        [ -f "$at/objects.wasm" ] && echo "$at/objects.wasm" && return
+    done
+    echo "objects.wasm is not here (HEMI_PROGRAMS says where it is): left out" >&2
+}
+[ $# -gt 0 ] || mapfile -t objects < <(find_objects)
 given=()
-for program in "$@"; do
+for program in "$@" ${objects[@]+"${objects[@]}"}; do
     file=${program%%:*}
     if [[ $file == *.wat ]]; then
         assemble "$file" "$programs/given-$(basename "$file" .wat).wasm"

@@ -58,11 +58,20 @@ def run_programs(args, engines):
         print(f'beside wasm3: geometric mean {mean:.2f}, least {min(ratios)[0]:.2f} ({min(ratios)[1]})')
 
 
+def expected_of(file):
+    """What the file beside a program says that it prints, or None."""
+    path = os.path.splitext(file)[0] + '.expected'
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding='utf-8') as told:
+        return told.read().strip()
+
+
 def run_given(args, engines):
     for program in args.given:
         file, *call = program.split(':')
         commands = {e: [path, file, *call] for e, path in engines.items() if e != 'wasm3'}
-        times = contest(commands, args.runs)
+        times = contest(commands, args.runs, None if call else expected_of(file))
         print(f'\n{os.path.basename(program)}, from bytes to finished output')
         for e, (load, run) in times.items():
             text = f'  {e:10} load {1e3 * load:7.1f} ms   run {1e3 * run:7.1f} ms   all {1e3 * (load + run):7.1f} ms'
