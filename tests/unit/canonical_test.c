@@ -218,5 +218,5 @@ int main(void)
     tcase_add_test(t, arithmetic_makes_the_canonical_nan_only);
     tcase_add_test(t, invalid_operations_make_a_positive_nan);
     suite_add_tcase(s, t);
-    return rig_run(s);
+    return run_suite(s);
 }

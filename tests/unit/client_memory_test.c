@@ -142,5 +142,5 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, every_allocation_may_fail);
     suite_add_tcase(s, c);
-    return peer_run(s);
+    return run_suite(s);
 }

@@ -16,6 +16,7 @@
 #include "proto/externs.h"
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
+#include "tests/unit/suite.h"
 
 struct peer {
     int fd;
@@ -197,14 +198,5 @@ static inline void peer_host_call(struct peer *p, uint32_t id, uint64_t host, ui
 }
 
 static inline void peer_i32(uint8_t *raw, int32_t v) { wire_put_number(raw, &v, sizeof v); }
-
-static inline int peer_run(Suite *s)
-{
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
-}
 
 #endif

@@ -759,5 +759,5 @@ int main(void)
     tcase_add_test(c, output_streams);
     tcase_add_test(c, input_streams);
     suite_add_tcase(s, c);
-    return peer_run(s);
+    return run_suite(s);
 }

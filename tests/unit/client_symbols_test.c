@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hemi.h"
+#include "tests/unit/suite.h"
 
 static char *read_all(FILE *f)
 {
@@ -95,9 +96,5 @@ int main(void)
     tcase_add_test(c, declarations_are_exported);
     tcase_add_loop_test(c, the_header_is_c99_and_cpp11, 0, 4);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -787,5 +787,5 @@ int main(void)
     tcase_add_test(c, event_loop);
     tcase_add_test(c, mutated_workers);
     suite_add_tcase(s, c);
-    return peer_run(s);
+    return run_suite(s);
 }

@@ -1,9 +1,9 @@
 /* The text format as users of libhemi see it. What assembles to what is tested in wat_test.c and its companions. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hemi.h"
+#include "tests/unit/suite.h"
 
 static const char text[] = "(module\n"
                            "  (func $f (export \"f\") (param $x i32) (result i32)\n"
@@ -125,9 +125,5 @@ int main(void)
     tcase_add_test(c, offsets_are_located);
     tcase_add_test(c, blocks_are_located);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

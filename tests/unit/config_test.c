@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server/config.h"
+#include "tests/unit/suite.h"
 
 /* libconfig 1.5 loses a string that the file does not end; the process that reads such a file then ends anyway. */
 const char *__lsan_default_suppressions(void);
@@ -314,9 +315,5 @@ int main(void)
     tcase_add_test(tests, the_examples_are_lawful);
     tcase_add_test(tests, the_manual_is_up_to_date);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

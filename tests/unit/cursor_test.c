@@ -1,7 +1,7 @@
 /* The cursor: LEB128 at its edges, lengths, UTF-8, and that the first error sticks. */
 #include "runtime/cursor.h"
+#include "tests/unit/suite.h"
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct rt_error err;
@@ -136,9 +136,5 @@ int main(void)
     tcase_add_test(c, lengths_are_checked);
     tcase_add_test(c, names_are_utf8);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

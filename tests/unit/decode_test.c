@@ -1,6 +1,7 @@
 /* Decoding: sections, limits, names, constant expressions, what is not built; from bytes, as a module arrives. */
 #include "proto/tables/opcodes.h"
 #include "runtime/runtime.h"
+#include "tests/unit/suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,9 +338,5 @@ int main(void)
     tcase_add_test(c, errors_name_the_function);
     tcase_add_test(c, long_work_yields);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

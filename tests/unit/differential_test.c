@@ -49,5 +49,5 @@ int main(void)
     tcase_add_loop_test(t, generated_modules_agree, 0, MODULES);
     tcase_add_test(t, different_modules_have_different_logs);
     suite_add_tcase(s, t);
-    return rig_run(s);
+    return run_suite(s);
 }

@@ -491,5 +491,5 @@ int main(void)
     tcase_add_test_raise_signal(tc, a_fault_of_ours_ends_the_process, SIGSEGV);
     tcase_add_test_raise_signal(tc, a_fault_elsewhere_is_no_trap, SIGABRT);
     suite_add_tcase(s, tc);
-    return rig_run(s);
+    return run_suite(s);
 }

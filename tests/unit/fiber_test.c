@@ -1,10 +1,10 @@
 /* tests/unit/fiber_test.c -- fibers: switching, reuse, stacks, guards. */
 #include <check.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/fiber.h"
+#include "tests/unit/suite.h"
 
 enum { VM = 64 << 10 };
 
@@ -149,10 +149,5 @@ int main(void)
     tcase_add_test(tc, native_stack_is_as_large_as_said);
     tcase_add_test_raise_signal(tc, guards_fault, SIGSEGV);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite_forked(suite);
 }

@@ -8,6 +8,7 @@
 #include "proto/limits.h"
 #include "server/handles.h"
 #include "server/requests_values.h"
+#include "tests/unit/suite.h"
 
 static uint64_t seed(void)
 {
@@ -172,10 +173,5 @@ int main(void)
     tcase_add_test(tc, values_pin_what_looks_like_a_handle);
     tcase_add_test(tc, types_from_requests_are_abstract);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite_forked(suite);
 }

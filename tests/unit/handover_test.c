@@ -12,6 +12,7 @@
 
 #include "server/handover.h"
 #include "server/page.h"
+#include "tests/unit/suite.h"
 
 static int up, down; /* the supervisor's end, the worker's end */
 
@@ -261,9 +262,5 @@ int main(void)
     tcase_add_test(tests, last_messages_survive_a_reset);
     tcase_add_test(tests, the_page_is_shared);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

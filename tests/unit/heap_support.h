@@ -6,6 +6,7 @@
 
 #include "heap/heap.h"
 #include "heap/internal.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -244,16 +245,6 @@ static inline struct rng rng_seeded(const char *test)
     printf("%s: HEMI_SEED=%llu\n", test, (unsigned long long)seed);
     fflush(stdout);
     return (struct rng){seed};
-}
-
-/* Runs a suite, each test in a process of its own; the exit status of the program. */
-static inline int run_suite(Suite *s)
-{
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

@@ -330,5 +330,5 @@ int main(void)
     tcase_add_test(c, instantiation_is_cancelled_at_a_poll);
     tcase_add_loop_test(c, many_small_things_are_made_with_polls, 0, 4);
     suite_add_tcase(s, c);
-    return rig_run(s);
+    return run_suite(s);
 }

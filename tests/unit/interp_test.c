@@ -334,5 +334,5 @@ int main(void)
     tcase_add_test(tc, casts_follow_the_hierarchy);
     tcase_add_test(tc, memory_is_checked_at_every_width);
     suite_add_tcase(s, tc);
-    return rig_run(s);
+    return run_suite(s);
 }

@@ -19,6 +19,7 @@
 #include "server/jail.h"
 #include "server/jail_attack.h"
 #include "server/jail_seccomp.h"
+#include "tests/unit/suite.h"
 
 #define MEMORY (64ull << 20)
 
@@ -303,9 +304,5 @@ int main(void)
 #endif
     add_attacks(tests);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

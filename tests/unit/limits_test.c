@@ -3,6 +3,7 @@
 #include "runtime/engine.h"
 #include "runtime/module.h"
 #include "tests/unit/module_writer.h"
+#include "tests/unit/suite.h"
 #include <stdio.h>
 
 static struct engine *e;
@@ -314,9 +315,5 @@ int main(void)
     tcase_add_loop_test(c, exactly_at_it_is_not_too_much, 0, LIMIT_COUNT);
     tcase_add_test(c, an_index_space_counts_imports);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

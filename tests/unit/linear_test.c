@@ -2,6 +2,7 @@
  * twice the size. Work is counted, not timed: in polls, of which there is one for each DECODE_POLL_BYTES steps. */
 #include "runtime/decode.h"
 #include "tests/unit/module_writer.h"
+#include "tests/unit/suite.h"
 #include <stdio.h>
 
 static struct engine *e;
@@ -218,9 +219,5 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, work_is_linear_in_a_modules_size, 0, sizeof shapes / sizeof *shapes);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -257,9 +257,5 @@ int main(void)
     tcase_add_loop_test(c, operands_arrive_however_many_they_are, 0, 13);
     tcase_add_test(c, a_thousand_operands_cost_no_code_each);
     suite_add_tcase(s, c);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

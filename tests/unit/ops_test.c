@@ -429,5 +429,5 @@ int main(void)
     tcase_add_test(c, structures_keep_fields_of_every_size);
     tcase_add_test(c, exceptions_carry_their_payload_through_collections);
     suite_add_tcase(s, c);
-    return rig_run(s);
+    return run_suite(s);
 }

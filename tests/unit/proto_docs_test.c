@@ -10,6 +10,7 @@
 #include "proto/tables/limits.h"
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
+#include "tests/unit/suite.h"
 
 /* A file of this repository; lives until the next call. */
 static const char *path(const char *file)
@@ -162,9 +163,5 @@ int main(void)
     TCase *c = tcase_create("proto_docs");
     tcase_add_test(c, tables_are_in_sync);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "proto/hemi.pb-c.h"
 #include "proto/trace.h"
 #include "proto/window.h"
+#include "tests/unit/suite.h"
 
 static uint64_t seed;
 
@@ -721,9 +722,5 @@ int main(void)
     tcase_add_test(c, trace_records);
     tcase_add_test(c, window_counts);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

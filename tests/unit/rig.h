@@ -5,6 +5,7 @@
 
 #include "client/wat/wat.h"
 #include "runtime/runtime.h"
+#include "tests/unit/suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,14 +140,5 @@ static inline enum hemi_status rig_call(struct rig *r, struct instance *in, cons
         ck_assert_int_eq(rig_call(r, in, name, RIG_ARGS(__VA_ARGS__), &out_), HEMI_TRAP);                              \
         ck_assert_msg((r)->err.trap == TRAP_##trap_, "%s: %s", name, (r)->err.message);                                \
     } while (0)
-
-static inline int rig_run(Suite *s)
-{
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
 
 #endif

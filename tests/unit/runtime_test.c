@@ -341,5 +341,5 @@ int main(void)
     tcase_add_test(c, a_returned_reference_is_rooted_by_the_caller);
     tcase_add_test(c, two_stores_share_a_module);
     suite_add_tcase(s, c);
-    return rig_run(s);
+    return run_suite(s);
 }

@@ -1,10 +1,10 @@
 /* tests/unit/scheduler_test.c -- the scheduler's policy, with activations that only pretend to be guests. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "server/scheduler.h"
+#include "tests/unit/suite.h"
 
 enum { VM = 64 << 10, SLICE = 10 };
 
@@ -209,10 +209,5 @@ int main(void)
     tcase_add_test(tc, steady_new_work_does_not_starve_the_old);
     tcase_add_test(tc, timer_stops_when_idle);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite_forked(suite);
 }

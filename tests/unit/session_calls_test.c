@@ -391,5 +391,5 @@ int main(void)
     tcase_add_test(tc, input_without_credit_is_an_error);
     tcase_add_test(tc, draining_waits_for_work_and_tells_the_rest);
     tcase_add_test(tc, draining_ends_at_its_timeout);
-    return session_main(suite);
+    return run_suite_forked(suite);
 }

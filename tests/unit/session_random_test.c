@@ -15,6 +15,7 @@
 #include "proto/value.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "tests/unit/suite.h"
 
 enum { CLIENTS = 2, STEPS = 15000, IDS = 80, CALLS = 16, REFS = 41 };
 
@@ -437,10 +438,5 @@ int main(void)
     tcase_set_timeout(tc, 300);
     tcase_add_test(tc, nothing_is_left_behind);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite_forked(suite);
 }

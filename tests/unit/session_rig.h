@@ -18,6 +18,7 @@
 #include "proto/value.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "tests/unit/suite.h"
 
 static struct worker worker;
 static struct worker_boot boot;
@@ -317,16 +318,6 @@ static inline TCase *session_case(Suite *suite)
     tcase_add_checked_fixture(tests, setup, teardown);
     suite_add_tcase(suite, tests);
     return tests;
-}
-
-static inline int session_main(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 #endif

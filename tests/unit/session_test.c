@@ -378,5 +378,5 @@ int main(void)
     tcase_add_test(tc, cancel_and_interrupt);
     tcase_add_test(tc, a_store_closes_under_a_running_guest);
     tcase_add_test(tc, a_client_that_goes_leaves_nothing);
-    return session_main(suite);
+    return run_suite_forked(suite);
 }

@@ -3,6 +3,7 @@
 #include "proto/tables/opcodes.h"
 #include "runtime/simd.h"
 #include "runtime/translate_impl.h"
+#include "tests/unit/suite.h"
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -545,9 +546,5 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, every_row_computes_what_plain_c_does);
     suite_add_tcase(s, t);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -394,5 +394,5 @@ int main(void)
     tcase_add_test(c, calls_nest_through_host_functions_up_to_a_limit);
     tcase_add_test(c, host_functions_of_one_type_are_told_apart);
     suite_add_tcase(s, c);
-    return rig_run(s);
+    return run_suite(s);
 }

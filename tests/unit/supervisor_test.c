@@ -30,6 +30,7 @@
 #include "server/jail_seccomp.h"
 #include "server/supervisor.h"
 #include "server/supervisor_boot.h"
+#include "tests/unit/suite.h"
 
 #define WAIT_MS 20000
 
@@ -866,9 +867,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_private_worker_that_is_lost);
     tcase_add_test(tests, as_process_1_it_reaps_orphans);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

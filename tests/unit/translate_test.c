@@ -580,5 +580,5 @@ int main(void)
     tcase_add_test(tc, a_frame_has_a_limit);
     tcase_add_test(tc, a_trap_knows_its_place);
     suite_add_tcase(s, tc);
-    return rig_run(s);
+    return run_suite(s);
 }

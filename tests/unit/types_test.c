@@ -1,5 +1,6 @@
 /* Types: canonical groups, reuse of ids, layout, descriptors, subtyping. */
 #include "runtime/engine.h"
+#include "tests/unit/suite.h"
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -342,9 +343,5 @@ int main(void)
     tcase_add_test(c, declared_subtypes_are_checked);
     tcase_add_test(c, abstract_types_match_as_specified);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

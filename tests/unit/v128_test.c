@@ -463,5 +463,5 @@ int main(void)
     tcase_add_test(t, objects_of_v128_over_collections);
     tcase_add_test(t, random_functions_agree_with_a_model);
     suite_add_tcase(s, t);
-    return rig_run(s);
+    return run_suite(s);
 }

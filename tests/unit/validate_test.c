@@ -3,6 +3,7 @@
 #include "client/wat/wat.h"
 #include "runtime/engine.h"
 #include "runtime/validate_impl.h"
+#include "tests/unit/suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -478,9 +479,5 @@ int main(void)
     tcase_add_test(c, every_irregular_row_has_a_handler);
     tcase_add_test(c, mutated_modules);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(s);
 }

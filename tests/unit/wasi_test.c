@@ -203,10 +203,5 @@ int main(void)
     tcase_add_test(tc, no_memory_is_a_fault);
     tcase_add_test(tc, exit_unwinds);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite_forked(suite);
 }

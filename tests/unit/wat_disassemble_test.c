@@ -3,6 +3,7 @@
  * wat_roundtrip_test.c. */
 #include "client/wat/wat.h"
 #include "proto/tables/status.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <locale.h>
@@ -435,9 +436,5 @@ int main(void)
     tcase_add_test(tests, bounds);
     tcase_add_test(tests, damaged);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

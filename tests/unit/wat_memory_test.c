@@ -3,6 +3,7 @@
  * The linker sends client/wat's calls of malloc and its kin here (tests/CMakeLists.txt). */
 #include "client/wat/wat.h"
 #include "proto/tables/status.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -108,9 +109,5 @@ int main(void)
     tcase_add_test(tests, every_allocation_of_the_assembler_fails_once);
     tcase_add_test(tests, every_allocation_of_the_disassembler_fails_once);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

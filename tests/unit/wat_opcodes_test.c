@@ -3,6 +3,7 @@
 #include "client/wat/wat.h"
 #include "proto/tables/opcodes.h"
 #include "proto/tables/status.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <ctype.h>
@@ -157,9 +158,5 @@ int main(void)
     tcase_add_test(tests, widths_belong_to_memory_and_lanes);
     tcase_add_test(tests, all_assemble_and_come_back);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

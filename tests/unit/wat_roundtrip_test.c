@@ -2,6 +2,7 @@
  * $HEMI_TESTSUITE) and of our own scripts and programs. */
 #include "client/wat/wat.h"
 #include "proto/tables/status.h"
+#include "tests/unit/suite.h"
 #include "tests/wast/script.h"
 
 #include <check.h>
@@ -189,9 +190,5 @@ int main(void)
     tcase_add_test(tests, our_modules);
     tcase_add_test(tests, suite_modules);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include "client/wat/number.h"
 #include "client/wat/wat.h"
 #include "proto/tables/status.h"
+#include "tests/unit/suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -745,9 +746,5 @@ int main(void)
     tcase_add_test(tests, truncated);
     tcase_add_test(tests, project_modules);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
