@@ -397,23 +397,21 @@ static bool must_wait_for_stack(const struct worker *w, const struct request *r,
     return r->row->fiber && (others || !stack_to_spare(w)) && !sheltered(r);
 }
 
-static void lane_run(struct worker *w, struct lane *l, bool turn)
+/* One request: its end may end the connection, the store and the lane with it, so nothing is looked at after it. What
+ * is behind it has its turn when leave_lane marks the lane. */
+static void lane_step(struct worker *w, struct lane *l, bool turn)
 {
-    while (!l->active && l->head) {
-        struct request *r = l->head;
-        bool own = l == &r->own_lane;
-        enum readiness is = readiness(r);
-        if (is == WAITS) return;
-        if (is == READY && must_wait_for_stack(w, r, turn)) {
-            l->starved = true;
-            append(&w->starved, l);
-            return;
-        }
-        if (is == FAILED)
-            request_finish(r, HEMI_DEPENDENCY_FAILED);
-        else
-            start(r, l);
-        if (own) return; /* the lane may be gone with it */
+    struct request *r = l->head;
+    if (l->active || !r) return;
+    enum readiness is = readiness(r);
+    if (is == WAITS) return;
+    if (is == FAILED) {
+        request_finish(r, HEMI_DEPENDENCY_FAILED);
+    } else if (must_wait_for_stack(w, r, turn)) {
+        l->starved = true;
+        append(&w->starved, l);
+    } else {
+        start(r, l);
     }
 }
 
@@ -425,6 +423,6 @@ void requests_pump(struct worker *w)
         if (!l) return;
         bool turn = l->starved;
         lane_unmark(w, l);
-        lane_run(w, l, turn);
+        lane_step(w, l, turn);
     }
 }

@@ -87,10 +87,11 @@ static void unqueue(struct activation *a)
     a->queue = NULL;
 }
 
+/* NULL: it is empty. */
 static struct activation *pop(struct activation_queue *q)
 {
     struct activation *a = q->head;
-    unqueue(a);
+    if (a) unqueue(a);
     return a;
 }
 
@@ -156,7 +157,8 @@ bool scheduler_turn(struct scheduler *s)
     if (!s->fresh.head || ++s->passed_over >= SCHEDULER_PATIENCE) {
         s->passed_over = 0;
         if (s->before_used) s->before_used(s->ctx);
-        run(s, pop(&s->used));
+        struct activation *a = pop(&s->used); /* .look-again */
+        if (a) run(s, a);
     }
     return scheduler_ready(s);
 }

@@ -16,6 +16,7 @@
  *
  * Invariants:
  *   .stop-sticky  A stop status, once set, stays: the activation sees it at every poll point and wait until it ends.
+ *   .look-again   A callback may start, stop and end any activation, so a queue is looked at after it, not before.
  *   .one-thread   Only the thread that made the scheduler calls any of this. */
 #ifndef HEMI_SERVER_SCHEDULER_H
 #define HEMI_SERVER_SCHEDULER_H

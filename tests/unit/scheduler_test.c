@@ -176,6 +176,29 @@ START_TEST(steady_new_work_does_not_starve_the_old)
 }
 END_TEST
 
+static struct fake doomed;
+static void end_the_doomed(void *ctx)
+{
+    (void)ctx;
+    if (doomed.act.stop == HEMI_OK) scheduler_stop(&doomed.act, HEMI_CLOSED);
+}
+
+/* A flush may find that the client is gone, which ends what was about to run. */
+START_TEST(what_a_callback_ends_is_not_run)
+{
+    memset(&doomed, 0, sizeof doomed);
+    begin(&doomed, endless);
+    scheduler_turn(&sched); /* it used up a slice or two */
+    uint32_t had = doomed.act.slices;
+    ck_assert_uint_gt(had, 0);
+    sched.before_used = end_the_doomed;
+    for (int i = 0; i < 3 && sched.live; i++) scheduler_turn(&sched);
+    ck_assert_uint_eq(sched.live, 0);
+    ck_assert_int_eq(doomed.ended, HEMI_CLOSED);
+    ck_assert_uint_eq(doomed.act.slices, had);
+}
+END_TEST
+
 START_TEST(timer_stops_when_idle)
 {
     static struct fake f;
@@ -207,6 +230,7 @@ int main(void)
     tcase_add_test(tc, fresh_goes_before_fifty_loops);
     tcase_add_test(tc, round_robin_is_fair);
     tcase_add_test(tc, steady_new_work_does_not_starve_the_old);
+    tcase_add_test(tc, what_a_callback_ends_is_not_run);
     tcase_add_test(tc, timer_stops_when_idle);
     suite_add_tcase(suite, tc);
     return run_suite_forked(suite);

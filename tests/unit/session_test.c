@@ -358,6 +358,22 @@ START_TEST(a_client_that_goes_leaves_nothing) /* the rest is teardown's */
 }
 END_TEST
 
+/* The reply to the short one is written, and finds nobody, just before the long one would get another slice. */
+START_TEST(a_client_goes_with_two_calls_running)
+{
+    struct connection *c = open_client();
+    make_stores(2);
+    call(1, 0, h(0, LOOP));
+    flush();
+    while (worker.sched.live == 0) turn();
+    call(2, 0, h(1, QUICK));
+    flush();
+    close(client.fd);
+    client.fd = -1;
+    while (!c->ending) turn();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session");
@@ -378,5 +394,6 @@ int main(void)
     tcase_add_test(tc, cancel_and_interrupt);
     tcase_add_test(tc, a_store_closes_under_a_running_guest);
     tcase_add_test(tc, a_client_that_goes_leaves_nothing);
+    tcase_add_test(tc, a_client_goes_with_two_calls_running);
     return run_suite_forked(suite);
 }
