@@ -30,17 +30,9 @@ static char *exported(void)
     return names;
 }
 
-static const char *header_path(void)
-{
-    static char path[4096];
-    const char *tests = strstr(__FILE__, "tests/unit/");
-    snprintf(path, sizeof path, "%.*sclient/include/hemi.h", (int)(tests - __FILE__), __FILE__);
-    return path;
-}
-
 static char *header(void)
 {
-    FILE *f = fopen(header_path(), "r");
+    FILE *f = fopen(HEMI_SOURCE_DIR "/client/include/hemi.h", "r");
     char *text = read_all(f);
     fclose(f);
     return text;
@@ -83,7 +75,7 @@ START_TEST(the_header_is_c99_and_cpp11)
     char command[4400];
     snprintf(command, sizeof command,
              "clang-19 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror -fsyntax-only -include %s -x %s /dev/null",
-             header_path(), languages[_i]);
+             HEMI_SOURCE_DIR "/client/include/hemi.h", languages[_i]);
     ck_assert_msg(system(command) == 0, "%s", command);
 }
 END_TEST

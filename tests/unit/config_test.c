@@ -260,23 +260,13 @@ START_TEST(reloads)
 }
 END_TEST
 
-/* A file of the source tree that this very file is in. */
-static const char *in_source(const char *name)
-{
-    static const char file[] = __FILE__;
-    static char path[512];
-    int root = (int)(strlen(file) - strlen("tests/unit/config_test.c"));
-    snprintf(path, sizeof path, "%.*s%s", root, file, name);
-    return path;
-}
-
 START_TEST(the_examples_are_lawful)
 {
-    static const char *const files[] = {"deploy/hemid.conf", "deploy/container.conf"};
+    static const char *const files[] = {HEMI_SOURCE_DIR "/deploy/hemid.conf", HEMI_SOURCE_DIR "/deploy/container.conf"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         config_deinit(&config);
         config_set_defaults(&config);
-        ck_assert_msg(config_load(&config, in_source(files[i]), &error) == 0, "%s", error.text);
+        ck_assert_msg(config_load(&config, files[i], &error) == 0, "%s", error.text);
         ck_assert_uint_ge(config.ntenants, 1);
     }
 }
@@ -285,7 +275,7 @@ END_TEST
 START_TEST(the_manual_is_up_to_date)
 {
     static char want[65536], have[65536];
-    FILE *out = fmemopen(want, sizeof want, "w"), *in = fopen(in_source("docs/config.md"), "r");
+    FILE *out = fmemopen(want, sizeof want, "w"), *in = fopen(HEMI_SOURCE_DIR "/docs/config.md", "r");
     ck_assert_ptr_nonnull(in);
     config_docs(out);
     fclose(out);

@@ -16,8 +16,7 @@
 static const char *path(const char *file)
 {
     static char out[4096];
-    const char *tests = strstr(__FILE__, "tests/unit/");
-    snprintf(out, sizeof out, "%.*s%s", (int)(tests - __FILE__), __FILE__, file);
+    snprintf(out, sizeof out, "%s/%s", HEMI_SOURCE_DIR, file);
     return out;
 }
 
