@@ -82,6 +82,9 @@ static bool body_lawful(const struct handover_msg *msg)
                memchr(msg->u.boot.hook, 0, sizeof msg->u.boot.hook) != NULL && msg->u.boot.zero == 0;
     case HANDOVER_CLOSED:
         return msg->u.closed.zero == 0;
+    case HANDOVER_NOT_ADOPTED:
+        return msg->u.not_adopted.reason >= HANDOVER_NO_DESCRIPTOR && msg->u.not_adopted.reason <= HANDOVER_LEAVING &&
+               msg->u.not_adopted.zero == 0;
     case HANDOVER_STATUS:
         return msg->u.status.phase >= HANDOVER_READY && msg->u.status.phase <= HANDOVER_JAIL_FAILED &&
                msg->u.status.zero == 0;
@@ -161,6 +164,14 @@ static size_t collect_fds(struct msghdr *header, int fds[FDS_RECEIVED_MAX])
     return count;
 }
 
+/* What a type declares must have come, but for one that our full table has lost. */
+static int check_fds(const struct handover_msg *msg, size_t nfds, bool lost)
+{
+    unsigned declared = find_row(msg->type)->fds;
+    if (lost) return declared == 1 && nfds == 0 ? 0 : -EPROTO;
+    return declared == nfds ? 0 : -EPROTO;
+}
+
 int handover_recv(int control, enum handover_side sender, struct handover_msg *msg)
 {
     uint8_t bytes[HANDOVER_BYTES_MAX];
@@ -175,12 +186,11 @@ int handover_recv(int control, enum handover_side sender, struct handover_msg *m
     while ((got = recvmsg(control, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 &&
            (errno == EINTR || errno == ECONNRESET))
         continue;
-    if (got < 0) return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    if (got < 0) return errno == EWOULDBLOCK || errno == ENOMEM || errno == ENOBUFS ? -EAGAIN : -errno;
     size_t nfds = collect_fds(&header, fds);
-    if (got == 0 && nfds == 0) return 0;
-    int status =
-        (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0 ? -EPROTO : handover_decode(bytes, (size_t)got, sender, msg);
-    if (status == 0 && find_row(msg->type)->fds != nfds) status = -EPROTO;
+    if (got == 0 && nfds == 0 && (header.msg_flags & MSG_CTRUNC) == 0) return 0;
+    int status = (header.msg_flags & MSG_TRUNC) != 0 ? -EPROTO : handover_decode(bytes, (size_t)got, sender, msg);
+    if (status == 0) status = check_fds(msg, nfds, (header.msg_flags & MSG_CTRUNC) != 0);
     if (status == 0 && nfds == 1) return msg->fd = fds[0], 1;
     while (nfds > 0) close(fds[--nfds]);
     return status == 0 ? 1 : status;

@@ -13,10 +13,13 @@
  *   ADOPTED   up: the worker has the socket and answers for it. It has read nothing from the socket before it sent
  *             this (.adopt-before-read), so a worker that dies first loses none of the client's bytes: the supervisor
  *             still has its copy and hands it to another worker. On ADOPTED the supervisor closes its copy.
- *   CLOSED    up: that connection has ended, with the status of its CLOSE.
- *   DRAIN     down: take nothing new, say CLOSE(DRAINING) to clients as their work ends, exit within the timeout.
+ *   NOT_ADOPTED up: the worker has not taken that connection, and why; nothing was read from it. The supervisor gives
+ * its copy to another worker, or refuses it by name. CLOSED    up: that connection has ended, with the status of its
+ * CLOSE. DRAIN     down: take nothing new, say CLOSE(DRAINING) to clients as their work ends, exit within the timeout.
  *   STOP      down: close everything with CLOSE(DRAINING) now and exit with 0.
  *   LOG       up: a line for the log.
+ * A worker's phases come in one order: READY or JAIL_FAILED first and once, then IDLE or DRAINED, once; it speaks of
+ * connections after READY only (.phase-order). One that does otherwise is not the program that was started.
  * The worker never blocks on this channel (.control-nonblock): the supervisor may be stopped. End of file means that
  * the supervisor is gone: the worker exits.
  */
@@ -38,7 +41,8 @@
     X(STATUS, 5, UP, 0, status)                                                                                        \
     X(ADOPTED, 6, UP, 0, adopted)                                                                                      \
     X(CLOSED, 7, UP, 0, closed)                                                                                        \
-    X(LOG, 8, UP, 0, log)
+    X(LOG, 8, UP, 0, log)                                                                                              \
+    X(NOT_ADOPTED, 9, UP, 0, not_adopted)
 
 enum handover_type {
 #define X(name, number, sender, fds, body) HANDOVER_##name = number,
@@ -49,6 +53,13 @@ enum handover_type {
 enum handover_side { HANDOVER_DOWN, HANDOVER_UP };
 
 enum handover_phase { HANDOVER_READY = 1, HANDOVER_IDLE = 2, HANDOVER_DRAINED = 3, HANDOVER_JAIL_FAILED = 4 };
+
+/* Why a worker has not adopted a connection. */
+enum handover_reason {
+    HANDOVER_NO_DESCRIPTOR = 1, /* its table is full: the connection's socket was lost on the way */
+    HANDOVER_NO_MEMORY = 2,
+    HANDOVER_LEAVING = 3 /* it ends, and had said so before */
+};
 
 #define HANDOVER_HELLO_MAX 1024u /* at least proto/hello.h's greatest HELLO */
 #define HANDOVER_LOG_MAX 1024u
@@ -76,6 +87,12 @@ struct handover_adopt {
 
 struct handover_adopted {
     uint64_t connection;
+};
+
+struct handover_not_adopted {
+    uint64_t connection;
+    uint32_t reason; /* enum handover_reason */
+    uint32_t zero;
 };
 
 struct handover_closed {
@@ -132,8 +149,9 @@ int handover_decode(const uint8_t *bytes, size_t len, enum handover_side sender,
  * The caller keeps msg->fd. */
 int handover_send(int control, const struct handover_msg *msg);
 
-/* Receives one message that `sender` sent. Returns 1 with a message, whose fd the caller then owns; 0 at the end;
- * -EAGAIN when there is none; -EPROTO for a malformed one or unasked-for descriptors (they are closed); -errno. */
+/* Receives one message that `sender` sent. Returns 1 with a message, whose fd the caller then owns, or which is -1
+ * where a declared descriptor found no room in our table; 0 at the end; -EAGAIN when there is none or no memory for it
+ * now; -EPROTO for a malformed one or unasked-for descriptors (they are closed); -errno. */
 int handover_recv(int control, enum handover_side sender, struct handover_msg *msg);
 
 /* The message's name, for logs; "?" for an unknown type. */

@@ -40,7 +40,8 @@ struct client {
     int fd;
     uint64_t id;
     struct ucred peer;
-    unsigned tries; /* workers lost with it on the way */
+    unsigned tries;    /* workers that ended with it on the way */
+    unsigned declined; /* workers that could not take it */
     unsigned handles;
     bool gone;        /* freed when its handles are closed */
     uv_poll_t poll;   /* while HELLO is read */
@@ -64,6 +65,7 @@ struct child {
     uint64_t connections; /* adopted, not closed */
     uint64_t started_ms;
     bool ready;
+    bool parting;  /* it said IDLE or DRAINED */
     bool leaving;  /* gets nothing new: idle exit, drain, broken */
     bool full;     /* its control socket is */
     bool starved;  /* too many descriptors are in flight */
@@ -151,6 +153,9 @@ void tenant_give(struct tenant *tenant, struct client *client, bool again);
 
 /* Refuses everybody that waits for a worker. */
 void tenant_refuse_waiting(struct tenant *tenant, enum hemi_status status, const char *why);
+
+/* A worker of this tenant, not `worker`, that can be given a connection now; NULL if there is none. */
+struct child *tenant_other_worker(const struct tenant *tenant, const struct child *worker);
 
 /* Hands waiting clients to workers, starting some as needed. */
 void tenant_pump(struct tenant *tenant);

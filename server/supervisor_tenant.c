@@ -52,22 +52,27 @@ struct tenant *tenant_identify(struct supervisor *s, const struct client *client
 static uint64_t load_of(const struct child *worker) { return worker->connections + worker->nhanded; }
 
 /* The worker with the least to do that can be given a connection now; NULL if none can. */
-static struct child *find_worker(const struct tenant *tenant)
+static struct child *find_worker(const struct tenant *tenant, const struct child *except)
 {
     struct child *worker, *best = NULL;
     TAILQ_FOREACH(worker, &tenant->workers, link)
     {
-        if (worker->leaving || worker->full || worker->starved) continue;
+        if (worker == except || worker->leaving || worker->full || worker->starved) continue;
         if (worker->nhanded >= tenant->supervisor->config.options.handover_window) continue;
         if (best == NULL || load_of(worker) < load_of(best)) best = worker;
     }
     return best;
 }
 
+struct child *tenant_other_worker(const struct tenant *tenant, const struct child *worker)
+{
+    return find_worker(tenant, worker);
+}
+
 /* As find_worker, but starts another one instead of sharing while the tenant may have more. */
 static struct child *choose_worker(struct tenant *tenant)
 {
-    struct child *best = find_worker(tenant), *started;
+    struct child *best = find_worker(tenant, NULL), *started;
     bool room = tenant->nworkers < tenant->config.limits.workers && !tenant->resting;
     if (!room || (best != NULL && load_of(best) == 0)) return best;
     int status = child_start(tenant, &started);

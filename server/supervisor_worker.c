@@ -84,11 +84,17 @@ static void handed_remove(struct child *w, struct client *client)
     w->nhanded--;
 }
 
-/* .one-copy: ours is closed here. */
-static bool on_adopted(struct child *w, uint64_t connection)
+static struct client *find_handed(const struct child *w, uint64_t connection)
 {
     struct client *client;
     TAILQ_FOREACH(client, &w->handed, link) if (client->id == connection) break;
+    return client;
+}
+
+/* .one-copy: ours is closed here. */
+static bool on_adopted(struct child *w, uint64_t connection)
+{
+    struct client *client = find_handed(w, connection);
     if (client == NULL) return false;
     struct log_about what = {
         .tenant = w->tenant->config.name, .pid = w->pid, .connection = connection, .limited = true};
@@ -96,6 +102,45 @@ static bool on_adopted(struct child *w, uint64_t connection)
     handed_remove(w, client);
     client_free(client);
     w->connections++;
+    return true;
+}
+
+/* Its worker ended, or ends, before it took it: however often that happens, and for whatever reason, it is counted. */
+static void hand_again(struct tenant *tenant, struct client *client)
+{
+    const struct supervisor *s = tenant->supervisor;
+    if (++client->tries >= s->config.options.handover_tries)
+        client_refuse(client, HEMI_WORKER_LOST, "every worker that was to adopt it was lost");
+    else if (s->draining || s->serves_private)
+        client_refuse(client, s->draining ? HEMI_DRAINING : HEMI_WORKER_LOST, "there is no other worker");
+    else
+        tenant_give(tenant, client, true);
+}
+
+/* One more worker may try, if there is one that can: else the client is told what is missing. */
+static void hand_elsewhere(struct child *w, struct client *client, enum hemi_status status, const char *why)
+{
+    struct child *other = client->declined++ == 0 ? tenant_other_worker(w->tenant, w) : NULL;
+    if (other == NULL || child_hand(other, client) != 0) client_refuse(client, status, why);
+}
+
+static bool on_not_adopted(struct child *w, const struct handover_not_adopted *not_adopted)
+{
+    struct client *client = find_handed(w, not_adopted->connection);
+    if (client == NULL) return false;
+    handed_remove(w, client);
+    switch (not_adopted->reason) {
+    case HANDOVER_LEAVING:
+        child_leave(w);
+        hand_again(w->tenant, client);
+        break;
+    case HANDOVER_NO_MEMORY:
+        hand_elsewhere(w, client, HEMI_NO_MEMORY, "the tenant's worker has no memory for it");
+        break;
+    default:
+        hand_elsewhere(w, client, HEMI_LIMIT, "the tenant's worker has no descriptors left");
+        break;
+    }
     return true;
 }
 
@@ -110,24 +155,27 @@ static bool on_closed(struct child *w, const struct handover_closed *closed)
     return true;
 }
 
-static void on_phase(struct child *w, const struct handover_status *status)
+static void on_ready(struct child *w)
 {
     struct log_about what = about(w);
-    switch (status->phase) {
-    case HANDOVER_READY:
-        w->ready = true;
-        w->starved = false;
-        uv_timer_stop(&w->timer);
-        log_event(LOG_DEBUG, "worker-ready", &what, "after %" PRIu64 " ms",
-                  uv_now(&w->tenant->supervisor->loop) - w->started_ms);
-        break;
-    case HANDOVER_JAIL_FAILED:
-        log_event(LOG_ERROR, "worker-not-jailed", &what, "a required step failed");
-        break;
-    default:
-        child_leave(w);
-        break;
-    }
+    w->ready = true;
+    w->starved = false;
+    uv_timer_stop(&w->timer);
+    log_event(LOG_DEBUG, "worker-ready", &what, "after %" PRIu64 " ms",
+              uv_now(&w->tenant->supervisor->loop) - w->started_ms);
+}
+
+/* .phase-order */
+static bool on_phase(struct child *w, enum handover_phase phase)
+{
+    struct log_about what = about(w);
+    bool starting = phase == HANDOVER_READY || phase == HANDOVER_JAIL_FAILED;
+    if (w->parting || starting == w->ready) return false;
+    if (phase == HANDOVER_READY) return on_ready(w), true;
+    w->parting = true;
+    child_leave(w);
+    if (phase == HANDOVER_JAIL_FAILED) log_event(LOG_ERROR, "worker-not-jailed", &what, "a required step failed");
+    return true;
 }
 
 /* Returns false for what this worker may not say now. */
@@ -136,12 +184,13 @@ static bool on_message(struct child *w, const struct handover_msg *msg)
     struct log_about what = about(w);
     switch (msg->type) {
     case HANDOVER_STATUS:
-        on_phase(w, &msg->u.status);
-        return true;
+        return on_phase(w, msg->u.status.phase);
     case HANDOVER_ADOPTED:
-        return on_adopted(w, msg->u.adopted.connection);
+        return w->ready && on_adopted(w, msg->u.adopted.connection);
+    case HANDOVER_NOT_ADOPTED:
+        return w->ready && on_not_adopted(w, &msg->u.not_adopted);
     case HANDOVER_CLOSED:
-        return on_closed(w, &msg->u.closed);
+        return w->ready && on_closed(w, &msg->u.closed);
     case HANDOVER_LOG:
         what.limited = true;
         log_event(msg->u.log.level, "worker-says", &what, "%.*s", (int)msg->u.log.len, msg->u.log.text);
@@ -224,11 +273,11 @@ static void on_log(uv_poll_t *poll, int status, int events)
 
 /* --- the end --- */
 
-static const char *exit_text(int code)
+static const char *exit_text(int code, bool orderly)
 {
     switch (code) {
     case WORKER_EXIT_OK:
-        return "in order";
+        return orderly ? "in order" : "without having said so";
     case WORKER_EXIT_BOOT:
         return "it could not start";
     case WORKER_EXIT_JAIL:
@@ -253,54 +302,51 @@ static const char *signal_text(const struct child *w, int number)
     return strsignal(number);
 }
 
-static void log_end(struct child *w, const siginfo_t *info, const struct rusage *usage)
+static void log_end(struct child *w, const siginfo_t *info, const struct rusage *usage, bool orderly)
 {
     char words[PAGE_WORDS];
     struct log_about what = about(w);
-    bool orderly = info->si_code == CLD_EXITED && info->si_status == WORKER_EXIT_OK;
     size_t len = page_take_words(w->page, words);
     log_event(orderly ? LOG_INFO : LOG_ERROR, orderly ? "worker-ended" : "worker-lost", &what,
               "%s %d, %s; %" PRIu64 " connections%s; lived %" PRIu64 " ms, at most %ld KiB resident%s%.*s",
               info->si_code == CLD_EXITED ? "exit" : "signal", info->si_status,
-              info->si_code == CLD_EXITED ? exit_text(info->si_status) : signal_text(w, info->si_status),
+              info->si_code == CLD_EXITED ? exit_text(info->si_status, orderly) : signal_text(w, info->si_status),
               w->connections, orderly ? "" : " lost", uv_now(&w->tenant->supervisor->loop) - w->started_ms,
               usage->ru_maxrss, len > 0 ? "; last words: " : "", (int)len, words);
 }
 
 /* Its clients that it had not adopted go to another one: first in line, in their order. */
-static void hand_again(struct child *w, bool orderly)
+static void hand_all_again(struct child *w)
 {
-    struct tenant *tenant = w->tenant;
-    struct supervisor *s = tenant->supervisor;
     struct client *client;
     while ((client = TAILQ_LAST(&w->handed, client_list)) != NULL) {
         handed_remove(w, client);
-        if (!orderly) client->tries++;
-        if (client->tries >= s->config.options.handover_tries)
-            client_refuse(client, HEMI_WORKER_LOST, "every worker that was to adopt it was lost");
-        else if (s->draining || s->serves_private)
-            client_refuse(client, s->draining ? HEMI_DRAINING : HEMI_WORKER_LOST, "there is no other worker");
-        else
-            tenant_give(tenant, client, true);
+        hand_again(w->tenant, client);
     }
+}
+
+/* It said that it would end, or was told to: all else is a loss, whatever its exit status. */
+static bool ended_in_order(const struct child *w, const siginfo_t *info)
+{
+    return info->si_code == CLD_EXITED && info->si_status == WORKER_EXIT_OK && w->ready && (w->parting || w->draining);
 }
 
 static void child_ended(struct child *w, const siginfo_t *info, const struct rusage *usage)
 {
     struct tenant *tenant = w->tenant;
     struct supervisor *s = tenant->supervisor;
-    bool orderly = info->si_code == CLD_EXITED && info->si_status == WORKER_EXIT_OK;
     w->ended = true;
     /* .drain-control: the process is gone, so this reads to the end. */
     (void)read_control(w, UINT32_MAX);
     (void)read_log(w);
     log_line(w);
-    log_end(w, info, usage);
+    bool orderly = ended_in_order(w, info);
+    log_end(w, info, usage, orderly);
     child_leave(w);
     TAILQ_REMOVE(&tenant->workers, w, link);
     if (!orderly && s->serves_private) s->status = 1;
     if (!orderly) tenant_crashed(tenant, w->ready, uv_now(&s->loop) - w->started_ms);
-    hand_again(w, orderly);
+    hand_all_again(w);
     child_close(w);
     if (!s->draining) tenant_pump(tenant);
 }

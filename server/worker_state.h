@@ -15,7 +15,12 @@
 #include "server/stores.h"
 #include "server/worker.h"
 
-struct worker_message; /* worker_control.c: waiting for the control socket */
+/* To the supervisor: small, so that there can be room before it is needed (worker_control.c .reserved). */
+struct control_message {
+    uint16_t type;  /* enum handover_type */
+    uint32_t code;  /* a phase, reason or status */
+    uint64_t about; /* a connection */
+};
 
 struct worker {
     const struct worker_boot *boot;
@@ -36,7 +41,10 @@ struct worker {
         struct lane *head, *tail;
     } pump, starved;
     uint64_t memory_used; /* what the engine and we have announced */
-    struct worker_message *out_head, *out_tail;
+    struct outbox {
+        struct control_message *at;
+        uint64_t count, capacity;
+    } outbox; /* waits for room in the control socket; oldest first */
     bool draining, stopping;
     uint64_t idle_since_ms; /* without connections; 0: has some */
     struct timeout drain_end;

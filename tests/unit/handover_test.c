@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,6 +50,9 @@ static struct handover_msg sample(uint16_t type)
         break;
     case HANDOVER_STATUS:
         msg.u.status.phase = HANDOVER_READY;
+        break;
+    case HANDOVER_NOT_ADOPTED:
+        msg.u.not_adopted.reason = HANDOVER_NO_MEMORY;
         break;
     case HANDOVER_LOG:
         msg.u.log.level = LOG_ERROR;
@@ -118,7 +122,7 @@ START_TEST(mutated_messages)
     srandom(seed);
     for (int round = 0; round < 100000; round++) {
         uint8_t bytes[HANDOVER_BYTES_MAX];
-        struct handover_msg msg = sample((uint16_t)(1 + random() % 8)), out;
+        struct handover_msg msg = sample((uint16_t)(1 + random() % HANDOVER_NOT_ADOPTED)), out;
         size_t len = handover_encode(&msg, bytes);
         for (long n = random() % 4; n >= 0; n--) bytes[(size_t)random() % (len < 40 ? len : 40)] = (uint8_t)random();
         if (random() % 4 == 0) len = (size_t)random() % (len + 1);
@@ -178,6 +182,32 @@ START_TEST(unasked_descriptors_are_closed)
     send_raw(up, bytes, len, 0);
     ck_assert_int_eq(handover_recv(down, HANDOVER_DOWN, &out), -EPROTO);
     ck_assert_uint_eq(count_fds(), before);
+}
+END_TEST
+
+/* A connection that found no room in the worker's table is that connection's failure, and not the channel's end. */
+START_TEST(a_descriptor_lost_to_a_full_table_is_said)
+{
+    struct handover_msg msg = sample(HANDOVER_ADOPT), out;
+    struct rlimit before, full;
+    msg.fd = open("/dev/null", O_RDONLY);
+    int next_free = dup(msg.fd);
+    close(next_free);
+    ck_assert_int_eq(handover_send(up, &msg), 0);
+    ck_assert_int_eq(handover_send(up, &msg), 0);
+    getrlimit(RLIMIT_NOFILE, &before);
+    full = (struct rlimit){(rlim_t)next_free, before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+    int status = handover_recv(down, HANDOVER_DOWN, &out);
+    setrlimit(RLIMIT_NOFILE, &before);
+    ck_assert_int_eq(status, 1);
+    ck_assert_int_eq(out.fd, -1);
+    ck_assert_uint_eq(out.u.adopt.connection, 7);
+    ck_assert_int_eq(handover_recv(down, HANDOVER_DOWN, &out), 1);
+    ck_assert_int_ge(out.fd, 0);
+    ck_assert_int_eq(handover_recv(down, HANDOVER_DOWN, &out), -EAGAIN);
+    close(out.fd);
+    close(msg.fd);
 }
 END_TEST
 
@@ -257,6 +287,7 @@ int main(void)
     tcase_add_test(tests, mutated_messages);
     tcase_add_test(tests, a_descriptor_travels_with_adopt);
     tcase_add_test(tests, unasked_descriptors_are_closed);
+    tcase_add_test(tests, a_descriptor_lost_to_a_full_table_is_said);
     tcase_add_test(tests, a_full_channel_says_so);
     tcase_add_test(tests, the_end_is_seen);
     tcase_add_test(tests, last_messages_survive_a_reset);

@@ -1,7 +1,8 @@
 /* tests/unit/supervisor_test.c -- the supervisor with workers that only echo: identity, handover, loss, draining.
  *
  * The program is its own daemon and its own worker: the supervisor starts it again with --worker. A worker here adopts
- * connections and answers lines: "pid", "memory" (its limit), "crash"; anything else comes back. */
+ * connections and answers lines: "pid", "memory" (its limit), "crash"; anything else comes back. Some misbehave, as
+ * their tenant's name says. */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -61,6 +62,38 @@ static void echo_end(struct echo *e, nfds_t i)
 
 static void *leaked;
 
+static bool is(const struct echo *e, const char *tenant) { return strcmp(e->boot->tenant, tenant) == 0; }
+
+/* Does something other than to adopt: true. */
+static bool misbehave(const struct echo *e, uint64_t connection)
+{
+    struct handover_msg refusal = {.type = HANDOVER_NOT_ADOPTED, .u.not_adopted.connection = connection};
+    if (is(e, "quitter")) _exit(WORKER_EXIT_OK);
+    if (is(e, "full") || (is(e, "full-first") && e->boot->generation == 1 && e->count > 1))
+        refusal.u.not_adopted.reason = HANDOVER_NO_DESCRIPTOR;
+    if (is(e, "poor")) refusal.u.not_adopted.reason = HANDOVER_NO_MEMORY;
+    if (is(e, "leaver")) refusal.u.not_adopted.reason = HANDOVER_LEAVING;
+    if (refusal.u.not_adopted.reason == 0) return false;
+    tell(e, refusal);
+    return true;
+}
+
+static void say_phase(const struct echo *e, uint32_t phase)
+{
+    tell(e, (struct handover_msg){.type = HANDOVER_STATUS, .u.status.phase = phase});
+}
+
+/* What a worker says before it serves; the names are tenants. */
+static void say_phases(const struct echo *e)
+{
+    if (is(e, "idle-first")) say_phase(e, HANDOVER_IDLE);
+    if (is(e, "adopted-first")) tell(e, (struct handover_msg){.type = HANDOVER_ADOPTED, .u.adopted.connection = 1});
+    say_phase(e, HANDOVER_READY);
+    if (is(e, "ready-twice")) say_phase(e, HANDOVER_READY);
+    if (is(e, "late-jail")) say_phase(e, HANDOVER_JAIL_FAILED);
+    for (int i = 0; is(e, "idle-twice") && i < 2; i++) say_phase(e, HANDOVER_IDLE);
+}
+
 /* Returns false when it is to end. */
 static bool echo_control(struct echo *e)
 {
@@ -68,9 +101,10 @@ static bool echo_control(struct echo *e)
     int status = handover_recv(e->boot->control_fd, HANDOVER_DOWN, &msg);
     if (status == -EAGAIN) return true;
     if (status != 1) return false;
-    if (msg.type == HANDOVER_DRAIN && strcmp(e->boot->tenant, "stubborn") == 0) return true;
-    if (msg.type == HANDOVER_DRAIN && strcmp(e->boot->tenant, "leaky") == 0) *(void *volatile *)&leaked = malloc(100);
+    if (msg.type == HANDOVER_DRAIN && is(e, "stubborn")) return true;
+    if (msg.type == HANDOVER_DRAIN && is(e, "leaky")) *(void *volatile *)&leaked = malloc(100);
     if (msg.type != HANDOVER_ADOPT) return false;
+    if (misbehave(e, msg.u.adopt.connection)) return close(msg.fd), true;
     e->fds[e->count] = (struct pollfd){.fd = msg.fd, .events = POLLIN};
     e->ids[e->count++] = msg.u.adopt.connection;
     tell(e, (struct handover_msg){.type = HANDOVER_ADOPTED, .u.adopted.connection = msg.u.adopt.connection});
@@ -100,7 +134,7 @@ static int echo_worker(const struct worker_boot *boot)
     e.boot = boot;
     e.fds[0] = (struct pollfd){.fd = boot->control_fd, .events = POLLIN};
     e.count = 1;
-    tell(&e, (struct handover_msg){.type = HANDOVER_STATUS, .u.status.phase = HANDOVER_READY});
+    say_phases(&e);
     for (;;) {
         if (poll(e.fds, e.count, -1) < 0) return WORKER_EXIT_ERROR;
         for (nfds_t i = e.count; i-- > 1;) {
@@ -542,6 +576,67 @@ START_TEST(a_lost_worker_is_replaced)
 }
 END_TEST
 
+#define TENANT_NAMED(name) "tenants = ({ name = \"" name "\"; socket = { path = \"@/a\"; }; });\n"
+
+/* .phase-order */
+START_TEST(a_worker_whose_phases_come_out_of_order_is_killed)
+{
+    static const char *const configs[] = {TENANT_NAMED("idle-first"), TENANT_NAMED("adopted-first"),
+                                          TENANT_NAMED("ready-twice"), TENANT_NAMED("late-jail"),
+                                          TENANT_NAMED("idle-twice")};
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        start_config(configs[i]);
+        int fd = dial_hello("a", NULL);
+        ck_assert_msg(wait_for_log("it broke the control protocol"), "%s", configs[i]);
+        close(fd);
+        ck_assert_int_eq(stop_daemon(), 0);
+    }
+}
+END_TEST
+
+/* Without the word that it would end, exit status 0 is a loss like any other, and counted. */
+START_TEST(a_connection_does_not_circulate_among_workers_that_quit)
+{
+    start_config("restart_delay = \"1ms\";\n" TENANT_NAMED("quitter"));
+    expect_close(dial_hello("a", NULL), HEMI_WORKER_LOST);
+    ck_assert(wait_for_log("worker-lost"));
+    ck_assert(!log_has("in order"));
+    ck_assert(!log_has("number 4 of this tenant"));
+}
+END_TEST
+
+START_TEST(a_connection_does_not_circulate_among_workers_that_leave)
+{
+    start_config("restart_delay = \"1ms\";\n" TENANT_NAMED("leaver"));
+    expect_close(dial_hello("a", NULL), HEMI_WORKER_LOST);
+}
+END_TEST
+
+START_TEST(a_connection_that_a_worker_cannot_take_is_refused_by_name)
+{
+    start_config("limits = { workers = 2; };\n" TENANT_NAMED("full"));
+    expect_close(dial_hello("a", NULL), HEMI_LIMIT);
+    expect_close(dial_hello("a", NULL), HEMI_LIMIT);
+    ck_assert(log_has("has no descriptors left"));
+    ck_assert(!log_has("worker-lost") && !log_has("worker-ended"));
+    ck_assert_int_eq(stop_daemon(), 0);
+    start_config(TENANT_NAMED("poor"));
+    expect_close(dial_hello("a", NULL), HEMI_NO_MEMORY);
+}
+END_TEST
+
+/* The first worker takes one connection and no other; the one that it declines starts no new worker, since there are
+ * two: the second takes it. */
+START_TEST(another_worker_takes_what_one_cannot)
+{
+    int fds[5];
+    start_config("limits = { workers = 2; };\n" TENANT_NAMED("full-first"));
+    for (int i = 0; i < 5; i++) ask_pid(fds[i] = dial_hello("a", NULL));
+    for (int i = 0; i < 5; i++) close(fds[i]);
+    ck_assert(!log_has("client-refused"));
+}
+END_TEST
+
 START_TEST(a_crash_leaves_last_words)
 {
     start_config(TENANT_A);
@@ -848,6 +943,11 @@ int main(int argc, char **argv)
     tcase_add_test(tests, calls_go_on_while_the_supervisor_is_stopped);
     tcase_add_test(tests, more_workers_share_the_connections);
     tcase_add_test(tests, a_lost_worker_is_replaced);
+    tcase_add_test(tests, a_worker_whose_phases_come_out_of_order_is_killed);
+    tcase_add_test(tests, a_connection_does_not_circulate_among_workers_that_quit);
+    tcase_add_test(tests, a_connection_does_not_circulate_among_workers_that_leave);
+    tcase_add_test(tests, a_connection_that_a_worker_cannot_take_is_refused_by_name);
+    tcase_add_test(tests, another_worker_takes_what_one_cannot);
     tcase_add_test(tests, a_crash_leaves_last_words);
     tcase_add_test(tests, a_crash_loop_rests);
     tcase_add_test(tests, workers_die_with_their_supervisor);

@@ -1,0 +1,64 @@
+/* What keeps one connection, worker or tenant from costing another anything: descriptors that run out, doors that are
+ * crowded, workers that hang. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "tests/e2e/support.h"
+
+static hemi_status status_of_connect(const char *socket)
+{
+    hemi_client *client = NULL;
+    struct hemi_connect_options options = {.socket = socket, .timeout_ms = 20000};
+    hemi_status status = hemi_connect(&options, &client);
+    hemi_client_free(client);
+    return status;
+}
+
+/* The lowest number that a process has no descriptor at. */
+static rlim_t first_free(pid_t pid)
+{
+    char path[64], target[64];
+    for (rlim_t fd = 0;; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%u", pid, (unsigned)fd);
+        if (readlink(path, target, sizeof target) < 0) return fd;
+    }
+}
+
+/* Its table was full, so recvmsg lost the connection's socket: the worker took that for its supervisor's end. */
+START_TEST(a_full_table_of_a_worker_costs_one_handover)
+{
+    struct daemon d;
+    struct rlimit before, full;
+    pid_t worker, after;
+    daemon_start_tenants(&d, 1, "");
+    hemi_client *client = client_open(d.socket);
+    ck_assert_uint_eq(daemon_workers(&d, &worker, 1), 1);
+    ck_assert_int_eq(prlimit(worker, RLIMIT_NOFILE, NULL, &before), 0);
+    full = (struct rlimit){first_free(worker), before.rlim_max};
+    ck_assert_int_eq(prlimit(worker, RLIMIT_NOFILE, &full, NULL), 0);
+    for (int i = 0; i < 3; i++) ck_assert_int_eq(status_of_connect(d.socket), HEMI_LIMIT);
+    ok(client, hemi_ping(client, NULL));
+    ck_assert_int_eq(prlimit(worker, RLIMIT_NOFILE, &before, NULL), 0);
+    ck_assert_int_eq(status_of_connect(d.socket), HEMI_OK);
+    ok(client, hemi_ping(client, NULL));
+    ck_assert_uint_eq(daemon_workers(&d, &after, 1), 1);
+    ck_assert_int_eq(after, worker);
+    hemi_client_free(client);
+    daemon_stop(&d);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("supervision");
+    TCase *t = tcase_create("supervision");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, a_full_table_of_a_worker_costs_one_handover);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}
