@@ -159,6 +159,9 @@ void config_set_defaults(struct config *config);
  * -ENOMEM, or -errno when the file cannot be read (`error` too). */
 int config_load(struct config *config, const char *file, struct config_error *error);
 
+/* As config_load, in a process of its own, under a deadline: neither lack of memory nor any file ends the caller. */
+int config_load_apart(struct config *config, const char *file, struct config_error *error);
+
 /* The configuration without a file: one socket at `path`, one tenant, which is the daemon's own uid.
  * Returns 0; -EINVAL when that uid is the overflow uid, which authenticates nobody; -ENOMEM. */
 int config_default(struct config *config, const char *path, struct config_error *error);

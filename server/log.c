@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,10 +106,26 @@ static void write_plain(enum log_level level, const char *event, const struct lo
     write_line(line, (size_t)used);
 }
 
-static void write_json(enum log_level level, const char *event, const struct log_about *about, const char *message)
+/* cJSON's memory while it writes a line, so that a line needs none of the system's. */
+static struct {
+    _Alignas(max_align_t) unsigned char bytes[LINE_MAX_BYTES];
+    size_t used;
+} arena;
+
+static void *arena_take(size_t n)
 {
-    char time[64], line[LINE_MAX_BYTES];
-    cJSON *object = cJSON_CreateObject();
+    n = (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+    if (n > sizeof arena.bytes - arena.used) return NULL;
+    arena.used += n;
+    return arena.bytes + arena.used - n;
+}
+
+static void arena_give(void *p) { (void)p; }
+
+static void fill_json(cJSON *object, enum log_level level, const char *event, const struct log_about *about,
+                      const char *message)
+{
+    char time[64];
     format_time(time, sizeof time);
     cJSON_AddStringToObject(object, "time", time);
     cJSON_AddStringToObject(object, "level", config_level_word(level));
@@ -118,12 +135,21 @@ static void write_json(enum log_level level, const char *event, const struct log
     if (about->connection != 0) cJSON_AddNumberToObject(object, "connection", (double)about->connection);
     if (about->status != NULL) cJSON_AddStringToObject(object, "status", about->status);
     cJSON_AddStringToObject(object, "message", message);
+}
+
+static void write_json(enum log_level level, const char *event, const struct log_about *about, const char *message)
+{
+    char line[LINE_MAX_BYTES];
+    cJSON_InitHooks(&(cJSON_Hooks){arena_take, arena_give});
+    arena.used = 0;
+    cJSON *object = cJSON_CreateObject();
+    fill_json(object, level, event, about, message);
     if (cJSON_PrintPreallocated(object, line, (int)sizeof line - 8, 0)) {
         size_t len = strlen(line);
         line[len] = '\n';
         write_line(line, len + 1);
     }
-    cJSON_Delete(object);
+    cJSON_InitHooks(NULL);
 }
 
 static void write_event(enum log_level level, const char *event, const struct log_about *about, const char *message)

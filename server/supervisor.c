@@ -39,7 +39,7 @@ static int set_shared_socket(const struct supervisor_options *options, struct co
 int supervisor_load(const struct supervisor_options *options, struct config *config, struct config_error *error)
 {
     const char *file = options->config_file;
-    int status = file != NULL ? config_load(config, file, error) : 0;
+    int status = file != NULL ? config_load_apart(config, file, error) : 0;
     if (status == 0 && config->ntenants == 0) status = config_default(config, config->socket.path, error);
     if (status == 0) status = set_shared_socket(options, config, error);
     if (status == 0) status = config_check(config, file != NULL ? file : "command line", error);
@@ -313,6 +313,10 @@ static int init(struct supervisor *s)
     signal(SIGPIPE, SIG_IGN);
     open_log(s);
     s->exe = child_open_exe(s->given->self);
+    if (s->exe < 0 && !child_has_path(s->given->self)) {
+        log_event(LOG_ERROR, "cannot-start", NULL, "its own executable cannot be opened: %s", strerror(errno));
+        return -ENOENT;
+    }
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     TAILQ_INIT(&s->greeting);
     uv_timer_init(&s->loop, &s->drain);
@@ -359,16 +363,35 @@ static int load(struct supervisor *s)
     return status;
 }
 
+/* libuv aborts where it has no memory for its watchers, or no descriptor for its signals. */
+static void on_abort(int number)
+{
+    static const char why[] = "hemid: cannot start: no memory or no descriptors for the event loop\n";
+    (void)number;
+    if (write(STDERR_FILENO, why, sizeof why - 1) < 0) _exit(1);
+    _exit(1);
+}
+
+static int init_loop(struct supervisor *s)
+{
+    signal(SIGABRT, on_abort);
+    int failed = uv_loop_init(&s->loop);
+    if (failed != 0) fprintf(stderr, "hemid: event loop: %s\n", uv_strerror(failed));
+    return failed != 0 ? 1 : 0;
+}
+
 int supervisor_run(const struct supervisor_options *options)
 {
     struct supervisor s = {.given = options, .exe = -1, .reserve = -1};
     fill_standard_fds();
-    if (load(&s) != 0 || uv_loop_init(&s.loop) != 0) {
+    int status = load(&s) != 0 ? 2 : init_loop(&s);
+    if (status != 0) {
         config_deinit(&s.config);
-        return 2;
+        return status;
     }
-    int status = init(&s);
+    status = init(&s);
     if (status == 0) status = options->private_fd >= 0 ? serve_private(&s) : open_doors(&s);
+    signal(SIGABRT, SIG_DFL);
     if (status != 0) {
         s.status = 1;
         close_loop(&s);

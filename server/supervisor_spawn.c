@@ -17,10 +17,12 @@
 #define FD_SAFE 16 /* above every fixed descriptor */
 #define EXIT_EXEC 127
 
+bool child_has_path(const char *self) { return self != NULL && strchr(self, '/') != NULL; }
+
 int child_open_exe(const char *self)
 {
     int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-    if (fd < 0 && self != NULL && strchr(self, '/') != NULL) fd = open(self, O_PATH | O_CLOEXEC);
+    if (fd < 0 && child_has_path(self)) fd = open(self, O_PATH | O_CLOEXEC);
     return fd;
 }
 
@@ -52,7 +54,7 @@ static void become_worker(const struct spawn *spawn, char *const *arguments, cha
     if (chdir("/") != 0) _exit(EXIT_EXEC);
     syscall(SYS_close_range, (unsigned)WORKER_FD_FIRST_FREE, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
     if (exe >= 0) syscall(SYS_execveat, exe, "", arguments, environment, 0x1000 /* AT_EMPTY_PATH */);
-    if (spawn->self != NULL && strchr(spawn->self, '/') != NULL) execve(spawn->self, arguments, environment);
+    if (child_has_path(spawn->self)) execve(spawn->self, arguments, environment);
     _exit(EXIT_EXEC);
 }
 

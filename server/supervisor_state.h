@@ -194,7 +194,8 @@ struct spawn {
 /* fork and exec with --worker. Returns 0, the pid and a pidfd, or -errno. */
 int child_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd);
 
-/* Opens our own executable. Returns a descriptor, or -1 where that is impossible (no /proc, no path in argv[0]). */
+/* Opens our own executable. Returns a descriptor, or -1 (no /proc, no descriptor): then argv[0] must have a path. */
 int child_open_exe(const char *self);
+bool child_has_path(const char *self);
 
 #endif
