@@ -66,7 +66,8 @@
       "whether a worker may start where the kernel has no Landlock (its level is always reported)")                    \
     X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS, "time from SIGTERM until workers are killed")          \
     X(hello_timeout, DURATION, 5 * SECONDS, 10, 60 * SECONDS, "time a peer has to send its HELLO")                     \
-    X(hello_pending, COUNT, 256, 1, 65536, "peers that may be about to say HELLO; then the oldest is dropped")         \
+    X(hello_pending, COUNT, 256, 1, 65536,                                                                             \
+      "peers of one socket that may be about to say HELLO; then the oldest of the user with most of them is dropped")  \
     X(handover_window, COUNT, 16, 1, 200, "connections on their way to one worker, not yet adopted by it")             \
     X(handover_queue, COUNT, 1024, 1, 65536, "connections of one tenant waiting for that; more are refused as busy")   \
     X(handover_tries, COUNT, 3, 1, 100, "workers that may be lost before adopting a connection until it is refused")   \

@@ -27,9 +27,10 @@
  *   .die-together       A worker ends when its supervisor does: PDEATHSIG, and end of file on the control socket.
  *   .single-thread      Supervisor and workers have one thread each (PDEATHSIG is the creating thread's).
  *
- * Files: main (options), config, listen (sockets), supervisor (loop, signals, draining), supervisor_client (HELLO,
- * identity, handover), supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps), handover
- * (messages), page, jail, jail_seccomp, log; worker and what belongs to it: see worker.h.
+ * Files: main (options), config, listen (sockets), supervisor (loop, signals, draining), supervisor_door (who says
+ * HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover), fd_pool, supervisor_worker (start,
+ * messages, end), supervisor_boot (a worker's first steps), handover (messages), page, jail, jail_seccomp, log; worker
+ * and what belongs to it: see worker.h.
  */
 #ifndef HEMI_SERVER_SERVER_H
 #define HEMI_SERVER_SERVER_H

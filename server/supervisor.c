@@ -14,8 +14,9 @@
 #include "server/server.h"
 #include "server/supervisor_state.h"
 
-#define ACCEPTS_PER_TURN 64
-#define KILL_GRACE_MS 500 /* after drain_timeout, in which workers say CLOSE themselves */
+#define NOFILE_MOST (1 << 20) /* descriptors that the daemon makes use of */
+#define NOFILE_LOOKED_AT 4096 /* what was inherited has low numbers */
+#define KILL_GRACE_MS 500     /* after drain_timeout, in which workers say CLOSE themselves */
 
 /* --- configuration --- */
 
@@ -63,6 +64,13 @@ static void adopt_config(struct supervisor *s, struct config *config)
     open_log(s);
 }
 
+static uint64_t count_workers(const struct config *config)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < config->ntenants; i++) count += config->tenants[i].limits.workers;
+    return count;
+}
+
 static void reload(struct supervisor *s)
 {
     struct config config;
@@ -72,85 +80,18 @@ static void reload(struct supervisor *s)
         log_event(LOG_WARNING, "reload-refused", NULL, "there is no configuration file");
         return;
     }
-    if (supervisor_load(s->given, &config, &error) != 0 || !config_reloadable(&s->config, &config, &error)) {
+    bool possible = supervisor_load(s->given, &config, &error) == 0 && config_reloadable(&s->config, &config, &error);
+    if (possible && !fd_pool_set_workers(&s->pool, count_workers(&config))) {
+        snprintf(error.text, sizeof error.text, "workers: there are not enough descriptors for so many");
+        possible = false;
+    }
+    if (!possible) {
         log_event(LOG_ERROR, "reload-refused", NULL, "%s", error.text);
         config_deinit(&config);
         return;
     }
     adopt_config(s, &config);
     log_event(LOG_INFO, "reloaded", NULL, "limits apply to workers that start from now on");
-}
-
-/* --- doors --- */
-
-/* No descriptor is left: gives up the reserve for as long as it takes to say so to whoever comes first. */
-static void refuse_one(struct supervisor *s, int listener)
-{
-    if (s->reserve < 0) s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC); /* somebody was faster last time */
-    if (s->reserve < 0) return;
-    close(s->reserve);
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) client_refuse_fd(fd, HEMI_LIMIT, "the supervisor has no descriptors left");
-    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-static void on_door(uv_poll_t *poll, int status, int events)
-{
-    struct door *door = poll->data;
-    (void)status;
-    (void)events;
-    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = accept4(door->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            client_accept(door->supervisor, fd, door->tenant);
-        else if (errno == EMFILE || errno == ENFILE)
-            return refuse_one(door->supervisor, door->listener.fd);
-        else if (errno != EINTR && errno != ECONNABORTED)
-            return;
-    }
-}
-
-static int open_door(struct supervisor *s, const struct socket_options *socket, struct tenant *tenant)
-{
-    struct door *door = &s->doors[s->ndoors];
-    struct config_error error;
-    int status = listen_open(socket, (int)s->config.options.backlog, &door->listener, &error);
-    if (status != 0) {
-        log_event(LOG_ERROR, "cannot-listen", NULL, "%s", error.text);
-        return status;
-    }
-    s->ndoors++;
-    door->supervisor = s;
-    door->tenant = tenant;
-    door->poll.data = door;
-    SERVER_ASSERT(uv_poll_init(&s->loop, &door->poll, door->listener.fd) == 0);
-    uv_poll_start(&door->poll, UV_READABLE, on_door);
-    struct log_about what = {.tenant = tenant != NULL ? tenant->config.name : NULL};
-    log_event(LOG_INFO, "listening", &what, "%s", socket->path);
-    return 0;
-}
-
-static int open_doors(struct supervisor *s)
-{
-    int status = 0;
-    s->doors = calloc(s->ntenants + 1, sizeof *s->doors);
-    if (s->doors == NULL) return -ENOMEM;
-    if (s->config.default_socket) listen_make_directory(s->config.socket.path);
-    if (s->config.socket.path[0] != 0) status = open_door(s, &s->config.socket, NULL);
-    for (size_t i = 0; i < s->ntenants && status == 0; i++)
-        if (s->tenants[i].config.has_socket) status = open_door(s, &s->tenants[i].config.socket, &s->tenants[i]);
-    return status;
-}
-
-/* .own-socket */
-static void close_doors(struct supervisor *s)
-{
-    for (size_t i = 0; i < s->ndoors; i++) {
-        struct door *door = &s->doors[i];
-        if (uv_is_closing((uv_handle_t *)&door->poll)) continue;
-        uv_close((uv_handle_t *)&door->poll, NULL);
-        listen_close(&door->listener);
-    }
 }
 
 /* --- the end --- */
@@ -179,7 +120,7 @@ static void close_loop(struct supervisor *s)
 {
     s->closed = true;
     block_signals();
-    close_doors(s);
+    doors_close(s);
     for (size_t i = 0; i < s->ntenants; i++) uv_close((uv_handle_t *)&s->tenants[i].rest, NULL);
     for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
         if (s->signals[i].loop != NULL) uv_close((uv_handle_t *)&s->signals[i], NULL);
@@ -217,8 +158,8 @@ void supervisor_drain(struct supervisor *s, const char *why)
     }
     s->draining = true;
     log_event(LOG_INFO, "draining", NULL, "%s; %u workers", why, s->nworkers);
-    close_doors(s);
-    client_refuse_greeting(s, HEMI_DRAINING, "the daemon is shutting down");
+    doors_close(s);
+    doors_refuse_greeting(s, HEMI_DRAINING, "the daemon is shutting down");
     for (size_t i = 0; i < s->ntenants; i++)
         tenant_refuse_waiting(&s->tenants[i], HEMI_DRAINING, "the daemon is shutting down");
     for_each_worker(s, child_drain);
@@ -290,13 +231,47 @@ static int make_tenants(struct supervisor *s)
     return 0;
 }
 
-/* Connections cost descriptors; take what the hard limit allows. */
-static void raise_nofile(void)
+/* Connections cost descriptors; takes what the hard limit allows. Returns what there is. */
+static uint64_t raise_nofile(void)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t soft = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max < NOFILE_MOST ? limit.rlim_max : NOFILE_MOST;
+    if (limit.rlim_cur > soft && setrlimit(RLIMIT_NOFILE, &limit) == 0) soft = limit.rlim_cur;
+    return soft;
+}
+
+static struct fd_needs needs_of(const struct supervisor *s)
+{
+    const struct daemon_options *options = &s->config.options;
+    struct fd_needs needs = {.limit = raise_nofile(), .tenants = s->ntenants, .workers = count_workers(&s->config)};
+    needs.own = fd_count_open(needs.limit < NOFILE_LOOKED_AT ? needs.limit : NOFILE_LOOKED_AT);
+    needs.doors = s->given->private_fd >= 0 || s->config.socket.path[0] != 0;
+    for (size_t i = 0; i < s->ntenants; i++) needs.doors += s->tenants[i].config.has_socket;
+    needs.connections = needs.doors * options->hello_pending + needs.tenants * options->handover_queue +
+                        needs.workers * options->handover_window;
+    return needs;
+}
+
+/* Divides the descriptors that there really are; of those of a private daemon there is nothing to tell. */
+static int divide_descriptors(struct supervisor *s)
+{
+    struct fd_needs needs = needs_of(s);
+    const struct fd_pool *pool = &s->pool;
+    if (!fd_pool_init(&s->pool, &needs)) {
+        log_event(LOG_ERROR, "cannot-start", NULL,
+                  "the limit on open files (RLIMIT_NOFILE) is %" PRIu64 ", and at least %" PRIu64
+                  " are needed: for %" PRIu64 " sockets, %" PRIu64 " workers and a reserve",
+                  needs.limit, fd_pool_least(&needs), needs.doors, needs.workers);
+        return -EMFILE;
+    }
+    if (s->given->private_fd < 0)
+        log_event(LOG_INFO, "descriptors", NULL,
+                  "of %" PRIu64 ", %" PRIu64 " are for connections that no worker has adopted yet: %" PRIu64
+                  " for each of %" PRIu64 " sockets and %" PRIu64 " tenants, %" PRIu64 " for whoever comes",
+                  needs.limit, pool->total, pool->guaranteed, needs.doors, needs.tenants, pool->lendable);
+    return fd_presize_loop(&s->loop, &s->presized, fd_pool_most(pool));
 }
 
 /* Closed standard descriptors would be given to sockets. */
@@ -309,7 +284,6 @@ static void fill_standard_fds(void)
 
 static int init(struct supervisor *s)
 {
-    raise_nofile();
     signal(SIGPIPE, SIG_IGN);
     open_log(s);
     s->exe = child_open_exe(s->given->self);
@@ -318,11 +292,13 @@ static int init(struct supervisor *s)
         return -ENOENT;
     }
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    TAILQ_INIT(&s->greeting);
     uv_timer_init(&s->loop, &s->drain);
     s->drain.data = s;
     watch_signals(s);
-    return make_tenants(s);
+    int status = make_tenants(s);
+    if (status == 0) status = doors_init(s);
+    if (status == 0) status = divide_descriptors(s);
+    return status;
 }
 
 static void deinit(struct supervisor *s)
@@ -347,7 +323,7 @@ static int serve_private(struct supervisor *s)
     }
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     s->serves_private = true;
-    client_accept(s, fd, &s->tenants[0]);
+    client_accept(door_new(s, &s->tenants[0]), fd);
     return 0;
 }
 
@@ -390,7 +366,7 @@ int supervisor_run(const struct supervisor_options *options)
         return status;
     }
     status = init(&s);
-    if (status == 0) status = options->private_fd >= 0 ? serve_private(&s) : open_doors(&s);
+    if (status == 0) status = options->private_fd >= 0 ? serve_private(&s) : doors_open(&s);
     signal(SIGABRT, SIG_DFL);
     if (status != 0) {
         s.status = 1;

@@ -63,6 +63,7 @@ void client_free(struct client *client)
     struct supervisor *s = client->supervisor;
     stop_reading(client);
     close(client->fd);
+    if (client->share != NULL) fd_pool_give(&s->pool, client->share);
     client->gone = true;
     if (client->handles == 0) free(client);
     supervisor_check_done(s);
@@ -97,18 +98,25 @@ void client_refuse_fd(int fd, enum hemi_status status, const char *why)
 
 static void leave_greeting(struct client *client)
 {
-    TAILQ_REMOVE(&client->supervisor->greeting, client, link);
-    client->supervisor->ngreeting--;
+    door_leave(client);
     stop_reading(client);
 }
 
-void client_refuse_greeting(struct supervisor *s, enum hemi_status status, const char *why)
+void client_refuse_greeting(struct client *client, enum hemi_status status, const char *why)
 {
-    struct client *client;
-    while ((client = TAILQ_FIRST(&s->greeting)) != NULL) {
-        leave_greeting(client);
-        client_refuse(client, status, why);
-    }
+    leave_greeting(client);
+    client_refuse(client, status, why);
+}
+
+/* From its door's share to its tenant's. */
+static bool change_share(struct client *client)
+{
+    struct fd_pool *pool = &client->supervisor->pool;
+    fd_pool_give(pool, client->share);
+    client->share = NULL;
+    if (!fd_pool_take(pool, &client->tenant->share)) return false;
+    client->share = &client->tenant->share;
+    return true;
 }
 
 /* HELLO is whole: whose connection is it? */
@@ -121,6 +129,7 @@ static void greeted(struct client *client, const struct hello *hello)
                       hello->token_length > 0 ? "no tenant has this token" : "no tenant has this user id");
         return;
     }
+    if (!change_share(client)) return client_refuse(client, HEMI_LIMIT, FDS_REFUSED);
     struct log_about what = {.tenant = client->tenant->config.name, .connection = client->id, .limited = true};
     log_event(LOG_DEBUG, "client-accepted", &what, "uid %u, pid %d", client->peer.uid, client->peer.pid);
     tenant_give(client->tenant, client, false);
@@ -182,9 +191,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 static void on_deadline(uv_timer_t *timer)
 {
-    struct client *client = timer->data;
-    leave_greeting(client);
-    client_refuse(client, HEMI_DEADLINE, "no HELLO came in time");
+    client_refuse_greeting(timer->data, HEMI_DEADLINE, "no HELLO came in time");
 }
 
 /* --- accepting --- */
@@ -197,33 +204,23 @@ static void watch(struct client *client)
     client->poll.data = client->timer.data = client;
     uv_poll_start(&client->poll, UV_READABLE, on_readable);
     uv_timer_start(&client->timer, on_deadline, s->config.options.hello_timeout, 0);
-    TAILQ_INSERT_TAIL(&s->greeting, client, link);
-    s->ngreeting++;
 }
 
-/* Somebody who says nothing keeps nobody else out: the oldest goes. */
-static void shed_greeting(struct supervisor *s)
+void client_accept(struct door *door, int fd)
 {
-    struct client *oldest = TAILQ_FIRST(&s->greeting);
-    if (s->ngreeting < s->config.options.hello_pending || oldest == NULL) return;
-    leave_greeting(oldest);
-    client_refuse(oldest, HEMI_LIMIT, "hello_pending: too many peers are about to say HELLO");
-}
-
-void client_accept(struct supervisor *s, int fd, struct tenant *tenant)
-{
+    struct supervisor *s = door->supervisor;
     struct client *client = calloc(1, sizeof *client);
     socklen_t len = sizeof client->peer;
     if (client == NULL) return client_refuse_fd(fd, HEMI_NO_MEMORY, "the supervisor has no memory");
     client->supervisor = s;
-    client->tenant = tenant;
+    client->tenant = door->tenant;
     client->fd = fd;
     client->id = ++s->next_connection;
     client->peer = (struct ucred){.uid = (uid_t)-1, .gid = (gid_t)-1};
     /* Without credentials the peer is nobody, which is what this leaves. */
     (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &len);
-    shed_greeting(s);
     if (uv_poll_init(&s->loop, &client->poll, fd) != 0)
         return client_refuse(client, HEMI_NO_MEMORY, "cannot be polled");
     watch(client);
+    (void)door_join(door, client);
 }

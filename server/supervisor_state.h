@@ -1,8 +1,9 @@
 /* server/supervisor_state.h -- the supervisor's state; for supervisor*.c only.
  *
- * Ownership: the supervisor owns doors, tenants and clients that say HELLO; a tenant owns its workers and the clients
- * that wait; a worker owns the clients on their way to it (handed). A client is in exactly one list; its descriptor is
- * closed when it leaves the last (.one-copy). Structures that hold libuv handles are freed when the last handle's close
+ * Ownership: the supervisor owns doors and tenants; a door owns the clients that say HELLO at it; a tenant owns its
+ * workers and the clients that wait; a worker owns the clients on their way to it (handed). A client is in exactly one
+ * list; its descriptor is closed when it leaves the last (.one-copy), and counts in one share of the pool: its door's,
+ * then its tenant's. Structures that hold libuv handles are freed when the last handle's close
  * callback has run.
  */
 #ifndef HEMI_SERVER_SUPERVISOR_STATE_H
@@ -17,6 +18,7 @@
 #include "proto/hello.h"
 #include "proto/tables/status.h"
 #include "server/config.h"
+#include "server/fd_pool.h"
 #include "server/handover.h"
 #include "server/listen.h"
 #include "server/log.h"
@@ -36,7 +38,9 @@ TAILQ_HEAD(child_list, child);
 struct client {
     TAILQ_ENTRY(client) link;
     struct supervisor *supervisor;
-    struct tenant *tenant; /* from its door, or once identified; NULL before */
+    struct tenant *tenant;   /* from its door, or once identified; NULL before */
+    struct greeter *greeter; /* while HELLO is read */
+    struct fd_share *share;  /* that its descriptor counts in; NULL: it is about to be refused */
     int fd;
     uint64_t id;
     struct ucred peer;
@@ -63,6 +67,7 @@ struct child {
     struct client_list handed;
     unsigned nhanded;
     uint64_t connections; /* adopted, not closed */
+    uint64_t borrowed;    /* descriptors to be returned to the pool */
     uint64_t started_ms;
     bool ready;
     bool parting;  /* it said IDLE or DRAINED */
@@ -84,18 +89,32 @@ struct tenant {
     unsigned nworkers; /* that are not leaving */
     struct client_list waiting;
     unsigned nwaiting;
+    struct fd_share share; /* of those that wait or are on their way */
     uint64_t generation;
     unsigned crashes; /* in a row */
     bool resting;     /* no new worker until `rest` fires */
     uv_timer_t rest;
 };
 
-/* A listening socket. */
+/* The peers of one user that are about to say HELLO at one door, oldest first; there is at least one. */
+struct greeter {
+    LIST_ENTRY(greeter) link;
+    struct door *door;
+    uid_t uid;
+    uint64_t count;
+    struct client_list clients;
+};
+
+/* A listening socket; or, not open, where the private client came from. */
 struct door {
     struct listener listener;
     struct supervisor *supervisor;
     struct tenant *tenant; /* whose it is; NULL: the shared one */
     uv_poll_t poll;
+    bool open;
+    LIST_HEAD(greeter_list, greeter) greeters;
+    uint64_t ngreeting;
+    struct fd_share share; /* of those that say HELLO */
 };
 
 struct supervisor {
@@ -108,8 +127,9 @@ struct supervisor {
     size_t ntenants;
     struct door *doors;
     size_t ndoors;
-    struct client_list greeting; /* saying HELLO, oldest first */
-    unsigned ngreeting;
+    uint64_t ngreeting; /* at all doors */
+    struct fd_pool pool;
+    uv_poll_t presized;
     unsigned nworkers; /* processes */
     uint64_t next_connection;
     uv_signal_t signals[4];
@@ -128,8 +148,8 @@ void supervisor_drain(struct supervisor *s, const char *why);
 
 /* --- supervisor_client.c --- */
 
-/* Takes over a connected socket: reads HELLO, identifies, hands over. `tenant` is the door's, or NULL. */
-void client_accept(struct supervisor *s, int fd, struct tenant *tenant);
+/* Takes over a connected socket: reads HELLO, identifies, hands over. */
+void client_accept(struct door *door, int fd);
 
 /* Sends CLOSE(status), closes and forgets a client that is in no list. `why` is a constant. */
 void client_refuse(struct client *client, enum hemi_status status, const char *why);
@@ -140,8 +160,31 @@ void client_refuse_fd(int fd, enum hemi_status status, const char *why);
 /* Closes and forgets a client that is in no list. */
 void client_free(struct client *client);
 
+/* The same for one whose HELLO is still read. */
+void client_refuse_greeting(struct client *client, enum hemi_status status, const char *why);
+
+/* --- supervisor_door.c --- */
+
+#define FDS_REFUSED "nofile: others have the supervisor's descriptors, and this socket or tenant its share of them"
+
+/* Room for every door that the configuration can have. Returns 0 or -ENOMEM. */
+int doors_init(struct supervisor *s);
+
+/* A door that is not open. */
+struct door *door_new(struct supervisor *s, struct tenant *tenant);
+
+/* Opens all. Returns 0 or a negative errno, which is logged. */
+int doors_open(struct supervisor *s);
+void doors_close(struct supervisor *s);
+
+/* A client is about to say HELLO; another one may have to go for it. Returns false when it was refused instead. */
+bool door_join(struct door *door, struct client *client);
+
+/* Its HELLO has come, or will not. It keeps its share. */
+void door_leave(struct client *client);
+
 /* Refuses everybody whose HELLO is still read. */
-void client_refuse_greeting(struct supervisor *s, enum hemi_status status, const char *why);
+void doors_refuse_greeting(struct supervisor *s, enum hemi_status status, const char *why);
 
 /* --- supervisor_tenant.c --- */
 

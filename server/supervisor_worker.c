@@ -32,6 +32,7 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--w->handles > 0) return;
     struct supervisor *s = w->tenant->supervisor;
     SERVER_ASSERT(TAILQ_EMPTY(&w->handed));
+    fd_pool_return(&s->pool, w->borrowed);
     free(w);
     s->nworkers--;
     supervisor_check_done(s);
@@ -411,6 +412,7 @@ static int spawn_process(struct child *w)
 {
     struct tenant *tenant = w->tenant;
     int pipes[2] = {-1, -1}, page_fd = -1, control = -1, status;
+    w->generation = ++tenant->generation;
     if ((status = page_new(&page_fd, &w->page)) != 0) return status;
     if ((status = handover_pair(&w->control, &control)) != 0) goto fail_page;
     if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) {
@@ -464,10 +466,10 @@ int child_start(struct tenant *tenant, struct child **out)
     struct child *w = calloc(1, sizeof *w);
     if (w == NULL) return -ENOMEM;
     w->tenant = tenant;
-    w->generation = ++tenant->generation;
     TAILQ_INIT(&w->handed);
-    int status = spawn_process(w);
+    int status = fd_pool_admit_worker(&s->pool, s->nworkers, &w->borrowed) ? spawn_process(w) : -EMFILE;
     if (status != 0) {
+        fd_pool_return(&s->pool, w->borrowed);
         free(w);
         return status;
     }

@@ -61,7 +61,7 @@ START_TEST(a_thousand_connections_queue_for_a_stopped_worker)
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur < N + 100) return;
+    if (files.rlim_cur < N + 400) return;
     daemon_start_tenants(&d, 2, "connections = 2000;");
     hemi_client *first = client_open(d.socket);
     ck_assert_uint_eq(daemon_workers(&d, &worker, 1), 1);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -199,6 +201,14 @@ static bool wait_for_log(const char *text)
     return false;
 }
 
+static rlim_t nofile; /* the daemon's limit; 0: as it is */
+
+static void limit_nofile(void)
+{
+    struct rlimit limit = {nofile, nofile};
+    if (nofile != 0 && setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(99);
+}
+
 static pid_t start(const struct supervisor_options *options)
 {
     pid_t child = fork();
@@ -207,6 +217,7 @@ static pid_t start(const struct supervisor_options *options)
     int log = open(in_directory("log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(log, STDERR_FILENO);
     close(log);
+    limit_nofile();
     exit(supervisor_run(options));
 }
 
@@ -244,6 +255,7 @@ static void setup(void)
     strcpy(directory, "/tmp/hemi-super-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     daemon_pid = 0;
+    nofile = 0;
 }
 
 static void teardown(void)
@@ -512,6 +524,103 @@ START_TEST(silent_peers_keep_nobody_out)
     ask_pid(fd);
     close(fd);
     for (int i = 1; i < 12; i++) close(silent[i]);
+}
+END_TEST
+
+/* They were counted over all sockets, so those at one pushed out those at another. */
+START_TEST(silent_peers_at_one_socket_push_out_nobody_at_another)
+{
+    uint8_t bytes[HELLO_MAX];
+    int crowd[20], slow[4];
+    size_t len = make_hello(bytes, NULL);
+    start_config("hello_pending = 4;\n" TENANTS_AB);
+    for (int i = 0; i < 4; i++) slow[i] = dial("b");
+    for (int i = 0; i < 20; i++) crowd[i] = dial("a");
+    expect_close(crowd[15], HEMI_LIMIT);
+    for (int i = 0; i < 4; i++) say(slow[i], bytes, len);
+    for (int i = 0; i < 4; i++) ask_pid(slow[i]);
+    for (int i = 0; i < 4; i++) close(slow[i]);
+    for (int i = 0; i < 20; i++)
+        if (i != 15) close(crowd[i]);
+}
+END_TEST
+
+/* A process of another user that dials and says nothing, until it is killed. */
+static pid_t fork_silent_crowd(const char *name, uid_t uid, int count)
+{
+    int ready[2];
+    char byte;
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t child = fork();
+    if (child != 0) {
+        close(ready[1]);
+        ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+        close(ready[0]);
+        return child;
+    }
+    if (setgroups(0, NULL) != 0 || setresuid(uid, uid, uid) != 0) _exit(98);
+    for (int i = 0; i < count; i++) dial(name);
+    if (write(ready[1], "", 1) != 1) _exit(97);
+    for (;;) pause();
+}
+
+START_TEST(silent_peers_of_one_user_push_out_nobody_of_another)
+{
+    uint8_t bytes[HELLO_MAX];
+    size_t len = make_hello(bytes, NULL);
+    if (geteuid() != 0) return; /* cannot become another user */
+    chmod(directory, 0711);
+    start_config("hello_pending = 4;\n" TENANTS_AB);
+    int slow = dial("b");
+    pid_t crowd = fork_silent_crowd("b", 10001, 20);
+    ck_assert(wait_for_log("hello_pending"));
+    say(slow, bytes, len);
+    ask_pid(slow);
+    kill(crowd, SIGKILL);
+    wait_exit(crowd);
+    close(slow);
+}
+END_TEST
+
+/* --- descriptors --- */
+
+START_TEST(too_few_descriptors_refuse_the_start)
+{
+    struct supervisor_options options = {
+        .config_file = write_file("conf", TENANTS_AB), .private_fd = -1, .log_level = -1};
+    nofile = 32;
+    int status = wait_exit(start(&options));
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    ck_assert(log_has("RLIMIT_NOFILE) is 32, and at least"));
+}
+END_TEST
+
+/* .guaranteed, .can-start: one tenant's clients hold all that may be borrowed, and its worker does not move; another
+ * tenant's connections are served, and its lost worker is replaced. */
+START_TEST(a_flooded_tenant_costs_another_no_descriptor)
+{
+    int crowd[200];
+    struct pollfd first[200];
+    nofile = 128;
+    start_config(TENANTS_AB);
+    int a = dial_hello("a", NULL), b = dial_hello("b", NULL);
+    pid_t stopped = ask_pid(a), other = ask_pid(b);
+    kill(stopped, SIGSTOP);
+    for (int i = 0; i < 200; i++) crowd[i] = dial_hello("a", NULL);
+    ck_assert(wait_for_log("nofile: others have"));
+    for (int i = 0; i < 200; i++) first[i] = (struct pollfd){.fd = crowd[i], .events = POLLIN};
+    ck_assert_int_gt(poll(first, 200, WAIT_MS), 0); /* refused */
+    int served[4];
+    for (int i = 0; i < 4; i++) ck_assert_int_eq(ask_pid(served[i] = dial_hello("b", NULL)), other);
+    for (int i = 0; i < 4; i++) close(served[i]);
+    kill(other, SIGKILL);
+    expect_close(b, HEMI_OK);
+    b = dial_hello("b", NULL);
+    ck_assert_int_ne(ask_pid(b), other);
+    ck_assert(!log_has("worker-not-started"));
+    kill(stopped, SIGCONT);
+    for (int i = 0; i < 200; i++) close(crowd[i]);
+    close(a), close(b);
 }
 END_TEST
 
@@ -939,6 +1048,10 @@ int main(int argc, char **argv)
     tcase_add_test(tests, descriptors_with_hello_are_refused);
     tcase_add_test(tests, mutated_hellos);
     tcase_add_test(tests, silent_peers_keep_nobody_out);
+    tcase_add_test(tests, silent_peers_at_one_socket_push_out_nobody_at_another);
+    tcase_add_test(tests, silent_peers_of_one_user_push_out_nobody_of_another);
+    tcase_add_test(tests, too_few_descriptors_refuse_the_start);
+    tcase_add_test(tests, a_flooded_tenant_costs_another_no_descriptor);
     tcase_add_test(tests, the_supervisor_keeps_no_copy);
     tcase_add_test(tests, calls_go_on_while_the_supervisor_is_stopped);
     tcase_add_test(tests, more_workers_share_the_connections);
