@@ -61,7 +61,8 @@
     X(log_format, FORMAT, FORMAT_AUTO, FORMAT_AUTO, FORMAT_JSON,                                                       \
       "how a line is written; auto is plain on a terminal and JSON elsewhere")                                         \
     X(log_rate, COUNT, 50, 1, 100000,                                                                                  \
-      "lines per second that clients or guests may cause; more are counted and dropped")                               \
+      "lines per second that clients or guests may cause; each tenant and the shared socket have a tenth of that "     \
+      "on top, of their own; more are counted and dropped")                                                            \
     X(landlock, NEED, NEED_REPORT, NEED_REPORT, NEED_REQUIRE,                                                          \
       "whether a worker may start where the kernel has no Landlock (its level is always reported)")                    \
     X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS, "time from SIGTERM until workers are killed")          \

@@ -1,39 +1,43 @@
-/* server/log.c -- writes log lines. */
+/* server/log.c -- what a line says, and whether it may be said. */
 #include "server/log.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "server/log_writer.h"
+
 #define MESSAGE_MAX 2048
-#define LINE_MAX_BYTES 20000 /* the message escaped twice over, and the rest */
-#define BURST_SECONDS 4      /* what may come at once, in seconds of the rate: a whole sanitizer report */
+#define BURST_SECONDS 4 /* what may come at once, in seconds of the rate: a whole sanitizer report */
+#define SHARE_PART 10   /* of log_rate: what each source has of its own */
+
+/* Sources without a tenant; tenants follow, sorted by name. */
+enum { SOURCE_DAEMON, SOURCE_DOOR, SOURCE_TENANTS };
+
+/* A token bucket: BURST_SECONDS of its rate may be taken at once. */
+struct bucket {
+    uint64_t spent_ms; /* lines x 1000 taken and not yet refilled */
+    uint64_t at_ms;
+};
+
+struct log_source {
+    char name[sizeof((struct tenant_config){0}.name)]; /* empty: no tenant */
+    struct bucket own;
+};
 
 static struct {
-    int fd;
     enum log_level level;
-    bool json;
+    _Atomic bool json; /* the writer asks too */
     uint64_t rate;
-    uint64_t tokens_ms; /* lines x 1000 that may be written now */
-    uint64_t refilled_ms;
-    uint64_t dropped;
-} sink = {.fd = STDERR_FILENO, .level = LOG_INFO, .rate = 50, .tokens_ms = 50 * BURST_SECONDS * 1000};
-
-void log_open(int fd, enum log_level level, enum log_format format, uint64_t rate)
-{
-    sink.fd = fd;
-    sink.level = level;
-    sink.json = format == FORMAT_JSON || (format == FORMAT_AUTO && !isatty(fd));
-    sink.rate = rate;
-    sink.tokens_ms = rate * BURST_SECONDS * 1000;
-}
+    struct bucket common;
+    struct log_source *sources;
+    unsigned nsources;
+} sink = {.level = LOG_INFO, .rate = 50};
 
 size_t log_escape(const char *text, size_t len, char *out, size_t size)
 {
@@ -49,6 +53,8 @@ size_t log_escape(const char *text, size_t len, char *out, size_t size)
     return used;
 }
 
+/* --- may it be said --- */
+
 static uint64_t now_ms(void)
 {
     struct timespec now;
@@ -56,18 +62,67 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A token bucket: `rate` lines per second, BURST_SECONDS of them at once. */
-static bool take_token(void)
+static bool bucket_take(struct bucket *bucket, uint64_t rate)
 {
-    uint64_t now = now_ms(), full = sink.rate * BURST_SECONDS * 1000;
-    uint64_t passed = now - sink.refilled_ms;
-    sink.refilled_ms = now;
-    if (passed > BURST_SECONDS * 1000) passed = BURST_SECONDS * 1000;
-    sink.tokens_ms += passed * sink.rate;
-    if (sink.tokens_ms > full) sink.tokens_ms = full;
-    if (sink.tokens_ms < 1000) return false;
-    sink.tokens_ms -= 1000;
+    uint64_t now = now_ms(), refilled = now - bucket->at_ms;
+    if (refilled > BURST_SECONDS * 1000) refilled = BURST_SECONDS * 1000;
+    refilled *= rate;
+    bucket->at_ms = now;
+    bucket->spent_ms = bucket->spent_ms > refilled ? bucket->spent_ms - refilled : 0;
+    if (bucket->spent_ms + 1000 > rate * BURST_SECONDS * 1000) return false;
+    bucket->spent_ms += 1000;
     return true;
+}
+
+/* First what is its own, then what all share. */
+static bool may_say(unsigned source)
+{
+    uint64_t share = sink.rate / SHARE_PART > 0 ? sink.rate / SHARE_PART : 1;
+    if (source < sink.nsources && bucket_take(&sink.sources[source].own, share)) return true;
+    return bucket_take(&sink.common, sink.rate);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct log_source *)a)->name, ((const struct log_source *)b)->name);
+}
+
+static unsigned source_of(const struct log_about *about)
+{
+    struct log_source key;
+    if (about->tenant == NULL || sink.nsources == 0) return about->limited ? SOURCE_DOOR : SOURCE_DAEMON;
+    snprintf(key.name, sizeof key.name, "%s", about->tenant);
+    const struct log_source *found =
+        bsearch(&key, sink.sources + SOURCE_TENANTS, sink.nsources - SOURCE_TENANTS, sizeof key, compare_names);
+    return found != NULL ? (unsigned)(found - sink.sources) : SOURCE_DOOR;
+}
+
+/* --- what it says --- */
+
+struct line {
+    char text[WRITER_LINE_MAX];
+    size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+{
+    va_list args;
+    size_t room = sizeof line->text - line->len;
+    va_start(args, format);
+    int len = vsnprintf(line->text + line->len, room, format, args);
+    va_end(args);
+    if (len > 0) line->len += (size_t)len < room ? (size_t)len : room - 1;
+}
+
+/* `,"key":"text"` of printable ASCII. */
+static void add_json(struct line *line, const char *key, const char *text)
+{
+    add(line, "%s\"%s\":\"", line->len > 1 ? "," : "", key);
+    for (; *text != 0 && line->len + 64 < sizeof line->text; text++) {
+        if (*text == '"' || *text == '\\') line->text[line->len++] = '\\';
+        line->text[line->len++] = *text;
+    }
+    add(line, "\"");
 }
 
 static void format_time(char *out, size_t size)
@@ -81,106 +136,103 @@ static void format_time(char *out, size_t size)
     snprintf(out, size, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
 }
 
-static void write_line(const char *line, size_t len)
-{
-    while (len > 0) {
-        ssize_t wrote = write(sink.fd, line, len);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) return;
-        line += wrote;
-        len -= (size_t)wrote;
-    }
-}
-
-static void write_plain(enum log_level level, const char *event, const struct log_about *about, const char *message)
-{
-    char time[64], line[LINE_MAX_BYTES];
-    format_time(time, sizeof time);
-    int used = snprintf(line, sizeof line, "%s %-7s %s", time, config_level_word(level), event);
-    if (about->tenant != NULL) used += snprintf(line + used, sizeof line - (size_t)used, " tenant=%s", about->tenant);
-    if (about->pid != 0) used += snprintf(line + used, sizeof line - (size_t)used, " pid=%d", about->pid);
-    if (about->connection != 0)
-        used += snprintf(line + used, sizeof line - (size_t)used, " connection=%" PRIu64, about->connection);
-    if (about->status != NULL) used += snprintf(line + used, sizeof line - (size_t)used, " status=%s", about->status);
-    used += snprintf(line + used, sizeof line - (size_t)used, ": %s\n", message);
-    write_line(line, (size_t)used);
-}
-
-/* cJSON's memory while it writes a line, so that a line needs none of the system's. */
-static struct {
-    _Alignas(max_align_t) unsigned char bytes[LINE_MAX_BYTES];
-    size_t used;
-} arena;
-
-static void *arena_take(size_t n)
-{
-    n = (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-    if (n > sizeof arena.bytes - arena.used) return NULL;
-    arena.used += n;
-    return arena.bytes + arena.used - n;
-}
-
-static void arena_give(void *p) { (void)p; }
-
-static void fill_json(cJSON *object, enum log_level level, const char *event, const struct log_about *about,
-                      const char *message)
+static void format_plain(struct line *line, enum log_level level, const char *event, const struct log_about *about,
+                         const char *message)
 {
     char time[64];
     format_time(time, sizeof time);
-    cJSON_AddStringToObject(object, "time", time);
-    cJSON_AddStringToObject(object, "level", config_level_word(level));
-    cJSON_AddStringToObject(object, "event", event);
-    if (about->tenant != NULL) cJSON_AddStringToObject(object, "tenant", about->tenant);
-    if (about->pid != 0) cJSON_AddNumberToObject(object, "pid", about->pid);
-    if (about->connection != 0) cJSON_AddNumberToObject(object, "connection", (double)about->connection);
-    if (about->status != NULL) cJSON_AddStringToObject(object, "status", about->status);
-    cJSON_AddStringToObject(object, "message", message);
+    add(line, "%s %-7s %s", time, config_level_word(level), event);
+    if (about->tenant != NULL) add(line, " tenant=%s", about->tenant);
+    if (about->pid != 0) add(line, " pid=%d", about->pid);
+    if (about->connection != 0) add(line, " connection=%" PRIu64, about->connection);
+    if (about->status != NULL) add(line, " status=%s", about->status);
+    add(line, ": %s", message);
 }
 
-static void write_json(enum log_level level, const char *event, const struct log_about *about, const char *message)
+/* By hand, since a line must not need memory that may be missing. */
+static void format_json(struct line *line, enum log_level level, const char *event, const struct log_about *about,
+                        const char *message)
 {
-    char line[LINE_MAX_BYTES];
-    cJSON_InitHooks(&(cJSON_Hooks){arena_take, arena_give});
-    arena.used = 0;
-    cJSON *object = cJSON_CreateObject();
-    fill_json(object, level, event, about, message);
-    if (cJSON_PrintPreallocated(object, line, (int)sizeof line - 8, 0)) {
-        size_t len = strlen(line);
-        line[len] = '\n';
-        write_line(line, len + 1);
-    }
-    cJSON_InitHooks(NULL);
+    char time[64];
+    format_time(time, sizeof time);
+    add(line, "{");
+    add_json(line, "time", time);
+    add_json(line, "level", config_level_word(level));
+    add_json(line, "event", event);
+    if (about->tenant != NULL) add_json(line, "tenant", about->tenant);
+    if (about->pid != 0) add(line, ",\"pid\":%d", about->pid);
+    if (about->connection != 0) add(line, ",\"connection\":%" PRIu64, about->connection);
+    if (about->status != NULL) add_json(line, "status", about->status);
+    add_json(line, "message", message);
+    add(line, "}");
 }
 
-static void write_event(enum log_level level, const char *event, const struct log_about *about, const char *message)
+static void format_line(struct line *line, enum log_level level, const char *event, const struct log_about *about,
+                        const char *message)
 {
-    (sink.json ? write_json : write_plain)(level, event, about, message);
+    line->len = 0;
+    (sink.json ? format_json : format_plain)(line, level, event, about, message);
+    line->text[line->len++] = '\n'; /* where add() keeps room for a NUL */
 }
 
-/* Says how many lines were dropped, before the next one that is written. */
-static void tell_dropped(void)
+/* writer_tell, in the writer's thread. */
+static size_t tell_losses(unsigned source, const struct writer_losses *losses, char *out)
 {
-    char message[64];
-    snprintf(message, sizeof message, "%" PRIu64 " lines", sink.dropped);
-    sink.dropped = 0;
-    write_event(LOG_WARNING, "log-dropped", &(struct log_about){0}, message);
+    static struct line line;
+    char message[160];
+    struct log_about about = {.tenant = source >= SOURCE_TENANTS ? sink.sources[source].name : NULL};
+    snprintf(message, sizeof message,
+             "%" PRIu64 " lines%s: %" PRIu64 " over the rate, %" PRIu64 " could not be written",
+             losses->limited + losses->unwritten, source == SOURCE_DOOR ? " about peers of no tenant" : "",
+             losses->limited, losses->unwritten);
+    format_line(&line, LOG_WARNING, "log-dropped", &about, message);
+    memcpy(out, line.text, line.len);
+    return line.len;
+}
+
+/* --- from outside --- */
+
+void log_configure(const struct daemon_options *options)
+{
+    sink.level = (enum log_level)options->log_level;
+    sink.json = options->log_format == FORMAT_JSON || (options->log_format == FORMAT_AUTO && !isatty(STDERR_FILENO));
+    sink.rate = options->log_rate;
+}
+
+int log_start(const struct config *config)
+{
+    unsigned nsources = (unsigned)config->ntenants + SOURCE_TENANTS;
+    sink.sources = calloc(nsources, sizeof *sink.sources);
+    if (sink.sources == NULL) return -ENOMEM;
+    for (size_t i = 0; i < config->ntenants; i++)
+        memcpy(sink.sources[SOURCE_TENANTS + i].name, config->tenants[i].name, sizeof config->tenants[i].name);
+    qsort(sink.sources + SOURCE_TENANTS, config->ntenants, sizeof *sink.sources, compare_names);
+    sink.nsources = nsources;
+    return writer_start(STDERR_FILENO, nsources, tell_losses);
+}
+
+void log_stop(void)
+{
+    if (!writer_stop()) return; /* it may still look at the sources */
+    free(sink.sources);
+    sink.sources = NULL;
+    sink.nsources = 0;
 }
 
 void log_event(enum log_level level, const char *event, const struct log_about *about, const char *format, ...)
 {
     static const struct log_about nothing;
+    static struct line line;
     char raw[MESSAGE_MAX], message[4 * MESSAGE_MAX];
     va_list args;
     if (about == NULL) about = &nothing;
     if (level < sink.level) return;
-    if (about->limited && !take_token()) {
-        sink.dropped++;
-        return;
-    }
-    if (sink.dropped > 0) tell_dropped();
+    unsigned source = source_of(about);
+    if (about->limited && !may_say(source)) return writer_limited(source);
     va_start(args, format);
     vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
     log_escape(raw, strlen(raw), message, sizeof message);
-    write_event(level, event, about, message);
+    format_line(&line, level, event, about, message);
+    writer_put(source, line.text, line.len);
 }

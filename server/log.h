@@ -2,11 +2,15 @@
  *
  * Plain text on a terminal, else one JSON object per line: time (RFC 3339, UTC, milliseconds), level, event, message
  * and, where known, tenant, pid, connection, status. Bytes that are not printable ASCII are written as \xNN, so a
- * client or a guest cannot forge a line or drive a terminal. Lines that clients or guests cause are limited to a rate;
- * the number dropped is said once they can be written again.
+ * client or a guest cannot forge a line or drive a terminal.
  *
- * Supervisor only; a worker sends HANDOVER_LOG instead. Never fails: a line that cannot be written is lost.
- * Threads: not thread-safe.
+ * A line's SOURCE is its tenant; lines about nobody's come from the daemon, or, when peers cause them, from the shared
+ * door. What clients, guests and workers cause is limited to a rate: each source has some lines a second of its own,
+ * and all share log_rate, so that one tenant's flood does not silence another's lines. Room in the queue to the reader
+ * is shared in the same way (log_writer.h). What is dropped is told, for each source, as soon as lines can be written.
+ *
+ * Supervisor only; a worker sends HANDOVER_LOG instead. Never fails and never waits for a reader.
+ * Threads: one calls; log_writer.h's writes.
  */
 #ifndef HEMI_SERVER_LOG_H
 #define HEMI_SERVER_LOG_H
@@ -23,11 +27,18 @@ struct log_about {
     int pid;
     uint64_t connection;
     const char *status;
-    bool limited; /* caused by a client or guest: counts against the rate */
+    bool limited; /* caused by a client, a guest or a worker: counts against the rate */
 };
 
-/* Sets level, format (FORMAT_AUTO looks at fd) and rate, and where lines go. */
-void log_open(int fd, enum log_level level, enum log_format format, uint64_t rate);
+/* Sets level, format (FORMAT_AUTO looks at standard error) and rate. */
+void log_configure(const struct daemon_options *options);
+
+/* Starts the writer for these tenants, whose names stay the same until log_stop. Until then lines are written at once.
+ * Returns 0 or -errno. */
+int log_start(const struct config *config);
+
+/* Gives the reader a moment for what is queued (WRITER_FLUSH_MS). The last call. */
+void log_stop(void);
 
 /* Writes an event. `event` is a short constant ("worker-lost"); `about` may be NULL. */
 __attribute__((format(printf, 4, 5))) void log_event(enum log_level level, const char *event,

@@ -48,20 +48,13 @@ int supervisor_load(const struct supervisor_options *options, struct config *con
     return status;
 }
 
-static void open_log(const struct supervisor *s)
-{
-    const struct daemon_options *options = &s->config.options;
-    log_open(STDERR_FILENO, (enum log_level)options->log_level, (enum log_format)options->log_format,
-             options->log_rate);
-}
-
 /* Puts a new configuration in place of the old one, whose tenants it has (config_reloadable). */
 static void adopt_config(struct supervisor *s, struct config *config)
 {
     for (size_t i = 0; i < s->ntenants; i++) s->tenants[i].config = config->tenants[i];
     config_deinit(&s->config);
     s->config = *config;
-    open_log(s);
+    log_configure(&s->config.options);
 }
 
 static uint64_t count_workers(const struct config *config)
@@ -285,7 +278,7 @@ static void fill_standard_fds(void)
 static int init(struct supervisor *s)
 {
     signal(SIGPIPE, SIG_IGN);
-    open_log(s);
+    log_configure(&s->config.options);
     s->exe = child_open_exe(s->given->self);
     if (s->exe < 0 && !child_has_path(s->given->self)) {
         log_event(LOG_ERROR, "cannot-start", NULL, "its own executable cannot be opened: %s", strerror(errno));
@@ -296,6 +289,8 @@ static int init(struct supervisor *s)
     s->drain.data = s;
     watch_signals(s);
     int status = make_tenants(s);
+    if (status == 0) status = log_start(&s->config);
+    if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "%s", strerror(-status));
     if (status == 0) status = doors_init(s);
     if (status == 0) status = divide_descriptors(s);
     return status;
@@ -377,5 +372,6 @@ int supervisor_run(const struct supervisor_options *options)
     uv_run(&s.loop, UV_RUN_DEFAULT);
     if (options->private_fd < 0) log_event(LOG_INFO, "stopped", NULL, "exit status %d", s.status);
     deinit(&s);
+    log_stop();
     return s.status;
 }

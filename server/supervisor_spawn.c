@@ -1,5 +1,5 @@
 /* server/supervisor_spawn.c -- makes a worker process: fork, fixed descriptors, exec.
- * Between fork and exec only async-signal-safe calls. */
+ * .single-thread: between fork and exec only async-signal-safe calls. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -100,9 +100,9 @@ static bool answers(const char *path)
     return status != HEMI_CONNECT;
 }
 
-static void spawn(struct daemon *d, const char *const *argv)
+/* `log` is closed. */
+static void spawn(struct daemon *d, int log, const char *const *argv)
 {
-    int log = open(d->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     d->pid = fork();
     if (d->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no daemon */
@@ -134,6 +134,7 @@ static void make_dir(struct daemon *d)
     snprintf(d->dir, sizeof d->dir, "/tmp/hemi-test-XXXXXX");
     ck_assert(mkdtemp(d->dir) != NULL);
     snprintf(d->log, sizeof d->log, "%s/log", d->dir);
+    snprintf(d->socket, sizeof d->socket, "%s/a.sock", d->dir);
 }
 
 /* Every "%s" becomes the scratch directory. */
@@ -147,19 +148,29 @@ static void write_config(const struct daemon *d, const char *path, const char *c
     ck_assert_int_eq(fclose(f), 0);
 }
 
+static int open_log(const struct daemon *d) { return open(d->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600); }
+
+static void start_config(struct daemon *d, int log, const char *config)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/hemid.conf", d->dir);
+    write_config(d, path, config);
+    spawn(d, log, (const char *const[]){built("hemid"), "--config", path, NULL});
+    wait_until_it_answers(d);
+}
+
 void daemon_start(struct daemon *d, const char *config)
 {
     make_dir(d);
-    char path[96];
-    snprintf(path, sizeof path, "%s/hemid.conf", d->dir);
-    snprintf(d->socket, sizeof d->socket, "%s/a.sock", d->dir);
-    if (config) {
-        write_config(d, path, config);
-        spawn(d, (const char *const[]){built("hemid"), "--config", path, NULL});
-    } else {
-        spawn(d, (const char *const[]){built("hemid"), "--socket", d->socket, NULL});
-    }
+    if (config) return start_config(d, open_log(d), config);
+    spawn(d, open_log(d), (const char *const[]){built("hemid"), "--socket", d->socket, NULL});
     wait_until_it_answers(d);
+}
+
+void daemon_start_logging(struct daemon *d, const char *config, int log)
+{
+    make_dir(d);
+    start_config(d, log, config);
 }
 
 void daemon_start_tenants(struct daemon *d, unsigned count, const char *limits)

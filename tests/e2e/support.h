@@ -24,6 +24,8 @@ const char *built(const char *program);
 /* Starts hemid with this configuration text ("%s" in it is replaced by the scratch directory) and waits until its
  * socket answers; NULL: no configuration, one tenant, the socket given with --socket. */
 void daemon_start(struct daemon *d, const char *config);
+/* The same with a configuration, and a descriptor for its standard error, which is closed here. */
+void daemon_start_logging(struct daemon *d, const char *config, int log);
 /* A configuration with tenants named a, b, ... on sockets DIR/a.sock, ...; `limits` goes into each tenant's limits
  * group. */
 void daemon_start_tenants(struct daemon *d, unsigned count, const char *limits);
