@@ -356,6 +356,8 @@ static void fiber_done(struct activation *a)
     request_finish(r, r->result);
 }
 
+static struct run_queue *run_queue_of(struct request *r) { return r->store ? &r->store->runs : &r->conn->runs; }
+
 static void start(struct request *r, struct lane *l)
 {
     lane_remove(l, r);
@@ -366,7 +368,7 @@ static void start(struct request *r, struct lane *l)
     if (status == HEMI_OK && r->row->fiber) {
         r->act.run = run_on_fiber;
         r->act.done = fiber_done;
-        if (scheduler_start(&r->conn->worker->sched, &r->act)) return;
+        if (scheduler_start(&r->conn->worker->sched, &r->act, run_queue_of(r))) return;
         status = request_fail(r, HEMI_NO_MEMORY, "no stack for another activation");
     } else if (status == HEMI_OK) {
         bool late = r->row->late; /* such a one may have been finished, and freed, when run returns */

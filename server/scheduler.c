@@ -1,10 +1,13 @@
 #include "server/scheduler.h"
 
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "server/server.h"
+
+enum { TICK_UNITS = RUN_SLICE / SCHEDULER_TICKS };
 
 /* ---- slices ---- */
 
@@ -24,7 +27,7 @@ static void on_tick(int signo)
     s->ticks++;
     if (s->running) {
         s->idle_ticks = 0;
-        if (s->ticks - s->slice_began >= SCHEDULER_TICKS) s->poll = 1;
+        if (s->ticks - s->slice_began >= s->slice_ticks) s->poll = 1;
     } else if (++s->idle_ticks >= 2 * SCHEDULER_TICKS) {
         set_timer(0); /* setitimer is a bare system call */
         s->armed = 0;
@@ -32,9 +35,10 @@ static void on_tick(int signo)
 }
 
 /* `running` is set before `armed` is looked at, so the handler cannot disarm in between. */
-static void slice_begin(struct scheduler *s, struct activation *a)
+static void slice_begin(struct scheduler *s, struct activation *a, uint32_t ticks)
 {
     s->slice_began = s->ticks;
+    s->slice_ticks = ticks;
     s->poll = a->stop != HEMI_OK;
     s->running = a;
     if (s->armed) return;
@@ -43,12 +47,13 @@ static void slice_begin(struct scheduler *s, struct activation *a)
     set_timer(s->slice_ms * 1000 / SCHEDULER_TICKS);
 }
 
-static bool slice_over(const struct scheduler *s) { return s->ticks - s->slice_began >= SCHEDULER_TICKS; }
+static bool slice_over(const struct scheduler *s) { return s->ticks - s->slice_began >= s->slice_ticks; }
 
 void scheduler_init(struct scheduler *s, uint32_t slice_ms, size_t vm_stack, uint32_t fibers_max)
 {
     memset(s, 0, sizeof *s);
     s->slice_ms = slice_ms;
+    runqueue_init(&s->ready, NULL);
     fiber_pool_init(&s->fibers, vm_stack, fibers_max);
     SERVER_ASSERT(!slice_owner); /* .one-thread: the signal is that thread's */
     slice_owner = s;
@@ -66,33 +71,17 @@ void scheduler_deinit(struct scheduler *s)
     fiber_pool_deinit(&s->fibers);
 }
 
-/* ---- queues ---- */
+/* ---- activations ---- */
 
-static void push(struct activation_queue *q, struct activation *a)
+static struct activation *activation_of(struct run_node *n)
+{
+    return n ? (struct activation *)(void *)((char *)n - offsetof(struct activation, node)) : NULL;
+}
+
+static void make_ready(struct activation *a)
 {
     a->state = ACTIVATION_READY;
-    a->queue = q;
-    a->next = NULL;
-    a->prev = q->tail;
-    *(q->tail ? &q->tail->next : &q->head) = a;
-    q->tail = a;
-}
-
-static void unqueue(struct activation *a)
-{
-    struct activation_queue *q = a->queue;
-    *(a->prev ? &a->prev->next : &q->head) = a->next;
-    *(a->next ? &a->next->prev : &q->tail) = a->prev;
-    a->next = a->prev = NULL;
-    a->queue = NULL;
-}
-
-/* NULL: it is empty. */
-static struct activation *pop(struct activation_queue *q)
-{
-    struct activation *a = q->head;
-    if (a) unqueue(a);
-    return a;
+    runqueue_add(&a->node);
 }
 
 static void entry(void *arg)
@@ -101,20 +90,21 @@ static void entry(void *arg)
     a->run(a);
 }
 
-bool scheduler_start(struct scheduler *s, struct activation *a)
+bool scheduler_start(struct scheduler *s, struct activation *a, struct run_queue *queue)
 {
     SERVER_ASSERT(a->state == ACTIVATION_NEW);
     a->fiber = fiber_take(&s->fibers, entry, a);
     if (!a->fiber) return false;
     a->scheduler = s;
     s->live++;
-    push(&s->fresh, a);
+    runqueue_leaf_init(&a->node, queue);
+    make_ready(a);
     return true;
 }
 
 void scheduler_wake(struct activation *a)
 {
-    if (a->state == ACTIVATION_WAITING) push(&a->scheduler->fresh, a);
+    if (a->state == ACTIVATION_WAITING) make_ready(a);
 }
 
 void scheduler_stop(struct activation *a, enum hemi_status why)
@@ -122,43 +112,59 @@ void scheduler_stop(struct activation *a, enum hemi_status why)
     SERVER_ASSERT(why != HEMI_OK);
     if (a->stop != HEMI_OK) return;
     a->stop = why;
-    struct scheduler *s = a->scheduler;
-    if (a->queue == &s->used) { /* it need not wait its turn to unwind */
-        unqueue(a);
-        push(&s->fresh, a);
-    }
+    if (a->state == ACTIVATION_READY) runqueue_hasten(&a->node); /* it need not wait long to unwind */
     scheduler_wake(a);
 }
 
 /* ---- running ---- */
 
-static void run(struct scheduler *s, struct activation *a)
+static void finish(struct scheduler *s, struct activation *a)
+{
+    fiber_give(a->fiber);
+    a->fiber = NULL;
+    a->state = ACTIVATION_DONE;
+    s->live--;
+    a->done(a); /* may free it */
+}
+
+/* What runs for less than a tick pays, on average, for the ticks that it is there for, and at least for one unit. */
+static void pay(const struct scheduler *s, struct activation *a)
+{
+    uint32_t ticks = s->ticks - s->slice_began;
+    runqueue_pay(&a->node, ticks == 0 ? 1 : ticks < SCHEDULER_TICKS ? ticks * TICK_UNITS : RUN_SLICE);
+}
+
+/* True: it used up a slice. */
+static bool run(struct scheduler *s, struct activation *a, uint32_t units)
 {
     SERVER_ASSERT(a->state == ACTIVATION_READY);
-    slice_begin(s, a);
+    slice_begin(s, a, (units + TICK_UNITS - 1) / TICK_UNITS);
     a->state = ACTIVATION_RUNNING;
-    bool done = fiber_resume(a->fiber);
+    bool done = fiber_resume(a->fiber), more = !done && a->state == ACTIVATION_RUNNING;
     s->running = NULL;
-    if (done) {
-        fiber_give(a->fiber);
-        a->fiber = NULL;
-        a->state = ACTIVATION_DONE;
-        s->live--;
-        a->done(a); /* may free it */
-    }
+    pay(s, a);
+    if (more) make_ready(a);
+    if (done) finish(s, a);
     if (s->between) s->between(s->ctx);
+    return more;
+}
+
+/* NULL: nothing is ready. */
+static struct activation *next(struct scheduler *s, uint32_t *units)
+{
+    struct activation *a = activation_of(runqueue_first(&s->ready));
+    if (a && a->slices > 0 && s->before_used) s->before_used(s->ctx);
+    return activation_of(runqueue_take(&s->ready, units)); /* .look-again */
 }
 
 bool scheduler_turn(struct scheduler *s)
 {
-    uint32_t began = s->ticks;
-    while (s->fresh.head && s->ticks - began < SCHEDULER_TICKS) run(s, pop(&s->fresh));
-    if (!s->used.head) return s->fresh.head != NULL;
-    if (!s->fresh.head || ++s->passed_over >= SCHEDULER_PATIENCE) {
-        s->passed_over = 0;
-        if (s->before_used) s->before_used(s->ctx);
-        struct activation *a = pop(&s->used); /* .look-again */
-        if (a) run(s, a);
+    uint32_t began = s->ticks, units;
+    bool used = false;
+    while (!used && s->ticks - began < SCHEDULER_TICKS) {
+        struct activation *a = next(s, &units);
+        if (!a) return false;
+        used = run(s, a, units);
     }
     return scheduler_ready(s);
 }
@@ -182,7 +188,6 @@ enum hemi_status scheduler_yield(void *ctx)
     }
     if (slice_over(s)) {
         a->slices++;
-        push(&s->used, a);
         fiber_suspend(a->fiber);
     }
     s->poll = a->stop != HEMI_OK;

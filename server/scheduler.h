@@ -5,10 +5,10 @@
  * An activation is work that may take long or wait: a guest call, a module's validation, an instantiation, a
  * collection. The event loop calls scheduler_turn between looking for input; a turn lasts about one or two slices.
  *
- * Policy: activations that became ready newly (started, or woken from waiting) go before those that used up a slice,
- * which go round-robin; and a turn ends after each used-up slice, so that input waits one slice at most. A steady
- * stream of new work can delay the long-running ones but not starve them: at least every SCHEDULER_PATIENCE-th turn
- * runs one.
+ * Policy: round robin by connection, then by store, then by call (runqueue.h), so that with B busy connections another
+ * one is served within B + 1 slices, however many stores spin on each. What became ready newly (started, or woken from
+ * waiting) goes before what used up a slice; and a turn ends after each used-up slice, so that input waits one slice at
+ * most.
  *
  * Slices: an interval timer (SIGALRM) counts ticks while anything runs and raises `poll`, which the engine looks at;
  * the handler does nothing else. It stops itself when nothing has run for some ticks, so that short calls cost no
@@ -26,15 +26,15 @@
 
 #include "proto/tables/status.h"
 #include "server/fiber.h"
+#include "server/runqueue.h"
 
-enum { SCHEDULER_TICKS = 4 /* per slice */, SCHEDULER_PATIENCE = 4 };
+enum { SCHEDULER_TICKS = 4 /* per slice */ };
 
 enum activation_state { ACTIVATION_NEW, ACTIVATION_READY, ACTIVATION_RUNNING, ACTIVATION_WAITING, ACTIVATION_DONE };
 
 /* Embedded by its owner; zeroed before scheduler_start. */
 struct activation {
-    struct activation *prev, *next; /* in `queue` */
-    struct activation_queue *queue;
+    struct run_node node;
     struct scheduler *scheduler;
     struct fiber *fiber;
     void (*run)(struct activation *a);  /* on the fiber */
@@ -44,18 +44,14 @@ struct activation {
     uint32_t slices;                    /* used up so far */
 };
 
-struct activation_queue {
-    struct activation *head, *tail;
-};
-
 struct scheduler {
-    volatile uint32_t poll;                                  /* the engine's flag */
-    volatile uint32_t ticks, slice_began, idle_ticks, armed; /* shared with the signal handler */
+    volatile uint32_t poll; /* the engine's flag */
+    /* Shared with the signal handler. */
+    volatile uint32_t ticks, slice_began, slice_ticks, idle_ticks, armed;
     struct activation *volatile running;
-    struct activation_queue fresh, used;
+    struct run_queue ready; /* of queues, or activations */
     struct fiber_pool fibers;
-    uint32_t live;        /* started and not done */
-    uint32_t passed_over; /* turns since a used-up activation ran */
+    uint32_t live; /* started and not done */
     uint32_t slice_ms;
     /* Called on the thread's own stack after each activation gave way; may start and wake others. NULL: not. */
     void (*between)(void *ctx);
@@ -69,8 +65,9 @@ void scheduler_init(struct scheduler *s, uint32_t slice_ms, size_t vm_stack, uin
 /* No activation may be live. */
 void scheduler_deinit(struct scheduler *s);
 
-/* Makes `a` ready. False: no fiber to be had (nothing changed). */
-bool scheduler_start(struct scheduler *s, struct activation *a);
+/* Makes `a` ready, in `queue`, which is in `ready` or is that itself and outlives it. False: no fiber to be had (nothing
+ * changed). */
+bool scheduler_start(struct scheduler *s, struct activation *a, struct run_queue *queue);
 /* Makes a waiting activation ready; anything else stays as it is. */
 void scheduler_wake(struct activation *a);
 /* Sets the status to unwind with, unless there is one, and wakes. */
@@ -78,7 +75,7 @@ void scheduler_stop(struct activation *a, enum hemi_status why);
 
 /* Runs what is ready for about one turn. True: more is ready. */
 bool scheduler_turn(struct scheduler *s);
-static inline bool scheduler_ready(const struct scheduler *s) { return s->fresh.head || s->used.head; }
+static inline bool scheduler_ready(const struct scheduler *s) { return !runqueue_empty(&s->ready); }
 
 /* On a fiber: waits until woken. Returns the stop status (OK: none); may return spuriously, so wait in a loop. */
 enum hemi_status scheduler_wait(struct scheduler *s);

@@ -324,6 +324,7 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id, const u
     c->worker = w;
     c->id = id;
     c->fd = fd;
+    runqueue_init(&c->runs, &w->sched.ready);
     c->output_max = w->boot->limits.output;
     c->handles.max = (uint32_t)w->boot->limits.handles;
     frame_reader_init(&c->in, FRAME_C2W, FRAME_OPEN);
@@ -423,6 +424,7 @@ static void leave_worker(struct connection *c)
     *(c->prev ? &c->prev->next : &w->connections) = c->next;
     if (c->next) c->next->prev = c->prev;
     w->nconnections--;
+    SERVER_ASSERT(runqueue_empty(&c->runs));
     for (struct connection **at = &w->to_flush; *at; at = &(*at)->next_flush) {
         if (*at != c) continue;
         *at = c->next_flush;

@@ -61,6 +61,7 @@ struct connection {
     struct idmap calls;   /* id -> host_call, outstanding */
     uint32_t next_call;
     struct idmap streams; /* id -> stream */
+    struct run_queue runs; /* its stores', and activations of no store */
     struct wstore *stores;
     uint32_t nstores, nmodules;
     struct wstore *deaths; /* with notices to send */

@@ -18,6 +18,7 @@ struct wstore *wstore_new(struct connection *conn, uint32_t handle)
     if (!s) return NULL;
     s->refs = 1;
     s->conn = conn;
+    runqueue_init(&s->runs, &conn->runs);
     s->handle = handle;
     s->next = conn->stores;
     if (s->next) s->next->prev = s;
@@ -37,6 +38,7 @@ void wstore_unref(struct wstore *s)
 {
     if (--s->refs > 0) return;
     SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.pumping && !s->lane.starved);
+    SERVER_ASSERT(runqueue_empty(&s->runs));
     free(s);
 }
 

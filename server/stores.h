@@ -19,6 +19,7 @@
 
 #include "runtime/runtime.h"
 #include "server/handles.h"
+#include "server/runqueue.h"
 
 struct connection;
 struct worker;
@@ -49,6 +50,7 @@ struct wstore {
     bool closing;        /* STORE_CLOSE was read, or the connection is ending: takes nothing new */
     bool failed;         /* STORE_NEW failed: never had a store behind it */
     bool ended;
+    struct run_queue runs; /* its activations, in the connection's */
     struct lane lane;
     struct request *closer; /* STORE_CLOSE waiting for `busy` to become 0 */
     uint32_t busy;          /* unanswered requests that touch it */

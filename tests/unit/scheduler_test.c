@@ -54,7 +54,7 @@ static void begin(struct fake *f, void (*run)(struct activation *))
 {
     f->act.run = run;
     f->act.done = done;
-    ck_assert(scheduler_start(&sched, &f->act));
+    ck_assert(scheduler_start(&sched, &f->act, &sched.ready));
 }
 
 static void setup(void)
@@ -154,7 +154,7 @@ static int streamed;
 static void keep_coming(void *ctx)
 {
     (void)ctx;
-    while (streamed < 400 && !sched.fresh.head) begin(&stream[streamed++], endless);
+    while (streamed < 400 && !sched.ready.fresh.head) begin(&stream[streamed++], endless);
 }
 
 START_TEST(steady_new_work_does_not_starve_the_old)

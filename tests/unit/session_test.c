@@ -374,6 +374,55 @@ START_TEST(a_client_goes_with_two_calls_running)
 }
 END_TEST
 
+/* A turn of the loop is a slice, for whoever has used up one. */
+static unsigned turns_until_reply(uint32_t id)
+{
+    struct frame f;
+    unsigned turns = 0;
+    for (;; turns++) {
+        enum frame_next next = frame_reader_next(&client.r, &f);
+        if (next == FRAME_READY) break;
+        ck_assert_int_eq(next, FRAME_NONE);
+        turn();
+        frame_reader_recv(&client.r, client.fd);
+    }
+    ck_assert_uint_eq(f.head.request, id);
+    return turns;
+}
+
+START_TEST(three_hundred_spinning_stores_of_one_client_are_one)
+{
+    enum { STORES = 300 };
+    boot.limits.memory = 8 * GIB;
+    struct connection *c = open_client();
+    c->window.requests_max = 65536;
+    make_stores(STORES);
+    struct client loud = client;
+    open_client();
+    make_stores(2);
+    struct client quick = client;
+    client = loud;
+    for (uint32_t k = 0; k < STORES; k++) call(1 + k, 0, h(k, LOOP));
+    flush();
+    client = quick;
+    while (worker.sched.live < STORES) turn();
+    for (int i = 0; i < 20; i++) { /* first they are new, then they have used up slices */
+        for (int k = i; k > 0; k--) turn();
+        call(1, 0, h(0, QUICK));
+        flush();
+        ck_assert_uint_le(turns_until_reply(1), 3);
+    }
+    call(2, 0, h(1, LOOP));
+    flush();
+    for (int i = 0; i < 20; i++) turn();
+    const struct activation *loop = &((struct request *)idmap_get(&worker.connections->requests, 2))->act;
+    ck_assert_uint_ge(loop->slices, 8); /* every other one */
+    frame_writer_deinit(&loud.w);
+    frame_reader_deinit(&loud.r);
+    close(loud.fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session");
@@ -395,5 +444,6 @@ int main(void)
     tcase_add_test(tc, a_store_closes_under_a_running_guest);
     tcase_add_test(tc, a_client_that_goes_leaves_nothing);
     tcase_add_test(tc, a_client_goes_with_two_calls_running);
+    tcase_add_test(tc, three_hundred_spinning_stores_of_one_client_are_one);
     return run_suite_forked(suite);
 }
