@@ -72,6 +72,11 @@
     X(handover_window, COUNT, 16, 1, 200, "connections on their way to one worker, not yet adopted by it")             \
     X(handover_queue, COUNT, 1024, 1, 65536, "connections of one tenant waiting for that; more are refused as busy")   \
     X(handover_tries, COUNT, 3, 1, 100, "workers that may be lost before adopting a connection until it is refused")   \
+    X(handover_timeout, DURATION, 60 * SECONDS, 10, 3600 * SECONDS,                                                    \
+      "time a connection may wait until a worker adopts it; then it is refused")                                       \
+    X(watchdog, DURATION, 30 * SECONDS, 0, 3600 * SECONDS,                                                             \
+      "time a worker may leave the supervisor's question unanswered until it is replaced, counted in turns of the "    \
+      "supervisor, so that time in which neither ran does not count; 0: never")                                        \
     X(backlog, COUNT, 511, 1, 65535, "connections the kernel holds for a listening socket")                            \
     X(restart_delay, DURATION, 50, 0, 60 * SECONDS, "pause before a crashed worker is replaced; doubles per crash")    \
     X(restart_delay_max, DURATION, 5 * SECONDS, 0, 600 * SECONDS, "longest such pause")                                \

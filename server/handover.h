@@ -18,6 +18,9 @@
  * CLOSE. DRAIN     down: take nothing new, say CLOSE(DRAINING) to clients as their work ends, exit within the timeout.
  *   STOP      down: close everything with CLOSE(DRAINING) now and exit with 0.
  *   LOG       up: a line for the log.
+ *   ASK       down: does your loop turn? One question at a time. The page's heartbeat could be forged by a thread or a
+ *             guest that has taken the process over and stopped its loop.
+ *   ANSWER    up: it does; the question's nonce comes back.
  * A worker's phases come in one order: READY or JAIL_FAILED first and once, then IDLE or DRAINED, once; it speaks of
  * connections after READY only (.phase-order). One that does otherwise is not the program that was started.
  * The worker never blocks on this channel (.control-nonblock): the supervisor may be stopped. End of file means that
@@ -42,7 +45,9 @@
     X(ADOPTED, 6, UP, 0, adopted)                                                                                      \
     X(CLOSED, 7, UP, 0, closed)                                                                                        \
     X(LOG, 8, UP, 0, log)                                                                                              \
-    X(NOT_ADOPTED, 9, UP, 0, not_adopted)
+    X(NOT_ADOPTED, 9, UP, 0, not_adopted)                                                                              \
+    X(ASK, 10, DOWN, 0, ask)                                                                                           \
+    X(ANSWER, 11, UP, 0, answer)
 
 enum handover_type {
 #define X(name, number, sender, fds, body) HANDOVER_##name = number,
@@ -99,6 +104,14 @@ struct handover_closed {
     uint64_t connection;
     uint32_t status; /* enum hemi_status */
     uint32_t zero;
+};
+
+struct handover_ask {
+    uint64_t nonce; /* random, not 0 */
+};
+
+struct handover_answer {
+    uint64_t nonce;
 };
 
 struct handover_drain {

@@ -32,9 +32,9 @@
  *                       configuration apart is a copy, too; it needs malloc, which survives a fork, and no more.)
  *
  * Files: main (options), config, listen (sockets), supervisor (loop, signals, draining), supervisor_door (who says
- * HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover), fd_pool, supervisor_worker (start,
- * messages, end), supervisor_boot (a worker's first steps), handover (messages), page, jail, jail_seccomp, log,
- * log_writer; worker and what belongs to it: see worker.h.
+ * HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover), supervisor_watch (who hangs),
+ * supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps), fd_pool, handover (messages), page,
+ * jail, jail_seccomp, log, log_writer; worker and what belongs to it: see worker.h.
  */
 #ifndef HEMI_SERVER_SERVER_H
 #define HEMI_SERVER_SERVER_H

@@ -55,6 +55,7 @@ static void adopt_config(struct supervisor *s, struct config *config)
     config_deinit(&s->config);
     s->config = *config;
     log_configure(&s->config.options);
+    watch_start(s);
 }
 
 static uint64_t count_workers(const struct config *config)
@@ -118,6 +119,7 @@ static void close_loop(struct supervisor *s)
     for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
         if (s->signals[i].loop != NULL) uv_close((uv_handle_t *)&s->signals[i], NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
+    watch_close(s);
 }
 
 void supervisor_check_done(struct supervisor *s)
@@ -126,7 +128,7 @@ void supervisor_check_done(struct supervisor *s)
     if (s->nworkers == 0 && !anybody_waits(s)) close_loop(s);
 }
 
-static void for_each_worker(struct supervisor *s, void (*act)(struct child *worker))
+void supervisor_for_each_worker(struct supervisor *s, void (*act)(struct child *worker))
 {
     for (size_t i = 0; i < s->ntenants; i++) {
         struct child *worker;
@@ -139,14 +141,14 @@ static void kill_late(struct child *worker) { child_kill(worker, "it did not end
 static void on_drain_timeout(uv_timer_t *timer)
 {
     struct supervisor *s = timer->data;
-    for_each_worker(s, kill_late);
+    if (patience_over(&s->drain_turns)) supervisor_for_each_worker(s, kill_late);
 }
 
 void supervisor_drain(struct supervisor *s, const char *why)
 {
     if (s->draining) {
         log_event(LOG_WARNING, "stopping-now", NULL, "%s again", why);
-        for_each_worker(s, kill_late);
+        supervisor_for_each_worker(s, kill_late);
         return;
     }
     s->draining = true;
@@ -155,8 +157,9 @@ void supervisor_drain(struct supervisor *s, const char *why)
     doors_refuse_greeting(s, HEMI_DRAINING, "the daemon is shutting down");
     for (size_t i = 0; i < s->ntenants; i++)
         tenant_refuse_waiting(&s->tenants[i], HEMI_DRAINING, "the daemon is shutting down");
-    for_each_worker(s, child_drain);
-    if (!s->closed) uv_timer_start(&s->drain, on_drain_timeout, s->config.options.drain_timeout + KILL_GRACE_MS, 0);
+    supervisor_for_each_worker(s, child_drain);
+    uint64_t turn = patience_turn_ms(s->config.options.drain_timeout + KILL_GRACE_MS, PATIENCE_TURNS);
+    if (!s->closed) uv_timer_start(&s->drain, on_drain_timeout, turn, turn);
     supervisor_check_done(s);
 }
 
@@ -287,6 +290,7 @@ static int init(struct supervisor *s)
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     uv_timer_init(&s->loop, &s->drain);
     s->drain.data = s;
+    watch_init(s);
     watch_signals(s);
     int status = make_tenants(s);
     if (status == 0) status = log_start(&s->config);

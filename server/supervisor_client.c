@@ -189,9 +189,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* .own-turns */
 static void on_deadline(uv_timer_t *timer)
 {
-    client_refuse_greeting(timer->data, HEMI_DEADLINE, "no HELLO came in time");
+    struct client *client = timer->data;
+    if (patience_over(&client->turns)) client_refuse_greeting(client, HEMI_DEADLINE, "no HELLO came in time");
 }
 
 /* --- accepting --- */
@@ -203,7 +205,8 @@ static void watch(struct client *client)
     client->handles = 2;
     client->poll.data = client->timer.data = client;
     uv_poll_start(&client->poll, UV_READABLE, on_readable);
-    uv_timer_start(&client->timer, on_deadline, s->config.options.hello_timeout, 0);
+    uint64_t turn = patience_turn_ms(s->config.options.hello_timeout, PATIENCE_TURNS);
+    uv_timer_start(&client->timer, on_deadline, turn, turn);
 }
 
 void client_accept(struct door *door, int fd)

@@ -46,6 +46,7 @@ struct client {
     struct ucred peer;
     unsigned tries;    /* workers that ended with it on the way */
     unsigned declined; /* workers that could not take it */
+    unsigned turns;    /* of our loop, waited for HELLO, then for a worker, then for that one to adopt it */
     unsigned handles;
     bool gone;        /* freed when its handles are closed */
     uv_poll_t poll;   /* while HELLO is read */
@@ -69,6 +70,9 @@ struct child {
     uint64_t connections; /* adopted, not closed */
     uint64_t borrowed;    /* descriptors to be returned to the pool */
     uint64_t started_ms;
+    uint64_t asked;      /* ASK's nonce; 0: it was answered */
+    unsigned unanswered; /* turns */
+    unsigned turns;      /* of what its timer waits for */
     bool ready;
     bool parting;  /* it said IDLE or DRAINED */
     bool leaving;  /* gets nothing new: idle exit, drain, broken */
@@ -133,7 +137,8 @@ struct supervisor {
     unsigned nworkers; /* processes */
     uint64_t next_connection;
     uv_signal_t signals[4];
-    uv_timer_t drain;
+    uv_timer_t drain, watch, wait;
+    unsigned drain_turns;
     bool draining;
     bool serves_private;
     bool closed; /* nothing more can come: the loop runs out */
@@ -145,6 +150,26 @@ struct supervisor {
 /* A worker process is gone, or a client left: ends a drain or a private service that waited for that. */
 void supervisor_check_done(struct supervisor *s);
 void supervisor_drain(struct supervisor *s, const char *why);
+void supervisor_for_each_worker(struct supervisor *s, void (*act)(struct child *worker));
+
+/* --- supervisor_watch.c --- */
+
+/* .own-turns: a timer that waits fires this often until patience is over. */
+#define PATIENCE_TURNS 4u
+
+/* How long one turn is; at least 1 ms. */
+uint64_t patience_turn_ms(uint64_t ms, unsigned turns);
+
+/* Counts a turn. */
+bool patience_over(unsigned *turns);
+
+/* Asks workers whether they are alive, and counts how long connections wait; start again after a reload. */
+void watch_init(struct supervisor *s);
+void watch_start(struct supervisor *s);
+void watch_close(struct supervisor *s);
+
+/* Returns false when that was not what it was asked. */
+bool child_answered(struct child *worker, uint64_t nonce);
 
 /* --- supervisor_client.c --- */
 
@@ -194,7 +219,8 @@ struct tenant *tenant_identify(struct supervisor *s, const struct client *client
 /* Queues a client, at the front when it was on its way before, and hands over what can be. */
 void tenant_give(struct tenant *tenant, struct client *client, bool again);
 
-/* Refuses everybody that waits for a worker. */
+/* Refuses one that waits for a worker, or everybody. */
+void tenant_refuse(struct client *client, enum hemi_status status, const char *why);
 void tenant_refuse_waiting(struct tenant *tenant, enum hemi_status status, const char *why);
 
 /* A worker of this tenant, not `worker`, that can be given a connection now; NULL if there is none. */
@@ -218,7 +244,8 @@ int child_hand(struct child *worker, struct client *client);
 /* Tells it to end; it exits when its clients are told. */
 void child_drain(struct child *worker);
 
-/* SIGKILL. `why` is logged when it has ended; a constant. */
+/* SIGKILL; what it has not adopted goes to other workers, whether it can end or not. `why` is logged when it has ended;
+ * a constant. */
 void child_kill(struct child *worker, const char *why);
 
 /* Reaps it if it has ended. */

@@ -100,6 +100,7 @@ void tenant_pump(struct tenant *tenant)
 
 void tenant_give(struct tenant *tenant, struct client *client, bool again)
 {
+    client->turns = 0;
     if (again) {
         TAILQ_INSERT_HEAD(&tenant->waiting, client, link);
         tenant->nwaiting++;
@@ -114,14 +115,17 @@ void tenant_give(struct tenant *tenant, struct client *client, bool again)
     tenant_pump(tenant);
 }
 
+void tenant_refuse(struct client *client, enum hemi_status status, const char *why)
+{
+    TAILQ_REMOVE(&client->tenant->waiting, client, link);
+    client->tenant->nwaiting--;
+    client_refuse(client, status, why);
+}
+
 void tenant_refuse_waiting(struct tenant *tenant, enum hemi_status status, const char *why)
 {
     struct client *client;
-    while ((client = TAILQ_FIRST(&tenant->waiting)) != NULL) {
-        TAILQ_REMOVE(&tenant->waiting, client, link);
-        tenant->nwaiting--;
-        client_refuse(client, status, why);
-    }
+    while ((client = TAILQ_FIRST(&tenant->waiting)) != NULL) tenant_refuse(client, status, why);
 }
 
 /* --- after a crash --- */

@@ -51,6 +51,14 @@ static void child_close(struct child *w)
     w->page = NULL;
 }
 
+/* A timer of its own; `ms` are counted in our turns (.own-turns). */
+static void wait_for(struct child *w, uv_timer_cb act, uint64_t ms)
+{
+    uint64_t turn = patience_turn_ms(ms, PATIENCE_TURNS);
+    w->turns = 0;
+    uv_timer_start(&w->timer, act, turn, turn);
+}
+
 /* It gets nothing new from now on. */
 static void child_leave(struct child *w)
 {
@@ -58,14 +66,6 @@ static void child_leave(struct child *w)
     w->leaving = true;
     SERVER_ASSERT(w->tenant->nworkers > 0);
     w->tenant->nworkers--;
-}
-
-void child_kill(struct child *w, const char *why)
-{
-    child_leave(w);
-    if (w->ended || w->killed != NULL) return;
-    w->killed = why;
-    syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
 }
 
 /* --- messages --- */
@@ -192,6 +192,8 @@ static bool on_message(struct child *w, const struct handover_msg *msg)
         return w->ready && on_not_adopted(w, &msg->u.not_adopted);
     case HANDOVER_CLOSED:
         return w->ready && on_closed(w, &msg->u.closed);
+    case HANDOVER_ANSWER:
+        return w->ready && child_answered(w, msg->u.answer.nonce);
     case HANDOVER_LOG:
         what.limited = true;
         log_event(msg->u.log.level, "worker-says", &what, "%.*s", (int)msg->u.log.len, msg->u.log.text);
@@ -215,7 +217,11 @@ static bool read_control(struct child *w, unsigned most)
     return true;
 }
 
-static void on_end_grace(uv_timer_t *timer) { child_kill(timer->data, "it lost its control socket"); }
+static void on_end_grace(uv_timer_t *timer)
+{
+    struct child *w = timer->data;
+    if (patience_over(&w->turns)) child_kill(w, "it lost its control socket");
+}
 
 static void on_control(uv_poll_t *poll, int status, int events)
 {
@@ -225,7 +231,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
     if (!open) {
         uv_poll_stop(&w->on_control);
         child_leave(w);
-        uv_timer_start(&w->timer, on_end_grace, END_GRACE_MS, 0);
+        if (w->killed == NULL) wait_for(w, on_end_grace, END_GRACE_MS);
         return;
     }
     if ((events & UV_WRITABLE) != 0) {
@@ -332,6 +338,27 @@ static bool ended_in_order(const struct child *w, const siginfo_t *info)
     return info->si_code == CLD_EXITED && info->si_status == WORKER_EXIT_OK && w->ready && (w->parting || w->draining);
 }
 
+/* The process may take its time, or never end; its connections do not wait for that. */
+static void on_killed(uv_timer_t *timer)
+{
+    struct child *w = timer->data;
+    (void)read_control(w, UINT32_MAX);
+    hand_all_again(w);
+    if (!w->tenant->supervisor->draining) tenant_pump(w->tenant);
+}
+
+/* .drain-control, .adopt-before-read: once the socket is shut down it can adopt nothing more, so what it has said by
+ * now is all. That is read later: the caller may be in the middle of it. */
+void child_kill(struct child *w, const char *why)
+{
+    child_leave(w);
+    if (w->ended || w->killed != NULL) return;
+    w->killed = why;
+    syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+    shutdown(w->control, SHUT_RDWR);
+    uv_timer_start(&w->timer, on_killed, 0, 0);
+}
+
 static void child_ended(struct child *w, const siginfo_t *info, const struct rusage *usage)
 {
     struct tenant *tenant = w->tenant;
@@ -370,7 +397,11 @@ static void on_end(uv_poll_t *poll, int status, int events)
 
 /* --- the start --- */
 
-static void on_start_timeout(uv_timer_t *timer) { child_kill(timer->data, "it did not become ready in time"); }
+static void on_start_timeout(uv_timer_t *timer)
+{
+    struct child *w = timer->data;
+    if (patience_over(&w->turns)) child_kill(w, "it did not become ready in time");
+}
 
 /* Test builds misbehave on request: HEMI_TEST_HOOK says how, HEMI_TEST_TENANT which tenant's workers, and the target is
  * another tenant's worker if there is one. */
@@ -457,7 +488,7 @@ static void watch(struct child *w)
     uv_poll_start(&w->on_end, UV_READABLE, on_end);
     uv_poll_start(&w->on_log, UV_READABLE, on_log);
     watch_control(w);
-    uv_timer_start(&w->timer, on_start_timeout, w->tenant->supervisor->config.options.start_timeout, 0);
+    wait_for(w, on_start_timeout, w->tenant->supervisor->config.options.start_timeout);
 }
 
 int child_start(struct tenant *tenant, struct child **out)
@@ -505,6 +536,7 @@ int child_hand(struct child *w, struct client *client)
     if (status == 0) {
         TAILQ_INSERT_TAIL(&w->handed, client, link);
         w->nhanded++;
+        client->turns = 0;
         return 0;
     }
     if (status == -EAGAIN) {

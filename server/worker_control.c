@@ -27,6 +27,9 @@ static struct handover_msg expand(const struct worker *w, const struct control_m
     case HANDOVER_CLOSED:
         msg.u.closed = (struct handover_closed){.connection = m->about, .status = m->code};
         break;
+    case HANDOVER_ANSWER:
+        msg.u.answer.nonce = m->about;
+        break;
     default:
         SERVER_ASSERT(m->type == HANDOVER_STATUS);
         msg.u.status = (struct handover_status){m->code, w->nconnections, w->nstores, 0};
@@ -130,6 +133,9 @@ static void handle(struct worker *w, const struct handover_msg *msg)
         break;
     case HANDOVER_DRAIN:
         worker_drain(w, msg->u.drain.timeout_ms);
+        break;
+    case HANDOVER_ASK:
+        post(w, (struct control_message){.type = HANDOVER_ANSWER, .about = msg->u.ask.nonce});
         break;
     case HANDOVER_STOP:
         worker_stop(w, HEMI_DRAINING, "the daemon is shutting down");

@@ -19,7 +19,7 @@
 struct control_message {
     uint16_t type;  /* enum handover_type */
     uint32_t code;  /* a phase, reason or status */
-    uint64_t about; /* a connection */
+    uint64_t about; /* a connection, a nonce */
 };
 
 struct worker {

@@ -43,12 +43,35 @@ START_TEST(a_full_table_of_a_worker_costs_one_handover)
 }
 END_TEST
 
+/* What a real worker answers, and what its clients see. */
+START_TEST(a_stopped_worker_is_lost_and_replaced)
+{
+    struct daemon d;
+    pid_t worker, after[2];
+    hemi_client *client;
+    daemon_start(&d, "watchdog = \"3s\"; tenants = ({ name = \"a\"; socket = { path = \"%s/a.sock\"; }; });");
+    client = client_open(daemon_socket(&d, 0));
+    ck_assert_uint_eq(daemon_workers(&d, &worker, 1), 1);
+    kill(worker, SIGSTOP);
+    hemi_client *late = client_open(daemon_socket(&d, 0)); /* on its way to the stopped one, then to another */
+    expect(client, HEMI_WORKER_LOST, hemi_ping(client, NULL));
+    ok(late, hemi_ping(late, NULL));
+    ck_assert(daemon_logged(&d, "worker-hung") && daemon_logged(&d, "it is stopped"));
+    ck_assert_uint_eq(daemon_workers(&d, after, 2), 1);
+    ck_assert_int_ne(after[0], worker);
+    hemi_client_free(client);
+    hemi_client_free(late);
+    daemon_stop(&d);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("supervision");
     TCase *t = tcase_create("supervision");
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_full_table_of_a_worker_costs_one_handover);
+    tcase_add_test(t, a_stopped_worker_is_lost_and_replaced);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

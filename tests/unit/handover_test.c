@@ -122,7 +122,7 @@ START_TEST(mutated_messages)
     srandom(seed);
     for (int round = 0; round < 100000; round++) {
         uint8_t bytes[HANDOVER_BYTES_MAX];
-        struct handover_msg msg = sample((uint16_t)(1 + random() % HANDOVER_NOT_ADOPTED)), out;
+        struct handover_msg msg = sample((uint16_t)(1 + random() % HANDOVER_ANSWER)), out;
         size_t len = handover_encode(&msg, bytes);
         for (long n = random() % 4; n >= 0; n--) bytes[(size_t)random() % (len < 40 ? len : 40)] = (uint8_t)random();
         if (random() % 4 == 0) len = (size_t)random() % (len + 1);

@@ -66,10 +66,17 @@ static void *leaked;
 
 static bool is(const struct echo *e, const char *tenant) { return strcmp(e->boot->tenant, tenant) == 0; }
 
+static void answer(const struct echo *e, uint64_t nonce)
+{
+    if (is(e, "mute")) return;
+    tell(e, (struct handover_msg){.type = HANDOVER_ANSWER, .u.answer.nonce = nonce + is(e, "liar")});
+}
+
 /* Does something other than to adopt: true. */
 static bool misbehave(const struct echo *e, uint64_t connection)
 {
     struct handover_msg refusal = {.type = HANDOVER_NOT_ADOPTED, .u.not_adopted.connection = connection};
+    if (is(e, "hoarder")) return true;
     if (is(e, "quitter")) _exit(WORKER_EXIT_OK);
     if (is(e, "full") || (is(e, "full-first") && e->boot->generation == 1 && e->count > 1))
         refusal.u.not_adopted.reason = HANDOVER_NO_DESCRIPTOR;
@@ -105,6 +112,7 @@ static bool echo_control(struct echo *e)
     if (status != 1) return false;
     if (msg.type == HANDOVER_DRAIN && is(e, "stubborn")) return true;
     if (msg.type == HANDOVER_DRAIN && is(e, "leaky")) *(void *volatile *)&leaked = malloc(100);
+    if (msg.type == HANDOVER_ASK) return answer(e, msg.u.ask.nonce), true;
     if (msg.type != HANDOVER_ADOPT) return false;
     if (misbehave(e, msg.u.adopt.connection)) return close(msg.fd), true;
     e->fds[e->count] = (struct pollfd){.fd = msg.fd, .events = POLLIN};
@@ -703,6 +711,103 @@ START_TEST(a_worker_whose_phases_come_out_of_order_is_killed)
 }
 END_TEST
 
+/* --- workers that hang --- */
+
+static void wait_for_state(pid_t pid, const char *states)
+{
+    for (int i = 0; i < WAIT_MS / 10; i++) {
+        char state = state_of(pid, NULL);
+        if (state != 0 && strchr(states, state) != NULL) return;
+        sleep_ms(10);
+    }
+    ck_abort_msg("process %d does not become one of %s", pid, states);
+}
+
+/* Its client is told, those that were on their way are served by another, and the reason is in the log. */
+START_TEST(a_stopped_worker_is_replaced)
+{
+    start_config("watchdog = \"900ms\";\n" TENANTS_AB);
+    int a = dial_hello("a", NULL), b = dial_hello("b", NULL), late[3];
+    pid_t stopped = ask_pid(a), other = ask_pid(b);
+    kill(stopped, SIGSTOP);
+    for (int i = 0; i < 3; i++) late[i] = dial_hello("a", NULL);
+    for (int i = 0; i < 3; i++) ck_assert_int_ne(ask_pid(late[i]), stopped);
+    expect_close(a, HEMI_OK);
+    ck_assert(wait_for_log("worker-hung"));
+    ck_assert(log_has("it is stopped"));
+    ck_assert(wait_for_log("it did not answer its supervisor"));
+    ck_assert_int_eq(ask_pid(b), other);
+    for (int i = 0; i < 3; i++) close(late[i]);
+    close(b);
+}
+END_TEST
+
+/* .own-turns: as a machine is frozen and thawed, for longer than the watchdog's time. */
+START_TEST(a_frozen_daemon_loses_no_worker)
+{
+    start_config("watchdog = \"900ms\";\n" TENANT_A);
+    int a = dial_hello("a", NULL);
+    pid_t worker = ask_pid(a);
+    for (int i = 0; i < 2; i++) {
+        kill(worker, SIGSTOP);
+        wait_for_state(worker, "T");
+        kill(daemon_pid, SIGSTOP);
+        wait_for_state(daemon_pid, "T");
+        sleep_ms(1000);
+        kill(daemon_pid, SIGCONT);
+        kill(worker, SIGCONT);
+    }
+    sleep_ms(100); /* turns in which it would be killed */
+    ck_assert_int_eq(ask_pid(a), worker);
+    ck_assert(!log_has("worker-hung"));
+    close(a);
+}
+END_TEST
+
+START_TEST(a_worker_that_runs_and_does_not_answer_is_replaced)
+{
+    start_config("watchdog = \"300ms\";\n" TENANT_NAMED("mute"));
+    int a = dial_hello("a", NULL);
+    pid_t worker = ask_pid(a);
+    expect_close(a, HEMI_OK);
+    ck_assert(wait_for_log("worker-hung"));
+    ck_assert_int_ne(ask_pid(a = dial_hello("a", NULL)), worker);
+    close(a);
+}
+END_TEST
+
+START_TEST(an_answer_to_another_question_is_none)
+{
+    start_config("watchdog = \"300ms\";\n" TENANT_NAMED("liar"));
+    int a = dial_hello("a", NULL);
+    ck_assert(wait_for_log("it broke the control protocol"));
+    close(a);
+}
+END_TEST
+
+START_TEST(a_worker_that_adopts_nothing_is_replaced)
+{
+    start_config("handover_timeout = \"200ms\";\nrestart_delay = \"1ms\";\n" TENANT_NAMED("hoarder"));
+    expect_close(dial_hello("a", NULL), HEMI_WORKER_LOST);
+    ck_assert(wait_for_log("it neither adopted nor declined a connection"));
+}
+END_TEST
+
+/* Nobody watches the worker, but who waits behind it is told. */
+START_TEST(waiting_ends_at_its_deadline)
+{
+    start_config("watchdog = 0;\nhandover_window = 1;\nhandover_timeout = \"200ms\";\n" TENANT_A);
+    int a = dial_hello("a", NULL);
+    pid_t stopped = ask_pid(a);
+    kill(stopped, SIGSTOP);
+    int on_its_way = dial_hello("a", NULL);
+    expect_close(dial_hello("a", NULL), HEMI_DEADLINE);
+    kill(stopped, SIGCONT);
+    ck_assert_int_eq(ask_pid(on_its_way), stopped);
+    close(on_its_way), close(a);
+}
+END_TEST
+
 /* Without the word that it would end, exit status 0 is a loss like any other, and counted. */
 START_TEST(a_connection_does_not_circulate_among_workers_that_quit)
 {
@@ -1061,6 +1166,12 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_connection_does_not_circulate_among_workers_that_leave);
     tcase_add_test(tests, a_connection_that_a_worker_cannot_take_is_refused_by_name);
     tcase_add_test(tests, another_worker_takes_what_one_cannot);
+    tcase_add_test(tests, a_stopped_worker_is_replaced);
+    tcase_add_test(tests, a_frozen_daemon_loses_no_worker);
+    tcase_add_test(tests, a_worker_that_runs_and_does_not_answer_is_replaced);
+    tcase_add_test(tests, an_answer_to_another_question_is_none);
+    tcase_add_test(tests, a_worker_that_adopts_nothing_is_replaced);
+    tcase_add_test(tests, waiting_ends_at_its_deadline);
     tcase_add_test(tests, a_crash_leaves_last_words);
     tcase_add_test(tests, a_crash_loop_rests);
     tcase_add_test(tests, workers_die_with_their_supervisor);
