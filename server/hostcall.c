@@ -29,7 +29,7 @@ void hostcall_unref(struct host_call *h)
 {
     if (!h || --h->refs > 0) return;
     SERVER_ASSERT(!h->children);
-    lane_unmark(h->conn->worker, &h->lane);
+    lane_unmark(&h->lane);
     values_release(h->store->ended ? NULL : h->store, h->raw, h->npins, h->pins);
     free(h->raw);
     wstore_unref(h->store);

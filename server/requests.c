@@ -1,4 +1,4 @@
-/* server/requests.c -- the life of a request: waiting, starting, running, its end. */
+/* server/requests.c -- the life of a request: its end. */
 #include "server/requests.h"
 
 #include <stdarg.h>
@@ -43,42 +43,7 @@ uint8_t *request_raw(struct request *r, size_t n)
     return r->reply.raw;
 }
 
-static void append(struct lane_list *list, struct lane *l)
-{
-    l->pump_next = NULL;
-    l->pump_prev = list->tail;
-    *(list->tail ? &list->tail->pump_next : &list->head) = l;
-    list->tail = l;
-}
-
-void lane_mark(struct worker *w, struct lane *l)
-{
-    if (l->pumping) return;
-    lane_unmark(w, l);
-    l->pumping = true;
-    append(&w->pump, l);
-}
-
-void lane_unmark(struct worker *w, struct lane *l)
-{
-    struct lane_list *list = l->starved ? &w->starved : &w->pump;
-    if (!l->pumping && !l->starved) return;
-    l->pumping = l->starved = false;
-    *(l->pump_prev ? &l->pump_prev->pump_next : &list->head) = l->pump_next;
-    *(l->pump_next ? &l->pump_next->pump_prev : &list->tail) = l->pump_prev;
-}
-
 /* ---- waiting for others ---- */
-
-static void wait_on(struct request *r, struct outcome *o)
-{
-    if (r->waiting_for) return;
-    r->waiting_for = outcome_ref(o);
-    r->wait_prev = NULL;
-    r->wait_next = o->waiters;
-    if (r->wait_next) r->wait_next->wait_prev = r;
-    o->waiters = r;
-}
 
 static void stop_waiting(struct request *r)
 {
@@ -207,7 +172,7 @@ static void leave_connection(struct request *r)
 
 static void request_free(struct request *r)
 {
-    lane_unmark(r->conn->worker, &r->own_lane);
+    lane_unmark(&r->own_lane);
     for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) object_unref(r->uses[i]);
     outcome_unref(r->outcome);
     outcome_unref(r->previous);
@@ -247,6 +212,7 @@ void request_finish(struct request *r, enum hemi_status status)
     settle_promises(r, status);
     drop_wasi(r);
     release_pins(r);
+    connection_promise(r, 0);
     send_reply(r, status);
     leave_lane(r);
     leave_connection(r);
@@ -284,147 +250,4 @@ void requests_cancel(struct connection *c, uint32_t id)
 {
     struct request *r = idmap_get(&c->requests, id);
     if (r) request_stop(r, HEMI_CANCELLED);
-}
-
-/* ---- starting ---- */
-
-enum readiness { READY, WAITS, FAILED };
-
-static enum readiness depends_on(struct request *r, const struct object *o)
-{
-    struct outcome *made = o ? o->outcome : NULL;
-    if (!o || o->bound || !made || made == r->outcome) return READY;
-    if (!made->done) {
-        wait_on(r, made);
-        return WAITS;
-    }
-    if (made->status == HEMI_OK) return READY; /* bound to nothing: whoever uses it says so */
-    r->reply.failed_request = made->root;
-    request_fail(r, HEMI_DEPENDENCY_FAILED, "request %u, which was to make a %s used here, failed", made->root,
-                 object_kind_text((enum object_kind)o->kind));
-    return FAILED;
-}
-
-static enum readiness depends_on_previous(struct request *r)
-{
-    struct outcome *p = r->previous;
-    if (!p) return READY;
-    if (!p->done) {
-        wait_on(r, p);
-        return WAITS;
-    }
-    if (p->status == HEMI_OK) return READY;
-    r->reply.failed_request = p->request;
-    request_fail(r, HEMI_DEPENDENCY_FAILED, "the request before it, %u, failed", p->request);
-    return FAILED;
-}
-
-static enum readiness readiness(struct request *r)
-{
-    enum readiness is = depends_on_previous(r);
-    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0] && is == READY; i++) is = depends_on(r, r->uses[i]);
-    for (uint32_t i = 0; i < r->npins && r->pins && is == READY; i++) is = depends_on(r, r->pins[i]);
-    return is;
-}
-
-/* Now that they are there: are the handles what the row says? */
-static enum hemi_status check_kinds(struct request *r)
-{
-    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) {
-        const struct object *o = r->uses[i];
-        enum object_kind wanted = (enum object_kind)r->row->uses[i].kind;
-        if (!o || (o->kind == OBJECT_STORE && wanted == OBJECT_STORE)) continue;
-        if (!o->bound) return request_fail(r, HEMI_HANDLE, "the %s it names is not there", object_kind_text(wanted));
-        if (wanted != OBJECT_ANY && o->kind != wanted)
-            return request_fail(r, HEMI_HANDLE, "a %s is needed, the handle is of a %s", object_kind_text(wanted),
-                                object_kind_text((enum object_kind)o->kind));
-    }
-    return HEMI_OK;
-}
-
-static void run_on_fiber(struct activation *a)
-{
-    struct request *r = request_of(a);
-    r->result = a->stop != HEMI_OK ? a->stop : r->row->run(r);
-    if (connection_output_full(r->conn))
-        connection_wait_output(r->conn); /* .output-cap; what stops it has come too late */
-}
-
-static void fiber_done(struct activation *a)
-{
-    struct request *r = request_of(a);
-    request_finish(r, r->result);
-}
-
-static struct run_queue *run_queue_of(struct request *r) { return r->store ? &r->store->runs : &r->conn->runs; }
-
-static void start(struct request *r, struct lane *l)
-{
-    lane_remove(l, r);
-    r->lane = l;
-    l->active = r;
-    r->started = true;
-    enum hemi_status status = check_kinds(r);
-    if (status == HEMI_OK && r->row->fiber) {
-        r->act.run = run_on_fiber;
-        r->act.done = fiber_done;
-        if (scheduler_start(&r->conn->worker->sched, &r->act, run_queue_of(r))) return;
-        status = request_fail(r, HEMI_NO_MEMORY, "no stack for another activation");
-    } else if (status == HEMI_OK) {
-        bool late = r->row->late; /* such a one may have been finished, and freed, when run returns */
-        status = r->row->run(r);
-        if (status == HEMI_OK && late) return;
-    }
-    request_finish(r, status);
-}
-
-static bool stack_to_spare(const struct worker *w)
-{
-    const struct fiber_pool *p = &w->sched.fibers;
-    return p->nlive - p->nidle < p->max - p->max / 4;
-}
-
-/* Somebody's host function may wait for what is behind it. */
-static bool sheltered(const struct request *r)
-{
-    for (; r; r = r->lane_next)
-        if (r->parent) return true;
-    return false;
-}
-
-/* `turn`: the lane has waited for a stack, and is the first of those that did. */
-static bool must_wait_for_stack(const struct worker *w, const struct request *r, bool turn)
-{
-    bool others = w->starved.head && !turn;
-    return r->row->fiber && (others || !stack_to_spare(w)) && !sheltered(r);
-}
-
-/* One request: its end may end the connection, the store and the lane with it, so nothing is looked at after it. What
- * is behind it has its turn when leave_lane marks the lane. */
-static void lane_step(struct worker *w, struct lane *l, bool turn)
-{
-    struct request *r = l->head;
-    if (l->active || !r) return;
-    enum readiness is = readiness(r);
-    if (is == WAITS) return;
-    if (is == FAILED) {
-        request_finish(r, HEMI_DEPENDENCY_FAILED);
-    } else if (must_wait_for_stack(w, r, turn)) {
-        l->starved = true;
-        append(&w->starved, l);
-    } else {
-        start(r, l);
-    }
-}
-
-void requests_pump(struct worker *w)
-{
-    for (;;) {
-        struct lane *l = w->pump.head;
-        if (!l && stack_to_spare(w)) l = w->starved.head;
-        if (!l) return;
-        bool turn = l->starved;
-        lane_unmark(w, l);
-        lane_step(w, l, turn);
-    }
 }

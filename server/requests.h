@@ -10,6 +10,9 @@
  * Invariants:
  *   .one-reply    request_finish is called exactly once per request, on the thread's own stack or a fiber of another.
  *   .default-deny A frame type without a row in request_rows has no handler and ends the connection.
+ *   .no-hang      A request waits for a stack only while a call of its own connection runs, which will give one back;
+ *                 else it is refused with LIMIT. For output it waits as long as its own client does not read. Neither
+ *                 waits for what another connection holds.
  *   .no-cycle     When a request starts to wait, nothing it waits for waits for it (requests_wait.c). */
 #ifndef HEMI_SERVER_REQUESTS_H
 #define HEMI_SERVER_REQUESTS_H
@@ -43,8 +46,9 @@ struct request {
     const struct frame_info *info;
     const struct request_row *row;
     uint32_t id;
-    uint32_t bytes; /* of its frame, for the window */
-    uint32_t depth; /* host calls it is inside of */
+    uint32_t bytes;    /* of its frame, for the window */
+    uint32_t depth;    /* host calls it is inside of */
+    uint64_t promised; /* of its connection's */
     bool started, answered, nested;
     enum hemi_status result;                     /* of run() on a fiber */
     struct host_call *parent;                    /* counted; NULL: none */
@@ -92,6 +96,8 @@ struct request_row {
     enum values_in { RAW_OTHER, RAW_VALUES, RAW_HANDLES } raw;
     bool fiber;     /* may be long or collect: runs as an activation */
     bool interrupt; /* INTERRUPT ends it */
+    /* Bytes that its reply may have, when that may be many. NULL: few. */
+    uint64_t (*promises)(const struct request *r);
     /* What the columns above cannot say; at reading. NULL: nothing. */
     enum proto_error (*read)(struct request *r);
     /* Does it. Fills r->reply but for the status. */
@@ -107,18 +113,20 @@ enum proto_error request_read(struct connection *c, const struct frame *f);
 /* Promises an object under an id that the client chose. */
 enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out);
 
+/* ---- requests_start.c: its beginning */
+/* The lane may have something to start. Idempotent. lane_unmark before its owner is freed. */
+void lane_mark(struct worker *w, struct lane *l);
+void lane_unmark(struct lane *l);
+/* Looks at the lanes that were marked since the last time, and starts what can start. */
+void requests_pump(struct worker *w);
+/* Once in a turn of the loop: marks lanes whose connections may go on, or can wait no longer (.no-hang). */
+void requests_feed(struct worker *w);
+
 /* ---- requests.c: the life of a request from there to its answer */
 /* Ends an unanswered request with this status, as soon as it can be; queued ones at once. */
 void request_stop(struct request *r, enum hemi_status why);
 /* Answers, publishes, frees. */
 void request_finish(struct request *r, enum hemi_status status);
-/* Looks at the lanes that were marked since the last time, and starts what can start. */
-void requests_pump(struct worker *w);
-/* The lane may have something to start. Idempotent. lane_unmark before its owner is freed.
- * A request that needs a stack waits while three quarters of them are in use, first come, first served; the rest are
- * for requests made inside host calls, which others wait for, so that waiting always ends. */
-void lane_mark(struct worker *w, struct lane *l);
-void lane_unmark(struct worker *w, struct lane *l);
 /* CANCEL and INTERRUPT. */
 void requests_cancel(struct connection *c, uint32_t id);
 void requests_interrupt(struct connection *c);

@@ -158,13 +158,17 @@ enum hemi_status entries_reply(struct request *r, uint32_t first, uint32_t count
     return HEMI_OK;
 }
 
+uint64_t promises_entries(const struct request *r)
+{
+    (void)r;
+    return FRAME_RAW_MAX;
+}
+
 enum hemi_status run_module_describe(struct request *r)
 {
     const Hemi__V1__ModuleDescribe *b = (const Hemi__V1__ModuleDescribe *)r->body;
     const struct module *m = r->uses[0]->u.module;
     struct module_entries of = {m, b->what == 1};
-    enum hemi_status status = connection_wait_output(r->conn); /* .output-cap */
-    if (status != HEMI_OK) return status;
     if (b->what > 1) return request_fail(r, HEMI_ARGUMENT, "what: 0 imports, 1 exports, not %u", b->what);
     return entries_reply(r, b->first, of.exports ? m->nexports : m->nimports, module_entry, &of);
 }
@@ -183,8 +187,6 @@ enum hemi_status run_export_list(struct request *r)
 {
     const Hemi__V1__ExportList *b = (const Hemi__V1__ExportList *)r->body;
     struct object *o = r->uses[0];
-    enum hemi_status status = connection_wait_output(r->conn); /* .output-cap */
-    if (status != HEMI_OK) return status;
     return entries_reply(r, b->first, instance_export_count(o->u.instance), instance_entry, o);
 }
 

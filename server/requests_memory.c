@@ -33,12 +33,16 @@ static enum hemi_status outside(struct request *r, uint64_t at, uint64_t n)
                         (unsigned long long)at, (unsigned long long)size);
 }
 
+uint64_t promises_memory_read(const struct request *r)
+{
+    uint32_t n = ((const Hemi__V1__MemoryRead *)r->body)->length;
+    return n < FRAME_RAW_MAX ? n : FRAME_RAW_MAX;
+}
+
 enum hemi_status run_memory_read(struct request *r)
 {
     const Hemi__V1__MemoryRead *b = (const Hemi__V1__MemoryRead *)r->body;
     if (b->length > FRAME_RAW_MAX) return request_fail(r, HEMI_ARGUMENT, "length: at most %u", FRAME_RAW_MAX);
-    enum hemi_status status = connection_wait_output(r->conn); /* before memory is taken for it (.output-cap) */
-    if (status != HEMI_OK) return status;
     uint8_t *raw = request_raw(r, b->length);
     if (!raw) return HEMI_NO_MEMORY;
     if (memory_read(r->uses[0]->u.memory, b->offset, raw, b->length) != HEMI_OK)

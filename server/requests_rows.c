@@ -13,11 +13,12 @@
 
 static const struct request_row rows[] = {
     {FRAME_PING, .run = run_ping},
-    {FRAME_INFO, .fiber = true, .run = run_info},
+    {FRAME_INFO, .promises = promises_info, .run = run_info},
     {FRAME_MODULE_DATA, .read = read_module_data, .run = run_module_data},
     {FRAME_MODULE_NEW, .deadline = AT(ModuleNew, deadline_ms), .fiber = true, .read = read_module_new,
      .run = run_module_new},
-    {FRAME_MODULE_DESCRIBE, .uses = {USES(ModuleDescribe, module, MODULE)}, .fiber = true, .run = run_module_describe},
+    {FRAME_MODULE_DESCRIBE, .uses = {USES(ModuleDescribe, module, MODULE)}, .promises = promises_entries, .fiber = true,
+     .run = run_module_describe},
     {FRAME_STORE_NEW, .read = read_store_new, .run = run_store_new},
     {FRAME_STORE_CLOSE, .uses = {USES(StoreClose, store, STORE)}, .ends_store = true, .late = true,
      .run = run_store_close},
@@ -30,7 +31,8 @@ static const struct request_row rows[] = {
      .fiber = true, .interrupt = true, .run = run_instance_new},
     {FRAME_EXPORT_GET, .uses = {USES(ExportGet, instance, INSTANCE)}, .makes = USES(ExportGet, handle, ANY),
      .run = run_export_get},
-    {FRAME_EXPORT_LIST, .uses = {USES(ExportList, instance, INSTANCE)}, .fiber = true, .run = run_export_list},
+    {FRAME_EXPORT_LIST, .uses = {USES(ExportList, instance, INSTANCE)}, .promises = promises_entries, .fiber = true,
+     .run = run_export_list},
     {FRAME_FUNC_NEW, .uses = {USES(FuncNew, store, STORE), MAY(FuncNew, module, MODULE)},
      .makes = USES(FuncNew, func, REF), .read = read_func_new, .run = run_func_new},
     {FRAME_CALL, .uses = {USES(Call, func, REF)}, .raw = RAW_VALUES, .deadline = AT(Call, deadline_ms), .fiber = true,
@@ -38,7 +40,7 @@ static const struct request_row rows[] = {
     {FRAME_MEMORY_NEW, .uses = {USES(MemoryNew, store, STORE)}, .makes = USES(MemoryNew, memory, MEMORY),
      .run = run_memory_new},
     {FRAME_MEMORY_READ, .uses = {USES(MemoryRead, memory, MEMORY)}, .deadline = AT(MemoryRead, deadline_ms),
-     .fiber = true, .run = run_memory_read},
+     .promises = promises_memory_read, .fiber = true, .run = run_memory_read},
     {FRAME_MEMORY_WRITE, .uses = {USES(MemoryWrite, memory, MEMORY)}, .deadline = AT(MemoryWrite, deadline_ms),
      .run = run_memory_write},
     {FRAME_MEMORY_SIZE, .uses = {USES(MemorySize, memory, MEMORY)}, .deadline = AT(MemorySize, deadline_ms),
@@ -83,10 +85,14 @@ enum hemi_status run_ping(struct request *r)
     return HEMI_OK;
 }
 
+uint64_t promises_info(const struct request *r)
+{
+    (void)r;
+    return INFO_BYTES_MAX;
+}
+
 enum hemi_status run_info(struct request *r)
 {
-    enum hemi_status status = connection_wait_output(r->conn); /* .output-cap */
-    if (status != HEMI_OK) return status;
     char *json = worker_info(r->conn);
     if (!json) return request_fail(r, HEMI_NO_MEMORY, "no memory for the description");
     r->reply.raw = (uint8_t *)json;

@@ -1,5 +1,5 @@
-/* server/requests_rows.h -- the functions that the rows in requests_rows.c name, by file. `read_` at reading, `run_`
- * when it is the request's turn (requests.h). */
+/* server/requests_rows.h -- the functions that the rows in requests_rows.c name, by file. `read_` at reading,
+ * `promises_` before it begins, `run_` when it is the request's turn (requests.h). */
 #ifndef HEMI_SERVER_REQUESTS_ROWS_H
 #define HEMI_SERVER_REQUESTS_ROWS_H
 
@@ -15,6 +15,11 @@
     X(table_set) X(table_size) X(table_grow) X(ref_eq) X(ref_type) X(wasi_new)
 /* clang-format on */
 
+#define REQUEST_PROMISES(X) X(info) X(entries) X(memory_read)
+
+#define X(name) uint64_t promises_##name(const struct request *r);
+REQUEST_PROMISES(X)
+#undef X
 #define X(name) enum proto_error read_##name(struct request *r);
 REQUEST_READERS(X)
 #undef X

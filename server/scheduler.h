@@ -65,8 +65,8 @@ void scheduler_init(struct scheduler *s, uint32_t slice_ms, size_t vm_stack, uin
 /* No activation may be live. */
 void scheduler_deinit(struct scheduler *s);
 
-/* Makes `a` ready, in `queue`, which is in `ready` or is that itself and outlives it. False: no fiber to be had (nothing
- * changed). */
+/* Makes `a` ready, in `queue`, which is in `ready` or is that itself and outlives it. False: no fiber to be had
+ * (nothing changed). */
 bool scheduler_start(struct scheduler *s, struct activation *a, struct run_queue *queue);
 /* Makes a waiting activation ready; anything else stays as it is. */
 void scheduler_wake(struct activation *a);

@@ -26,6 +26,27 @@ void connection_mark_flush(struct connection *c)
     c->worker->to_flush = c;
 }
 
+static void account_output(struct connection *c, uint64_t used)
+{
+    worker_account(c->worker, (int64_t)(used - c->output.used));
+    share_set(&c->worker->pools[POOL_OUTPUT], &c->output, used);
+}
+
+static void output_changed(struct connection *c) { account_output(c, frame_writer_pending(&c->out) + c->promised); }
+
+void connection_promise(struct request *r, uint64_t bytes)
+{
+    r->conn->promised += bytes - r->promised;
+    r->promised = bytes;
+    output_changed(r->conn);
+}
+
+bool connection_output_room(const struct connection *c, uint64_t n)
+{
+    if (c->output.used == 0) return true;
+    return c->output.used < c->output_max && share_allows(&c->worker->pools[POOL_OUTPUT], &c->output, n);
+}
+
 static void no_memory(struct connection *c)
 {
     connection_end(c, HEMI_NO_MEMORY, PROTO_NO_MEMORY, "no memory for output");
@@ -39,6 +60,7 @@ bool connection_send(struct connection *c, const struct frame_out *f)
         return false;
     }
     c->frames_out++;
+    output_changed(c);
     connection_mark_flush(c);
     return true;
 }
@@ -52,6 +74,7 @@ uint8_t *connection_reserve(struct connection *c, const struct frame_out *f)
         return NULL;
     }
     c->frames_out++;
+    output_changed(c);
     connection_mark_flush(c);
     return raw;
 }
@@ -109,7 +132,7 @@ enum hemi_status connection_wait_output(struct connection *c)
     struct scheduler *s = &c->worker->sched;
     struct activation *a = s->running;
     SERVER_ASSERT(a);
-    while (a->stop == HEMI_OK && connection_output_full(c)) {
+    while (a->stop == HEMI_OK && !connection_output_room(c, 1)) {
         struct output_wait wait = {.next = c->output_waits, .act = a};
         c->output_waits = &wait;
         scheduler_wait(s);
@@ -126,7 +149,7 @@ enum hemi_status connection_wait_output(struct connection *c)
 static void wake_producers(struct connection *c)
 {
     struct output_wait *all = c->output_waits;
-    if (!all || frame_writer_pending(&c->out) > c->output_max / 2) return;
+    if (!all || frame_writer_pending(&c->out) > c->output_max / 2 || !connection_output_room(c, 1)) return;
     c->output_waits = NULL;
     while (all) {
         struct output_wait *next = all->next; /* it is on that activation's stack, which does not run meanwhile */
@@ -137,7 +160,7 @@ static void wake_producers(struct connection *c)
 
 static void send_deaths(struct connection *c)
 {
-    while (c->deaths && !connection_output_full(c)) {
+    while (c->deaths && connection_output_room(c, 1)) {
         struct wstore *s = c->deaths;
         size_t most = frame_info(FRAME_DEATH)->raw_max / 16 * 16;
         size_t n = s->deaths_used < most ? s->deaths_used : most;
@@ -173,6 +196,7 @@ void connection_flush(struct connection *c)
 {
     if (!c->ending) send_deaths(c);
     send_some(c);
+    output_changed(c);
     settle_unread(c, false);
     if (c->out.error != PROTO_OK && !c->ending) connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
     wake_producers(c);
@@ -424,7 +448,8 @@ static void leave_worker(struct connection *c)
     *(c->prev ? &c->prev->next : &w->connections) = c->next;
     if (c->next) c->next->prev = c->prev;
     w->nconnections--;
-    SERVER_ASSERT(runqueue_empty(&c->runs));
+    SERVER_ASSERT(runqueue_empty(&c->runs) && c->stacks.used == 0 && c->promised == 0);
+    account_output(c, 0);
     for (struct connection **at = &w->to_flush; *at; at = &(*at)->next_flush) {
         if (*at != c) continue;
         *at = c->next_flush;

@@ -9,8 +9,10 @@
  * Invariants:
  *   .always-reads  An open connection is read whenever it is readable; what is bounded is what it may have unanswered
  *                  (the window), so memory is bounded too.
- *   .output-cap    Whoever produces output of its own accord (guests' output, host calls, large replies) first waits
- *                  until less than `output_max` is pending. Answers to the rest are bounded by the window.
+ *   .output-cap    Whoever produces output of its own accord (guests' output, host calls) first waits until there is
+ *                  room: less than `output_max`, and less than the connection's share of the worker's output. A request
+ *                  whose reply may be large does not begin before, and counts as if it were written from then on, so
+ *                  that no finished reply waits on a fiber. Answers to the rest are bounded by the window.
  *   .unread        A request counts in its window until its reply was written, for only then can its client have read
  *                  it: one that never reads runs out of window.
  *   .one-flush     Frames queued during a turn of the loop go out together at its end: one sendmsg. */
@@ -45,6 +47,11 @@ struct connection {
     struct frame_reader in;
     struct frame_writer out;
     uint64_t output_max;
+    uint64_t promised;                   /* bytes of replies that requests under way will make */
+    struct share output;                 /* those, and what is written and not sent */
+    struct share stacks;                 /* of its activations */
+    struct lane_list stalled;            /* lanes whose next request waits for output, or for a stack: */
+    struct lane_list starved, sheltered; /* the latter with one made inside a host call */
     struct output_wait *output_waits;
     struct window window, nested; /* nested: what each host call gets */
     struct unread {               /* .unread: answered, in the order of their replies */
@@ -60,7 +67,7 @@ struct connection {
     struct outcome *last; /* of the request read last */
     struct idmap calls;   /* id -> host_call, outstanding */
     uint32_t next_call;
-    struct idmap streams; /* id -> stream */
+    struct idmap streams;  /* id -> stream */
     struct run_queue runs; /* its stores', and activations of no store */
     struct wstore *stores;
     uint32_t nstores, nmodules;
@@ -87,12 +94,12 @@ bool connection_send(struct connection *c, const struct frame_out *f);
 void connection_answered(struct connection *c, struct host_call *parent, uint32_t bytes);
 /* As connection_send, with room for a raw part, to be filled in before anything else is sent. NULL: as above. */
 uint8_t *connection_reserve(struct connection *c, const struct frame_out *f);
+/* The request's reply will have up to so many bytes; 0: it has come to nothing, or is about to be sent. */
+void connection_promise(struct request *r, uint64_t bytes);
+/* May `n` more bytes be produced? (.output-cap) */
+bool connection_output_room(const struct connection *c, uint64_t n);
 /* On a fiber: waits until output may be produced (.output-cap). OK, or why the activation is to stop. */
 enum hemi_status connection_wait_output(struct connection *c);
-static inline bool connection_output_full(const struct connection *c)
-{
-    return frame_writer_pending(&c->out) >= c->output_max;
-}
 /* Sends what is queued; called at the end of a turn for each marked connection. */
 void connection_flush(struct connection *c);
 void connection_mark_flush(struct connection *c);

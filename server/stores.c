@@ -37,7 +37,7 @@ struct wstore *wstore_ref(struct wstore *s)
 void wstore_unref(struct wstore *s)
 {
     if (--s->refs > 0) return;
-    SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.pumping && !s->lane.starved);
+    SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.list);
     SERVER_ASSERT(runqueue_empty(&s->runs));
     free(s);
 }
@@ -93,7 +93,7 @@ void wstore_end(struct wstore *s)
     SERVER_ASSERT(s->busy == 0 && !s->lane.active);
     struct connection *c = s->conn;
     s->ended = s->closing = true;
-    lane_unmark(c->worker, &s->lane);
+    lane_unmark(&s->lane);
     verify(s);
     streams_end(c, s);
     for (struct object *o = s->objects; o; o = o->next) object_clear(o);
@@ -213,6 +213,7 @@ enum hemi_status wstore_extern(struct wstore *s, uint64_t id, struct root *out)
 void lane_push(struct lane *l, struct request *r)
 {
     r->lane = l;
+    l->sheltered += r->parent != NULL;
     r->lane_next = NULL;
     r->lane_prev = l->tail;
     *(l->tail ? &l->tail->lane_next : &l->head) = r;
@@ -226,6 +227,7 @@ void lane_remove(struct lane *l, struct request *r)
         l->active = NULL;
         return;
     }
+    l->sheltered -= r->parent != NULL;
     *(r->lane_prev ? &r->lane_prev->lane_next : &l->head) = r->lane_next;
     *(r->lane_next ? &r->lane_next->lane_prev : &l->tail) = r->lane_prev;
     r->lane_prev = r->lane_next = NULL;

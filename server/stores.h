@@ -27,9 +27,15 @@ struct worker;
 struct lane {
     struct request *head, *tail; /* waiting */
     struct request *active;
-    struct lane *pump_prev, *pump_next;
-    bool pumping; /* on the worker's list of lanes to look at */
-    bool starved; /* on that of those whose next request waits for a stack */
+    uint32_t sheltered; /* of those that wait: made inside a host call */
+    struct lane_list *list;
+    struct lane *list_prev, *list_next;
+    bool turn; /* marked because it is the first of those that waited for a stack or for output */
+};
+
+/* Lanes to look at, or that wait for one thing. A lane is in one list, or none. */
+struct lane_list {
+    struct lane *head, *tail;
 };
 
 /* Ids received and not reported dead. */

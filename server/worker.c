@@ -15,10 +15,13 @@ enum { BEAT_MS = 500, TRIM_BEATS = 4, FIBERS_MIN = 64, FIBERS_MAX = 8192 };
 bool worker_charge(void *ctx, int64_t delta)
 {
     struct worker *w = ctx;
-    if (delta > 0 && (uint64_t)delta > w->boot->limits.memory - w->memory_used) return false;
-    w->memory_used += (uint64_t)delta;
+    uint64_t most = w->boot->limits.memory;
+    if (delta > 0 && (w->memory_used > most || (uint64_t)delta > most - w->memory_used)) return false;
+    worker_account(w, delta);
     return true;
 }
+
+void worker_account(struct worker *w, int64_t delta) { w->memory_used += (uint64_t)delta; }
 
 /* ---- the turn ---- */
 
@@ -61,6 +64,7 @@ static void on_check(uv_check_t *check)
     if (scheduler_ready(&w->sched)) scheduler_turn(&w->sched);
     requests_pump(w);
     flush_all(w);
+    requests_feed(w);
     reap(w);
     maybe_leave(w);
 }
@@ -171,8 +175,15 @@ void worker_drain(struct worker *w, uint64_t timeout_ms)
 
 static uint32_t fibers_max(const struct tenant_limits *limits)
 {
-    uint64_t n = limits->memory / 2 / limits->stack;
+    uint64_t n = limits->memory / limits->stack;
     return (uint32_t)(n < FIBERS_MIN ? FIBERS_MIN : n > FIBERS_MAX ? FIBERS_MAX : n);
+}
+
+static void init_pools(struct worker *w)
+{
+    const struct tenant_limits *limits = &w->boot->limits;
+    const uint64_t sizes[POOLS] = {[POOL_STACKS] = fibers_max(limits), [POOL_OUTPUT] = limits->memory / 4};
+    for (int i = 0; i < POOLS; i++) pool_init(&w->pools[i], sizes[i], limits->connections);
 }
 
 static void between(void *ctx) { requests_pump(ctx); }
@@ -199,6 +210,7 @@ int worker_init(struct worker *w, const struct worker_boot *boot)
     w->boot = boot;
     w->nesting_max = (uint32_t)(boot->limits.nesting < PROTO_NESTING_MAX ? boot->limits.nesting : PROTO_NESTING_MAX);
     timeouts_init(&w->timeouts);
+    init_pools(w);
     int failed = init_loop(w);
     if (failed) return failed;
     scheduler_init(&w->sched, (uint32_t)boot->limits.slice, (size_t)boot->limits.stack, fibers_max(&boot->limits));

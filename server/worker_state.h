@@ -12,6 +12,7 @@
 #include "runtime/runtime.h"
 #include "server/scheduler.h"
 #include "server/scheduler_timeouts.h"
+#include "server/share.h"
 #include "server/stores.h"
 #include "server/worker.h"
 
@@ -37,9 +38,8 @@ struct worker {
     struct connection *connections;
     struct connection *to_flush;
     uint32_t nconnections, nstores, served, nesting_max;
-    struct lane_list {
-        struct lane *head, *tail;
-    } pump, starved;
+    struct lane_list pump; /* lanes to look at */
+    struct pool pools[POOLS];
     uint64_t memory_used; /* what the engine and we have announced */
     struct outbox {
         struct control_message *at;
@@ -55,6 +55,8 @@ struct worker {
 static inline uint64_t worker_now_ms(struct worker *w) { return uv_now(&w->loop); }
 /* The budget that all stores, modules and stacks share (store_options.charge); ctx is the worker. */
 bool worker_charge(void *ctx, int64_t delta);
+/* The same for what is bounded by other means, and there already: it counts, and is not refused. */
+void worker_account(struct worker *w, int64_t delta);
 
 /* worker.c, for tests too: everything but the control socket. `boot` must outlive it. 0, or an exit status. */
 int worker_init(struct worker *w, const struct worker_boot *boot);
@@ -75,6 +77,7 @@ void control_phase(struct worker *w, enum handover_phase phase);
 void control_flush(struct worker *w);
 void control_deinit(struct worker *w);
 
+enum { INFO_BYTES_MAX = 64 << 10 };
 /* worker_info.c: INFO's JSON, to be freed with free(); NULL: no memory. */
 struct connection;
 char *worker_info(const struct connection *c);

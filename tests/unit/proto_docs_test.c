@@ -10,6 +10,7 @@
 #include "proto/tables/limits.h"
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
+#include "server/share.h"
 #include "tests/unit/suite.h"
 
 /* A file of this repository; lives until the next call. */
@@ -101,6 +102,15 @@ static void limits(FILE *out)
 #undef X
 }
 
+static void pools(FILE *out)
+{
+    fputs("| pool | of | how many | a connection may count on | beyond its share |\n|---|---|---|---|---|\n", out);
+#define X(name, text, of, size, least, beyond)                                                                         \
+    fprintf(out, "| %s | %s | %s | %s | %s |\n", text, of, size, least, beyond);
+    SHARE_POOLS(X)
+#undef X
+}
+
 #define PROTOCOL "docs/protocol.md"
 #define LIMITS "docs/limits.md"
 static const struct {
@@ -108,7 +118,7 @@ static const struct {
     void (*write)(FILE *out);
 } tables[] = {{PROTOCOL, "errors", errors},     {PROTOCOL, "frames", frames},     {PROTOCOL, "bodies", bodies},
               {PROTOCOL, "counters", counters}, {PROTOCOL, "statuses", statuses}, {PROTOCOL, "traps", traps},
-              {PROTOCOL, "traces", traces},     {LIMITS, "limits", limits}};
+              {PROTOCOL, "traces", traces},     {LIMITS, "limits", limits},       {LIMITS, "pools", pools}};
 
 /* The document with each table between its markers replaced. */
 static char *regenerate(const char *document, const char *text)

@@ -1,0 +1,292 @@
+/* server/requests_start.c -- when a request starts: what it waits for in its lane, and what it needs of the pools. */
+#include "server/requests.h"
+#include "server/server.h"
+#include "server/session.h"
+
+/* ---- lists of lanes ---- */
+
+static void append(struct lane_list *list, struct lane *l)
+{
+    l->list = list;
+    l->list_next = NULL;
+    l->list_prev = list->tail;
+    *(list->tail ? &list->tail->list_next : &list->head) = l;
+    list->tail = l;
+}
+
+static void prepend(struct lane_list *list, struct lane *l)
+{
+    l->list = list;
+    l->list_prev = NULL;
+    l->list_next = list->head;
+    *(list->head ? &list->head->list_prev : &list->tail) = l;
+    list->head = l;
+}
+
+void lane_unmark(struct lane *l)
+{
+    struct lane_list *list = l->list;
+    if (!list) return;
+    *(l->list_prev ? &l->list_prev->list_next : &list->head) = l->list_next;
+    *(l->list_next ? &l->list_next->list_prev : &list->tail) = l->list_prev;
+    l->list_prev = l->list_next = NULL;
+    l->list = NULL;
+    l->turn = false;
+}
+
+void lane_mark(struct worker *w, struct lane *l)
+{
+    if (l->list == &w->pump) return;
+    lane_unmark(l);
+    append(&w->pump, l);
+}
+
+/* The first of those that wait for something of which there may be some again. */
+static void mark_first(struct worker *w, struct lane_list *list)
+{
+    struct lane *l = list->head;
+    if (!l) return;
+    lane_mark(w, l);
+    l->turn = true;
+}
+
+/* One that has waited stays the first. */
+static void wait_in(struct lane_list *list, struct lane *l, bool first)
+{
+    if (first)
+        prepend(list, l);
+    else
+        append(list, l);
+}
+
+/* ---- waiting for others ---- */
+
+static void wait_on(struct request *r, struct outcome *o)
+{
+    if (r->waiting_for) return;
+    r->waiting_for = outcome_ref(o);
+    r->wait_prev = NULL;
+    r->wait_next = o->waiters;
+    if (r->wait_next) r->wait_next->wait_prev = r;
+    o->waiters = r;
+}
+
+enum readiness { READY, WAITS, FAILED };
+
+static enum readiness depends_on(struct request *r, const struct object *o)
+{
+    struct outcome *made = o ? o->outcome : NULL;
+    if (!o || o->bound || !made || made == r->outcome) return READY;
+    if (!made->done) {
+        wait_on(r, made);
+        return WAITS;
+    }
+    if (made->status == HEMI_OK) return READY; /* bound to nothing: whoever uses it says so */
+    r->reply.failed_request = made->root;
+    request_fail(r, HEMI_DEPENDENCY_FAILED, "request %u, which was to make a %s used here, failed", made->root,
+                 object_kind_text((enum object_kind)o->kind));
+    return FAILED;
+}
+
+static enum readiness depends_on_previous(struct request *r)
+{
+    struct outcome *p = r->previous;
+    if (!p) return READY;
+    if (!p->done) {
+        wait_on(r, p);
+        return WAITS;
+    }
+    if (p->status == HEMI_OK) return READY;
+    r->reply.failed_request = p->request;
+    request_fail(r, HEMI_DEPENDENCY_FAILED, "the request before it, %u, failed", p->request);
+    return FAILED;
+}
+
+static enum readiness readiness(struct request *r)
+{
+    enum readiness is = depends_on_previous(r);
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0] && is == READY; i++) is = depends_on(r, r->uses[i]);
+    for (uint32_t i = 0; i < r->npins && r->pins && is == READY; i++) is = depends_on(r, r->pins[i]);
+    return is;
+}
+
+/* Now that they are there: are the handles what the row says? */
+static enum hemi_status check_kinds(struct request *r)
+{
+    for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) {
+        const struct object *o = r->uses[i];
+        enum object_kind wanted = (enum object_kind)r->row->uses[i].kind;
+        if (!o || (o->kind == OBJECT_STORE && wanted == OBJECT_STORE)) continue;
+        if (!o->bound) return request_fail(r, HEMI_HANDLE, "the %s it names is not there", object_kind_text(wanted));
+        if (wanted != OBJECT_ANY && o->kind != wanted)
+            return request_fail(r, HEMI_HANDLE, "a %s is needed, the handle is of a %s", object_kind_text(wanted),
+                                object_kind_text((enum object_kind)o->kind));
+    }
+    return HEMI_OK;
+}
+
+/* ---- output ---- */
+
+/* .output-cap; `turn`: it is the first of those that waited. */
+static bool must_wait_for_output(const struct request *r, bool turn)
+{
+    const struct connection *c = r->conn;
+    if (!r->row->fiber && !r->row->promises) return false;
+    return (c->stalled.head && !turn) || !connection_output_room(c, r->row->promises ? r->row->promises(r) : 1);
+}
+
+/* ---- stacks ---- */
+
+enum stack { STACK_GRANTED, STACK_LATER, STACK_REFUSED };
+
+/* Those that others wait for inside host calls, however deep, may use what the rest leaves of a connection's share. */
+static uint64_t stacks_needed(const struct connection *c, bool sheltered)
+{
+    uint64_t used = c->stacks.used;
+    return sheltered || used == 0 ? 1 : 2 + used / 4;
+}
+
+static struct lane_list *list_for_stack(const struct lane *l, struct connection *c)
+{
+    return l->sheltered > 0 ? &c->sheltered : &c->starved;
+}
+
+/* A connection whose activations all wait (for its client, or for a clock) could wait for a stack for ever. */
+static enum stack find_stack(const struct request *r, const struct lane *l, bool turn)
+{
+    struct connection *c = r->conn;
+    const struct pool *pool = &c->worker->pools[POOL_STACKS];
+    bool others = list_for_stack(l, c)->head && !turn;
+    if (!r->row->fiber) return STACK_GRANTED;
+    if (!others && share_allows(pool, &c->stacks, stacks_needed(c, l->sheltered > 0))) return STACK_GRANTED;
+    return runqueue_empty(&c->runs) ? STACK_REFUSED : STACK_LATER;
+}
+
+static void set_stacks(struct connection *c, uint64_t used)
+{
+    share_set(&c->worker->pools[POOL_STACKS], &c->stacks, used);
+}
+
+static void feed_from(struct worker *w, struct lane_list *list)
+{
+    const struct lane *l = list->head;
+    if (l && find_stack(l->head, l, true) != STACK_LATER) mark_first(w, list);
+}
+
+/* There may be a stack again by the calls of others, too, or none for ever since all of its own have come to wait. */
+void requests_feed(struct worker *w)
+{
+    for (struct connection *c = w->connections; c; c = c->next) {
+        const struct lane *stalled = c->stalled.head;
+        feed_from(w, &c->sheltered);
+        feed_from(w, &c->starved);
+        if (stalled && !must_wait_for_output(stalled->head, true)) mark_first(w, &c->stalled);
+    }
+}
+
+/* ---- starting ---- */
+
+static void run_on_fiber(struct activation *a)
+{
+    struct request *r = request_of(a);
+    r->result = a->stop != HEMI_OK ? a->stop : r->row->run(r);
+}
+
+static void fiber_done(struct activation *a)
+{
+    struct request *r = request_of(a);
+    struct connection *c = r->conn;
+    set_stacks(c, c->stacks.used - 1);
+    mark_first(c->worker, &c->sheltered);
+    mark_first(c->worker, &c->starved);
+    request_finish(r, r->result);
+}
+
+static struct run_queue *run_queue_of(struct request *r) { return r->store ? &r->store->runs : &r->conn->runs; }
+
+/* False: there is no memory for one. */
+static bool start_on_fiber(struct request *r)
+{
+    r->act.run = run_on_fiber;
+    r->act.done = fiber_done;
+    if (!scheduler_start(&r->conn->worker->sched, &r->act, run_queue_of(r))) return false;
+    set_stacks(r->conn, r->conn->stacks.used + 1);
+    return true;
+}
+
+static void start(struct request *r, struct lane *l)
+{
+    lane_remove(l, r);
+    r->lane = l;
+    l->active = r;
+    r->started = true;
+    if (r->row->promises) connection_promise(r, r->row->promises(r));
+    enum hemi_status status = check_kinds(r);
+    if (status == HEMI_OK && r->row->fiber) {
+        if (start_on_fiber(r)) return;
+        status = request_fail(r, HEMI_NO_MEMORY, "no stack for another activation");
+    } else if (status == HEMI_OK) {
+        bool late = r->row->late; /* such a one may have been finished, and freed, when run returns */
+        status = r->row->run(r);
+        if (status == HEMI_OK && late) return;
+    }
+    request_finish(r, status);
+}
+
+static void refuse_stack(struct request *r)
+{
+    const struct connection *c = r->conn;
+    request_fail(r, HEMI_LIMIT,
+                 "%s: this connection has %llu of the worker's %llu, may not have more, and all of them wait",
+                 pool_name(POOL_STACKS), (unsigned long long)c->stacks.used,
+                 (unsigned long long)c->worker->pools[POOL_STACKS].size);
+    request_finish(r, HEMI_LIMIT);
+}
+
+/* The request depends on nothing any more. The end of one may end the connection, the store and the lane with it, so
+ * nothing is looked at after it; what is behind it has its turn when leave_lane marks the lane. */
+static void start_if_room(struct request *r, struct lane *l, bool turn)
+{
+    struct connection *c = r->conn;
+    if (must_wait_for_output(r, turn)) {
+        wait_in(&c->stalled, l, turn);
+        return;
+    }
+    switch (find_stack(r, l, turn)) {
+    case STACK_GRANTED:
+        mark_first(c->worker, &c->stalled);
+        start(r, l);
+        break;
+    case STACK_LATER:
+        wait_in(list_for_stack(l, c), l, turn);
+        break;
+    case STACK_REFUSED:
+        refuse_stack(r);
+        break;
+    }
+}
+
+static void lane_step(struct lane *l, bool turn)
+{
+    struct request *r = l->head;
+    if (l->active || !r) return;
+    switch (readiness(r)) {
+    case WAITS:
+        return;
+    case FAILED:
+        request_finish(r, HEMI_DEPENDENCY_FAILED);
+        return;
+    default:
+        start_if_room(r, l, turn);
+    }
+}
+
+void requests_pump(struct worker *w)
+{
+    struct lane *l;
+    while ((l = w->pump.head)) {
+        bool turn = l->turn;
+        lane_unmark(l);
+        lane_step(l, turn);
+    }
+}

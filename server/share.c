@@ -1,0 +1,35 @@
+#include "server/share.h"
+
+#include "server/server.h"
+
+void pool_init(struct pool *p, uint64_t size, uint64_t members)
+{
+    uint64_t least = size / 2 / members;
+    *p = (struct pool){.size = size, .least = least, .lendable = size - least * members};
+}
+
+const char *pool_name(enum share_pool pool)
+{
+    static const char *const names[] = {
+#define X(name, text, ...) text,
+        SHARE_POOLS(X)
+#undef X
+    };
+    return names[pool];
+}
+
+static uint64_t borrowed(const struct pool *p, uint64_t used) { return used > p->least ? used - p->least : 0; }
+
+bool share_allows(const struct pool *p, const struct share *s, uint64_t n)
+{
+    uint64_t mine = borrowed(p, s->used), others = p->lent - mine, after = borrowed(p, s->used + n);
+    uint64_t left = p->lendable > others ? p->lendable - others : 0;
+    return after == 0 || after <= left - left / 4;
+}
+
+void share_set(struct pool *p, struct share *s, uint64_t used)
+{
+    SERVER_ASSERT(p->lent >= borrowed(p, s->used)); /* .lent */
+    p->lent += borrowed(p, used) - borrowed(p, s->used);
+    s->used = used;
+}

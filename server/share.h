@@ -1,0 +1,51 @@
+/* server/share.h -- what the connections of a worker have in common, so that none of them can use it all up.
+ *
+ * School of checking: TRUSTED: asserted.
+ *
+ * A POOL is a number of things; a SHARE is how many of them one connection uses. Half of a pool is set aside: each
+ * connection that there may be can count on the same part of it (`least`), whatever the others do. The other half is
+ * lent: a connection may borrow three quarters of what the others have left of it. So there is always something left
+ * for one more, and who is refused can be told which pool it was.
+ *
+ * Invariants:
+ *   .guaranteed  share_allows is true as long as the share does not get larger than `least`.
+ *   .lent        pool->lent is the sum of what shares have beyond `least`. It may exceed `lendable` only by what was
+ *                taken without asking. */
+#ifndef HEMI_SERVER_SHARE_H
+#define HEMI_SERVER_SHARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* name; of what; how many there are; what a connection may count on with the usual configuration; beyond its share */
+#define SHARE_POOLS(X)                                                                                                 \
+    X(STACKS, "stacks", "calls and other long requests that have begun, each on a stack of its own",                   \
+      "`memory` / `stack`, from 64 to 8192", "2: a call and one inside its host call",                                 \
+      "a request waits for a call of the same connection that runs; when none does: LIMIT")                            \
+    X(OUTPUT, "output", "bytes that wait for the client to read them, or will", "`memory` / 4", "512 KiB",             \
+      "guests that write, and requests whose reply may be large, wait for the connection's own client")
+
+enum share_pool {
+#define X(name, ...) POOL_##name,
+    SHARE_POOLS(X)
+#undef X
+        POOLS
+};
+
+struct pool {
+    uint64_t size, least, lendable, lent;
+};
+struct share {
+    uint64_t used;
+};
+
+/* For as many members, at most. When there are fewer things than members, all are lent. */
+void pool_init(struct pool *p, uint64_t size, uint64_t members);
+const char *pool_name(enum share_pool pool);
+
+/* May it have `n` more? */
+bool share_allows(const struct pool *p, const struct share *s, uint64_t n);
+/* How many it has from now on; whoever sets more than share_allows says does so for a reason. */
+void share_set(struct pool *p, struct share *s, uint64_t used);
+
+#endif

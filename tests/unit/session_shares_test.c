@@ -1,0 +1,296 @@
+/* tests/unit/session_shares_test.c -- one client uses up what it can of a worker's pools: others are served, and it is
+ * told which pool it was. */
+#include "tests/unit/session_rig.h"
+
+enum { MANY = 500 };
+
+/* What parks a guest, without any use of the processor. */
+static const char parking[] =
+    "(module (import \"h\" \"f\" (func $f))"
+    "(import \"wasi_snapshot_preview1\" \"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))"
+    "(import \"wasi_snapshot_preview1\" \"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))"
+    "(import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $p (param i32 i32 i32 i32) (result i32)))"
+    "(memory (export \"memory\") 1)"
+    "(func (export \"quick\"))"
+    "(func (export \"loop\") (loop $l (br $l)))"
+    "(func (export \"call\") (call $f))"
+    "(func (export \"write\") (i32.store (i32.const 4) (i32.const 100))"
+    "  (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))"
+    "(func (export \"read\") (i32.store (i32.const 4) (i32.const 100))"
+    "  (drop (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))))"
+    "(func (export \"sleep\") (i32.store (i32.const 116) (i32.const 1)) (i64.store (i32.const 124) (i64.const -1))"
+    "  (drop (call $p (i32.const 100) (i32.const 200) (i32.const 1) (i32.const 300)))))";
+static const char *const exports[] = {"quick", "loop", "call", "write", "read", "sleep", "memory"};
+enum { P_QUICK, P_LOOP, P_CALL, P_WRITE, P_READ, P_SLEEP, P_MEMORY, P_EXPORTS };
+
+static struct client others[4];
+
+/* The next one to speak and be spoken to. */
+static void be(struct client *c)
+{
+    static struct client *present;
+    if (present) *present = client;
+    present = c;
+    client = *c;
+}
+
+static void wasi(uint32_t id, uint32_t handle, uint32_t store, uint32_t stream)
+{
+    Hemi__V1__WasiNew body = HEMI__V1__WASI_NEW__INIT;
+    body.wasi = handle;
+    body.store = store;
+    body.stdin_stream = stream;
+    body.stdout_stream = stream + 1;
+    put(FRAME_WASI_NEW, id, 0, 0, &body, NULL, 0);
+}
+
+static void all_ok(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct frame f;
+        must_receive(&f, FRAME_REPLY);
+        ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, HEMI_OK);
+    }
+}
+
+/* n stores with an instance each, handles as in the rig. */
+static void make_parking(uint32_t n)
+{
+    uint32_t id = 1000000;
+    module_new_wat(id++, MODULE, parking);
+    all_ok(1);
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t imports[4] = {store_of(k) + 2}, wasi_handle = store_of(k) + 3;
+        store_new_handle(id++, store_of(k));
+        host_func(id++, imports[0], store_of(k), k);
+        wasi(id++, wasi_handle, store_of(k), 1 + 2 * k);
+        instantiate(id++, store_of(k) + 1, MODULE, store_of(k), wasi_handle, imports, 4);
+        for (uint32_t i = 0; i < P_EXPORTS; i++) export_get(id++, store_of(k) + 1, exports[i], h(k, i));
+        all_ok(4 + P_EXPORTS);
+    }
+}
+
+static struct connection *enter(struct client *c, uint32_t nstores)
+{
+    be(c);
+    struct connection *conn = open_client();
+    conn->window.requests_max = 65536;
+    make_parking(nstores);
+    return conn;
+}
+
+static void setup_two(void)
+{
+    setup();
+    enter(&others[1], 3);
+    enter(&others[0], MANY);
+}
+
+static void teardown_all(void)
+{
+    be(&others[0]);
+    for (size_t i = 1; i < sizeof others / sizeof others[0]; i++) {
+        if (!others[i].r.buffer) continue;
+        close(others[i].fd);
+        frame_writer_deinit(&others[i].w);
+        frame_reader_deinit(&others[i].r);
+    }
+    teardown();
+}
+
+static void settle(void)
+{
+    flush();
+    for (int i = 0; i < 50; i++) turn();
+}
+
+/* The other client's requests of all kinds, and those of a third that comes now. */
+static void others_go_on(void)
+{
+    be(&others[1]);
+    call(1, 0, h(0, P_QUICK));
+    expect(1, HEMI_OK);
+    call(2, 0, h(1, P_CALL));
+    uint32_t outer = must_receive_host_call(1);
+    call(3, outer, h(1, P_QUICK)); /* inside it */
+    expect(3, HEMI_OK);
+    host_reply(outer, HEMI_OK);
+    expect(2, HEMI_OK);
+    struct connection *third = enter(&others[2], 1);
+    call(4, 0, h(0, P_QUICK));
+    expect(4, HEMI_OK);
+    ck_assert(!third->ending);
+}
+
+static bool names_stacks(const Hemi__V1__Reply *reply)
+{
+    return reply->status == HEMI_LIMIT && reply->message.len > 7 && memcmp(reply->message.data, "stacks:", 7) == 0;
+}
+
+/* How many of the calls 1 to MANY were refused; each of those that were answered was. */
+static uint32_t count_refused(void)
+{
+    struct frame f;
+    uint32_t n = 0;
+    while (receive(&f, 300)) {
+        if (f.head.type != FRAME_REPLY) continue;
+        ck_assert(names_stacks((const Hemi__V1__Reply *)f.body));
+        n++;
+    }
+    return n;
+}
+
+static const uint32_t ways[] = {P_CALL, P_WRITE, P_READ, P_SLEEP};
+
+START_TEST(parked_calls_of_one_client_stop_nobody_else)
+{
+    be(&others[0]);
+    for (uint32_t k = 0; k < MANY; k++) call(1 + k, 0, h(k, ways[_i]));
+    settle();
+    others_go_on();
+    be(&others[0]);
+    uint32_t refused = count_refused();
+    ck_assert_uint_gt(refused, 0);
+    ck_assert_uint_lt(refused, MANY / 2);
+    ck_assert_uint_eq(worker.sched.live, MANY - refused);
+    ping(1000); /* these need no activation */
+    expect(1000, HEMI_OK);
+    put(FRAME_INFO, 1001, 0, 0, NULL, NULL, 0);
+    expect(1001, HEMI_OK);
+    cancel(1);
+    expect(1, HEMI_CANCELLED);
+    call(1002, 0, h(MANY - 1, P_QUICK)); /* in the place of that one */
+    expect(1002, HEMI_OK);
+}
+END_TEST
+
+/* Host functions that call back need stacks beyond those of all the calls that wait for them. */
+START_TEST(calls_inside_host_calls_find_stacks)
+{
+    uint32_t parked[MANY], n = 0;
+    struct frame f;
+    be(&others[0]);
+    for (uint32_t k = 0; k < MANY; k++) call(1 + k, 0, h(k, P_CALL));
+    while (receive(&f, 300))
+        if (f.head.type == FRAME_HOST_CALL) parked[n++] = f.head.request;
+    ck_assert_uint_gt(n, 100);
+    for (uint32_t i = 0; i < n; i++) call(10000 + i, parked[i], h(i, P_QUICK));
+    all_ok(n);
+}
+END_TEST
+
+START_TEST(a_call_waits_for_a_stack_while_one_of_its_own_client_s_runs)
+{
+    struct connection *c = worker.connections;
+    be(&others[0]);
+    worker.pools[POOL_STACKS].lendable = 0; /* others have borrowed everything */
+    call(1, 0, h(0, P_LOOP));
+    call(2, 0, h(1, P_QUICK));
+    settle();
+    ck_assert_ptr_nonnull(c->starved.head);
+    worker.pools[POOL_STACKS].lendable = 100; /* and given back */
+    expect(2, HEMI_OK);
+    worker.pools[POOL_STACKS].lendable = 0;
+    call(3, 0, h(1, P_QUICK));
+    settle();
+    ck_assert_ptr_nonnull(c->starved.head);
+    cancel(1);
+    expect(1, HEMI_CANCELLED);
+    expect(3, HEMI_OK);
+    call(4, 0, h(0, P_CALL)); /* it runs, when the other comes, and then waits for the client */
+    call(5, 0, h(1, P_QUICK));
+    uint32_t parked = must_receive_host_call(0);
+    expect(5, HEMI_LIMIT);
+    host_reply(parked, HEMI_OK);
+    expect(4, HEMI_OK);
+}
+END_TEST
+
+static void read_memory(uint32_t id, uint32_t k, uint32_t n)
+{
+    Hemi__V1__MemoryRead body = HEMI__V1__MEMORY_READ__INIT;
+    body.memory = h(k, P_MEMORY);
+    body.length = n;
+    put(FRAME_MEMORY_READ, id, 0, 0, &body, NULL, 0);
+}
+
+START_TEST(reads_by_one_that_never_reads_hold_no_stack)
+{
+    enum { BYTES = 65536 };
+    struct connection *c = worker.connections;
+    be(&others[0]);
+    for (uint32_t k = 0; k < MANY; k++) read_memory(1 + k, k, BYTES);
+    settle();
+    ck_assert_uint_eq(worker.sched.live, 0);
+    ck_assert_ptr_nonnull(c->stalled.head);
+    ck_assert_uint_le(frame_writer_pending(&c->out), c->output_max + 2 * BYTES);
+    ck_assert_uint_ge(worker.memory_used, frame_writer_pending(&c->out));
+    others_go_on();
+    be(&others[0]);
+    cancel(MANY); /* one that has not begun */
+    for (uint32_t k = 0; k < MANY; k++) {
+        struct frame f;
+        must_receive(&f, FRAME_REPLY);
+        ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, f.head.request == MANY ? HEMI_CANCELLED : HEMI_OK);
+    }
+    ck_assert_uint_eq(c->output.used, 0);
+}
+END_TEST
+
+START_TEST(a_reply_that_finds_no_room_holds_no_stack)
+{
+    struct connection *c = worker.connections;
+    be(&others[0]);
+    call(1, 0, h(0, P_CALL));
+    uint32_t parked = must_receive_host_call(0);
+    for (uint32_t k = 1; k < MANY; k++) read_memory(1 + k, k, 65536);
+    host_reply(parked, HEMI_OK);
+    settle();
+    ck_assert_ptr_nonnull(c->stalled.head);
+    ck_assert_uint_eq(worker.sched.live, 0);
+    all_ok(MANY);
+}
+END_TEST
+
+/* Several that do not read have less than `output` each, and one that does has its part. */
+START_TEST(output_is_shared)
+{
+    boot.limits.memory = 64 * MIB;
+    pool_init(&worker.pools[POOL_OUTPUT], 8 * MIB, boot.limits.connections);
+    uint64_t least = worker.pools[POOL_OUTPUT].least, sum = 0;
+    for (int i = 3; i >= 0; i--) {
+        if (!others[i].r.buffer) enter(&others[i], 1);
+        be(&others[i]);
+        for (uint32_t k = 0; k < 200; k++) read_memory(1 + k, 0, 65536);
+        settle();
+    }
+    for (struct connection *c = worker.connections; c; c = c->next) sum += c->output.used;
+    ck_assert_uint_le(sum, 8 * MIB + 4 * 65536);
+    ck_assert_uint_ge(sum, 4 * MIB);
+    be(&others[0]);
+    ping(1000); /* bounded by its window */
+    struct frame f;
+    uint32_t replies = 0;
+    while (replies < 201) {
+        must_receive(&f, FRAME_REPLY);
+        replies++;
+    }
+    ck_assert_uint_gt(least, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("session_shares");
+    TCase *tc = tcase_create("session_shares");
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, setup_two, teardown_all);
+    suite_add_tcase(suite, tc);
+    tcase_add_loop_test(tc, parked_calls_of_one_client_stop_nobody_else, 0, 4);
+    tcase_add_test(tc, calls_inside_host_calls_find_stacks);
+    tcase_add_test(tc, a_call_waits_for_a_stack_while_one_of_its_own_client_s_runs);
+    tcase_add_test(tc, reads_by_one_that_never_reads_hold_no_stack);
+    tcase_add_test(tc, a_reply_that_finds_no_room_holds_no_stack);
+    tcase_add_test(tc, output_is_shared);
+    return run_suite_forked(suite);
+}
