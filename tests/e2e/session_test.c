@@ -1,0 +1,217 @@
+/* tests/e2e/session_test.c -- rounds of wild clients (wild.h) against a daemon that is now and then told to read its
+ * configuration, stopped, ended, or robbed of a worker. After each round a client that does nothing wild gets right
+ * answers, and so does one of another tenant; no worker was lost but by our hand; what the wild clients had is given
+ * back; and the log has no complaint. HEMI_SEED repeats a run; HEMI_FUZZ_SECONDS makes it longer. */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/e2e/figures.h"
+#include "tests/e2e/wild_pack.h"
+
+enum { TENANTS = 2, ROUNDS = 8, STEPS = 400 };
+
+static struct daemon d;
+static struct witness {
+    hemi_client *client;
+    hemi_object *add;
+    struct figures base;
+} witnesses[TENANTS];
+static uint64_t state; /* what the round draws from: begins anew with each, so that a round follows from its number */
+static unsigned rounds, robbed; /* workers that we killed */
+static struct pack_sum sum;
+static double slowest;
+
+static unsigned draw(unsigned n) { return (unsigned)(test_random(&state) % n); }
+
+/* ---- who must not notice */
+
+static void witness_come(unsigned tenant)
+{
+    struct witness *w = &witnesses[tenant];
+    hemi_store *store;
+    w->client = client_open(daemon_socket(&d, tenant));
+    hemi_client_set_deadline(w->client, (uint32_t)(60000 * slowness()));
+    w->add = export_of(instance_from(w->client,
+                                     "(module (func (export \"add\") (param i32 i32) (result i32)\n"
+                                     "  (i32.add (local.get 0) (local.get 1))))",
+                                     &store),
+                       "add");
+    ck_assert_int_eq(call_i32(w->add, 2, 1, 2), 3);
+}
+
+/* With every witness there, for the supervisor's figures are in it too. */
+static void bases_take(void)
+{
+    for (unsigned i = 0; i < TENANTS; i++) figures_take(&d, witnesses[i].client, &witnesses[i].base);
+}
+
+static void witness_look(unsigned tenant)
+{
+    static int32_t looks;
+    struct stopwatch watch = stopwatch_start(&d);
+    int32_t a = looks++;
+    ck_assert_int_eq(call_i32(witnesses[tenant].add, 2, a, 7), a + 7);
+    double took = stopwatch_ms(&watch);
+    if (took > slowest) slowest = took;
+    ck_assert_msg(took < 5000 * slowness(), "a call of tenant %c took %.0f ms", 'a' + (int)tenant, took);
+}
+
+static void witnesses_leave(void)
+{
+    for (unsigned i = 0; i < TENANTS; i++) hemi_client_free(witnesses[i].client);
+}
+
+static void daemon_up(void)
+{
+    daemon_start(&d, "restart_delay = \"1ms\"; restart_delay_max = \"1ms\"; log_rate = 100000;\n"
+                     "limits = { idle_exit = 0; memory = \"512MiB\"; };\n"
+                     "tenants = ( { name = \"a\"; socket = { path = \"%s/a.sock\"; }; },\n"
+                     "            { name = \"b\"; socket = { path = \"%s/b.sock\"; }; } );\n");
+    robbed = 0;
+    log_watch(&d);
+    for (unsigned i = 0; i < TENANTS; i++) witness_come(i);
+    bases_take();
+}
+
+/* ---- what happens to the daemon meanwhile */
+
+enum event { NOTHING, HANGUP_SIGNAL, STOPPED_SUPERVISOR, STOPPED_WORKER, ROBBED, ENDED, EVENTS };
+static const char *const event_names[EVENTS] = {"nothing",          "SIGHUP",          "the supervisor stopped",
+                                                "a worker stopped", "a worker killed", "SIGTERM"};
+
+static enum event some_event(void)
+{
+    unsigned at = draw(20);
+    return at < 10   ? NOTHING
+           : at < 12 ? HANGUP_SIGNAL
+           : at < 14 ? STOPPED_SUPERVISOR
+           : at < 16 ? STOPPED_WORKER
+           : at < 18 ? ROBBED
+                     : ENDED;
+}
+
+static void stop_for_a_while(pid_t pid)
+{
+    kill(pid, SIGSTOP);
+    poll(NULL, 0, (int)(20 + draw(200)));
+    kill(pid, SIGCONT);
+}
+
+static void make_happen(enum event event, struct pack *pack)
+{
+    pid_t worker = (pid_t)witnesses[0].base.pid;
+    struct figures now;
+    switch (event) {
+    case HANGUP_SIGNAL:
+        kill(d.pid, SIGHUP);
+        return;
+    case STOPPED_SUPERVISOR:
+        stop_for_a_while(d.pid);
+        return;
+    case STOPPED_WORKER:
+        stop_for_a_while(worker);
+        return;
+    case ROBBED:
+        pack_may_end(pack);
+        kill(worker, SIGKILL);
+        hemi_client_free(witnesses[0].client);
+        robbed++;
+        witness_come(0);
+        figures_take(&d, witnesses[0].client, &now); /* the wild ones are in it; but for the pid all is as it was */
+        witnesses[0].base.pid = now.pid;
+        return;
+    case ENDED:
+        pack_may_end(pack);
+        witnesses_leave();
+        daemon_stop(&d);
+        daemon_up();
+        return;
+    default:
+        return;
+    }
+}
+
+/* ---- rounds */
+
+static unsigned times_logged(const char *text)
+{
+    static char line[4096];
+    unsigned n = 0;
+    FILE *f = fopen(d.log, "r");
+    ck_assert(f != NULL);
+    while (fgets(line, sizeof line, f)) n += strstr(line, text) != NULL;
+    fclose(f);
+    return n;
+}
+
+static void check_log(void)
+{
+    static const char *const complaints[] = {"Sanitizer", "runtime error", "heap_verify", "assert", "INTERNAL"};
+    for (unsigned i = 0; i < sizeof complaints / sizeof complaints[0]; i++)
+        ck_assert_msg(!daemon_logged(&d, complaints[i]), "the log says %s: %s", complaints[i], d.log);
+    unsigned lost = times_logged("worker-lost");
+    ck_assert_msg(lost == robbed, "%u workers were lost and %u were killed", lost, robbed);
+}
+
+static void run_round(unsigned most_clients, unsigned steps)
+{
+    static struct pack pack;
+    int closing[TENANTS] = {hemi_client_fd(witnesses[0].client), hemi_client_fd(witnesses[1].client)};
+    state = (test_seed() * UINT64_C(0x9E3779B97F4A7C15) ^ rounds * UINT64_C(0xBF58476D1CE4E5B9)) | 1;
+    enum event event = some_event();
+    unsigned n = 1 + draw(most_clients), at = draw(300), looks = 0;
+    double began = now_ms(), end = began + 120000 * slowness();
+    uint64_t seed = test_random(&state);
+    printf("round %u: %u clients, %s\n", rounds, n, event_names[event]);
+    pack_start(&pack, daemon_socket(&d, 0), n, seed, steps, PACK_FATES_ANY, closing, TENANTS);
+    while (pack_tend(&pack) > 0) {
+        if (event != NOTHING && now_ms() - began >= at) {
+            make_happen(event, &pack);
+            event = NOTHING;
+        }
+        witness_look(looks++ % TENANTS);
+        poll(NULL, 0, 10);
+        ck_assert_msg(now_ms() < end, "the clients of a round do not end");
+    }
+    pack_finish(&pack, &sum);
+    for (unsigned i = 0; i < TENANTS; i++) witness_look(i);
+    check_log();
+    for (unsigned i = 0; i < TENANTS; i++) figures_await(&d, witnesses[i].client, &witnesses[i].base, "after a round");
+    rounds++;
+}
+
+static double seconds_wanted(void)
+{
+    const char *given = getenv("HEMI_FUZZ_SECONDS");
+    return given ? strtod(given, NULL) : 0;
+}
+
+START_TEST(wild_clients_disturb_nobody)
+{
+    double seconds = seconds_wanted(), end = now_ms() + 1000 * seconds;
+    wild_modules_init();
+    daemon_up();
+    while (seconds > 0 ? now_ms() < end : rounds < ROUNDS) run_round(6, STEPS);
+    printf("%u rounds; the slowest call of those who do nothing wild took %.0f ms\n", rounds, slowest);
+    pack_sum_check(&sum, seconds > 0);
+    witnesses_leave();
+    daemon_stop(&d);
+    wild_modules_deinit();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("session");
+    TCase *t = tcase_create("session");
+    tcase_set_timeout(t, seconds_wanted() + 600);
+    tcase_add_test(t, wild_clients_disturb_nobody);
+    suite_add_tcase(s, t);
+    log_watch(NULL);
+    int status = run_suite(s);
+    if (status != EXIT_SUCCESS) log_print_tail();
+    return status;
+}
