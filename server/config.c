@@ -10,12 +10,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/config_files.h"
 #include "server/config_table.h"
 
-#define TOKEN_MIN 16 /* bytes; shorter ones can be guessed */
 #define TENANTS_MAX 4096
 
 /* Where errors are said to be, while a file is read. */
@@ -195,25 +194,11 @@ static int read_socket(const struct reader *r, const config_setting_t *setting, 
     return status;
 }
 
-/* The first line of the file, which nothing may follow. */
 static int read_token(const struct reader *r, const config_setting_t *at, struct tenant_config *tenant)
 {
-    uint8_t bytes[CONFIG_TOKEN_MAX + 2];
-    int fd = open(tenant->token_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) return refuse_at(r, at, "%s: %s", tenant->token_file, strerror(errno));
-    ssize_t got = read(fd, bytes, sizeof bytes);
-    int error = errno;
-    close(fd);
-    if (got < 0) return refuse_at(r, at, "%s: %s", tenant->token_file, strerror(error));
-    size_t len = (size_t)got;
-    if (len > 0 && bytes[len - 1] == '\n') len--;
-    if (len < TOKEN_MIN || len > CONFIG_TOKEN_MAX)
-        return refuse_at(r, at, "%s: a token has from %d to %d bytes", tenant->token_file, TOKEN_MIN, CONFIG_TOKEN_MAX);
-    if (memchr(bytes, '\n', len) != NULL) return refuse_at(r, at, "%s: a token is one line", tenant->token_file);
-    memcpy(tenant->token, bytes, len);
-    tenant->token_len = len;
-    explicit_bzero(bytes, sizeof bytes);
-    return 0;
+    char why[128];
+    int status = config_read_token(tenant->token_file, tenant->token, &tenant->token_len, why);
+    return status == 0 ? 0 : refuse_at(r, at, "%s: %s", tenant->token_file, why);
 }
 
 static int read_tenant(const struct reader *r, const config_setting_t *setting, struct tenant_config *tenant)
@@ -344,22 +329,11 @@ void config_set_defaults(struct config *config)
     config_group_defaults(&config_limits_group, &config->limits);
 }
 
-/* libconfig ends the process when it is given a directory, so that is found out before. */
-static int check_readable(const char *file, struct config_error *error)
-{
-    struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    int failed = fd < 0 ? errno : fstat(fd, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : 0;
-    if (fd >= 0) close(fd);
-    if (failed != 0) refuse(error, "%s: %s", file, strerror(failed));
-    return -failed;
-}
-
 int config_load(struct config *config, const char *file, struct config_error *error)
 {
     struct reader r = {file, error};
     config_t parsed;
-    int status = check_readable(file, error);
+    int status = config_check_files(file, error);
     if (status != 0) return status;
     config_init(&parsed);
     if (config_read_file(&parsed, file) != CONFIG_TRUE) {

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LOCK_TRIES 16 /* times the lock file may vanish between opening and locking it */
+#define SIOCUNIXFILE 0x89e0 /* linux/un.h, which the C library's sys/un.h excludes */
+#define LOCK_TRIES 16       /* times the lock file may vanish between opening and locking it */
 
 __attribute__((format(printf, 3, 4))) static int fail(struct config_error *error, int status, const char *format, ...)
 {
@@ -104,25 +106,67 @@ static int find_ids(const struct socket_options *socket, uid_t *uid, gid_t *gid,
     return 0;
 }
 
-/* Nobody can connect before listen(), so mode and owner are in force from the first connection on. */
+/* .own-socket */
+static void unlink_own(const char *path, const struct stat *own)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && st.st_dev == own->st_dev && st.st_ino == own->st_ino) unlink(path);
+}
+
+/* The file that the socket is bound to, as a descriptor (O_PATH). The kernel hands it out to who has CAP_NET_ADMIN;
+ * anybody else finds a socket at the path that is this user's and has one name: who can put another one there can do to
+ * both whatever is done to this one. */
+static int open_bound(int fd, const char *path, struct stat *st)
+{
+    int file = ioctl(fd, SIOCUNIXFILE);
+    if (file < 0) file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0) return -errno;
+    fcntl(file, F_SETFD, FD_CLOEXEC);
+    if (fstat(file, st) == 0 && S_ISSOCK(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1) return file;
+    close(file);
+    return -EBUSY;
+}
+
+/* .by-descriptor: what bind() makes gets the mode of the unbound socket. */
+static int bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode)
+{
+    if (fchmod(fd, mode) != 0) return -errno;
+    mode_t mask = umask(0);
+    int status = bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ? -errno : 0;
+    umask(mask);
+    return status;
+}
+
+/* .by-descriptor: bind() makes the file this user's whatever the socket's owner is, so that is given to the file, while
+ * nobody can connect. A directory's default ACL may have taken from the mode. */
+static int set_rights(int file, const struct stat *st, uid_t uid, gid_t gid, mode_t mode)
+{
+    char link[32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    bool owned = uid != (uid_t)-1 || gid != (gid_t)-1;
+    if (owned && fchownat(file, "", uid, gid, AT_EMPTY_PATH) != 0) return -errno;
+    return (st->st_mode & 0777) != mode && chmod(link, mode) != 0 ? -errno : 0;
+}
+
 static int bind_and_listen(int fd, const struct socket_options *options, const struct sockaddr_un *address, int backlog,
-                           struct config_error *error)
+                           struct stat *st, struct config_error *error)
 {
     uid_t uid;
     gid_t gid;
+    mode_t mode = (mode_t)options->mode;
     int status = find_ids(options, &uid, &gid, error);
     if (status != 0) return status;
-    mode_t mask = umask(0177);
-    int bound = bind(fd, (const struct sockaddr *)address, sizeof *address), bind_errno = errno;
-    umask(mask);
-    if (bound != 0) return fail(error, -bind_errno, "%s: bind: %s", options->path, strerror(bind_errno));
-    if ((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(options->path, uid, gid) != 0)
-        status = fail(error, -errno, "%s: owner: %s", options->path, strerror(errno));
-    else if (chmod(options->path, (mode_t)options->mode) != 0)
-        status = fail(error, -errno, "%s: mode: %s", options->path, strerror(errno));
+    if ((status = bind_with_mode(fd, address, mode)) != 0)
+        return fail(error, status, "%s: bind: %s", options->path, strerror(-status));
+    int file = open_bound(fd, options->path, st);
+    if (file < 0) return fail(error, file, "%s: was replaced while it was made: %s", options->path, strerror(-file));
+    status = set_rights(file, st, uid, gid, mode);
+    close(file);
+    if (status != 0)
+        fail(error, status, "%s: owner or mode: %s", options->path, strerror(-status));
     else if (listen(fd, backlog) != 0)
         status = fail(error, -errno, "%s: listen: %s", options->path, strerror(errno));
-    if (status != 0) unlink(options->path);
+    if (status != 0) unlink_own(options->path, st);
     return status;
 }
 
@@ -140,11 +184,7 @@ int listen_open(const struct socket_options *options, int backlog, struct listen
         status = fail(error, -errno, "socket: %s", strerror(errno));
         goto fail;
     }
-    if ((status = bind_and_listen(fd, options, &address, backlog, error)) != 0) goto fail;
-    if (lstat(options->path, &st) != 0) {
-        status = fail(error, -errno, "%s: %s", options->path, strerror(errno));
-        goto fail;
-    }
+    if ((status = bind_and_listen(fd, options, &address, backlog, &st, error)) != 0) goto fail;
     *out = (struct listener){.fd = fd, .lock_fd = lock, .dev = st.st_dev, .ino = st.st_ino};
     memcpy(out->path, options->path, strlen(options->path) + 1);
     return 0;
@@ -156,9 +196,8 @@ fail:
 
 void listen_close(struct listener *listener)
 {
-    struct stat st;
-    if (lstat(listener->path, &st) == 0 && st.st_dev == listener->dev && st.st_ino == listener->ino)
-        unlink(listener->path);
+    struct stat own = {.st_dev = listener->dev, .st_ino = listener->ino};
+    unlink_own(listener->path, &own);
     close(listener->fd);
     drop_lock(listener->path, listener->lock_fd);
     listener->fd = listener->lock_fd = -1;

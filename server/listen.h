@@ -2,8 +2,9 @@
  *
  * Beside a socket PATH there is PATH.lock, held (flock) by the daemon that serves it. With the lock in hand a socket
  * file that nobody answers at is stale and is replaced; one that somebody answers at, or any other kind of file, is not
- * touched (.own-socket). Mode and owner are set between bind and listen, when nobody can connect yet, so they never
- * depend on the umask.
+ * touched (.own-socket). Mode and owner are set by descriptor, never by path, where the directory's owner could put
+ * something else in between (.by-descriptor): the mode before bind, which takes it from the socket, the owner before
+ * listen, when nobody can connect yet. Neither depends on the umask.
  * Threads: umask is process-wide; one thread at a time.
  */
 #ifndef HEMI_SERVER_LISTEN_H

@@ -25,16 +25,16 @@
  *   .jail-first, .jail-always, .jail-self   see jail.h
  *   .own-socket         A socket file is unlinked only by the daemon that holds its lock file.
  *   .die-together       A worker ends when its supervisor does: PDEATHSIG, and end of file on the control socket.
- *   .single-thread      A worker has one thread. The supervisor has two: the main one does everything and makes every
- *                       worker (PDEATHSIG is the creating thread's, and this one lasts as long as the process); the
- *                       log's only writes lines (log_writer.h .log-apart). So between fork and exec a worker-to-be makes
- *                       async-signal-safe calls only: the log's thread may have held any lock. (What reads the
- *                       configuration apart is a copy, too; it needs malloc, which survives a fork, and no more.)
+ *   .single-thread      A worker has one thread. The supervisor has two: the main one makes every worker (PDEATHSIG is
+ *                       the creating thread's, and this one lasts as long as the process), the log's only writes lines
+ *                       (.log-apart). It may hold any lock when the main one forks: a worker-to-be makes only
+ *                       async-signal-safe calls until exec; the copy that reads the configuration has malloc, which
+ *                       survives a fork, and needs no more.
  *
- * Files: main (options), config, listen (sockets), supervisor (loop, signals, draining), supervisor_door (who says
- * HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover), supervisor_watch (who hangs),
- * supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps), fd_pool, handover (messages), page,
- * jail, jail_seccomp, log, log_writer; worker and what belongs to it: see worker.h.
+ * Files: main (options), config, config_files, config_apart, listen (sockets), supervisor (loop, signals, draining),
+ * supervisor_door (who says HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover),
+ * supervisor_watch (who hangs), supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps),
+ * fd_pool, handover (messages), page, jail, jail_seccomp, log, log_writer; worker and what belongs to it: see worker.h.
  */
 #ifndef HEMI_SERVER_SERVER_H
 #define HEMI_SERVER_SERVER_H

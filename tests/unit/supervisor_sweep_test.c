@@ -146,7 +146,7 @@ static void setup(void)
     strcpy(directory, "/tmp/hemi-sweep-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     ck_assert(sweep_share(in_directory("plans")));
-    write_file("token", "0123456789abcdef\n");
+    ck_assert_int_eq(chmod(write_file("token", "0123456789abcdef\n"), 0600), 0);
     write_file("conf", config_text);
 }
 

@@ -411,7 +411,7 @@ END_TEST
 START_TEST(tokens_and_uids_on_the_shared_socket)
 {
     char config[1024];
-    write_file("token", "0123456789abcdef-one\n");
+    ck_assert_int_eq(chmod(write_file("token", "0123456789abcdef-one\n"), 0600), 0);
     snprintf(config, sizeof config,
              "socket = { path = \"@/s\"; mode = \"0666\"; };\n"
              "tenants = ({ name = \"t\"; token_file = \"@/token\"; }, { name = \"u\"; uids = [%u]; });\n",
