@@ -139,13 +139,21 @@ void heap_extern_report(struct heap *h)
     }
 }
 
-void heap_extern_deinit(struct heap *h)
+bool heap_extern_end_some(struct heap *h, uint32_t *units)
 {
-    for (uint32_t i = 0; i < h->externs.buckets && h->emb.extern_dead != NULL; i++) {
-        for (uint32_t at = h->externs.heads[i]; at != 0; at = load_link(h->space.base, at)) {
-            h->emb.extern_dead(h->emb.ctx, load_id(h->space.base, at));
+    struct heap_externs *e = &h->externs;
+    while (e->ended < e->buckets && h->emb.extern_dead != NULL) {
+        if (*units == 0) return true;
+        --*units;
+        uint32_t at = e->heads[e->ended];
+        if (at == 0) {
+            e->ended++;
+            continue;
         }
+        e->heads[e->ended] = load_link(h->space.base, at);
+        h->emb.extern_dead(h->emb.ctx, load_id(h->space.base, at));
     }
-    free(h->externs.heads);
-    h->externs = (struct heap_externs){0};
+    free(e->heads);
+    *e = (struct heap_externs){0};
+    return false;
 }

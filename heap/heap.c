@@ -78,16 +78,23 @@ no_limit:
     return HEAP_NO_MEMORY;
 }
 
-void heap_free(struct heap *h)
+bool heap_free_some(struct heap *h, uint32_t *units)
 {
-    if (h == NULL) return;
-    HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
+    HEAP_ASSERT((h->magic == HEAP_MAGIC || h->magic == HEAP_MAGIC_ENDING) && !h->collecting);
+    h->magic = HEAP_MAGIC_ENDING;
+    if (heap_extern_end_some(h, units) || heap_space_end_some(h, units)) return true;
     h->magic = 0;
-    heap_extern_deinit(h);
     heap_space_deinit(h);
     if (h->emb.charge != NULL && h->charged != 0) h->emb.charge(h->emb.ctx, -(int64_t)h->charged);
     *h->mutator = (struct heap_mutator){0};
     free(h);
+    return false;
+}
+
+void heap_free(struct heap *h)
+{
+    uint32_t units = UINT32_MAX;
+    while (h != NULL && heap_free_some(h, &units)) units = UINT32_MAX;
 }
 
 void heap_account_bump(struct heap *h)

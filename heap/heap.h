@@ -191,6 +191,9 @@ enum heap_status heap_new(const struct heap_options *opt, const struct heap_embe
                           struct heap_mutator *m, struct heap **out);
 /* Frees everything; externrefs still alive are reported dead first. NULL is allowed. */
 void heap_free(struct heap *h);
+/* The same in pieces: frees as much as *units allow, one for an externref or 4 KiB of memory, which it takes from them.
+ * True: more is left, and nothing else may be done with the heap. What is freed is returned to `charge` as it goes. */
+bool heap_free_some(struct heap *h, uint32_t *units);
 
 /* Allocates `size` bytes (header included, multiple of 4, >= 8) with descriptor `desc`; the rest is zeroed. An array's
  * size includes its length word, which the caller stores before anything may collect: use heap_alloc_array.

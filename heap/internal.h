@@ -37,6 +37,7 @@ enum {
     HEAP_YIELD = 16,                           /* a forced collection must leave room for 1/16 of what it copied */
     HEAP_POISON = 0xFB, /* fills free memory in the stress build; odd, so never an object's offset */
     HEAP_MAGIC = 0x48656d69,
+    HEAP_MAGIC_ENDING = 0x48656d6a, /* heap_free_some has begun */
 };
 
 /* Chunk numbers: 0 is never a chunk, so it ends lists. The window's last chunk stays unused, so that the end of every
@@ -86,7 +87,8 @@ struct heap_space {
 struct heap_externs {
     uint32_t *heads;
     uint32_t buckets;
-    uint32_t dead; /* during a collection: chain of dead objects in the from-space */
+    uint32_t dead;  /* during a collection: chain of dead objects in the from-space */
+    uint32_t ended; /* at the end of the heap: chains reported so far */
     uint64_t count;
 };
 
@@ -221,6 +223,8 @@ static inline uint64_t heap_object_size(const struct heap_desc *d, uint32_t word
 /* Reserves the window, all of it inaccessible. HEAP_NO_MEMORY. */
 enum heap_status heap_space_init(struct heap *h);
 void heap_space_deinit(struct heap *h);
+/* heap_free_some's parts: the window's memory, and the reports of externrefs. */
+bool heap_space_end_some(struct heap *h, uint32_t *units);
 /* Tells the embedder's budget what the heap now costs; false (and nothing told) when it refuses an increase. */
 bool heap_settle(struct heap *h);
 /* .reserve: the most chunks that copying `bytes` takes, `medium` of them in medium objects. */
@@ -280,7 +284,7 @@ bool heap_policy_worthwhile(struct heap *h, uint32_t size);
 void heap_extern_sweep(struct heap *h, const struct heap_visitor *v);
 /* Reports the chain of dead ones, from the old space, which is still intact. */
 void heap_extern_report(struct heap *h);
-void heap_extern_deinit(struct heap *h);
+bool heap_extern_end_some(struct heap *h, uint32_t *units);
 uint32_t heap_extern_bucket(const struct heap *h, uint64_t id);
 
 /* heap_visit_ref for a checking visitor (verify.c). */

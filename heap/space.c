@@ -12,6 +12,8 @@ enum {
     STEP_MIN = 4,
     STEP_MAX = 256, /* chunks mapped ahead, so that a growing heap makes few system calls */
     TABLE_MIN = 32,
+    END_STEP = 16 * 1024 * 1024 / HEAP_CHUNK, /* chunks unmapped at once: a few milliseconds at most */
+    END_UNITS = HEAP_CHUNK / 4096,
 };
 
 /* --- Lists of chunks --------------------------------------------------------------------------------------------- */
@@ -114,9 +116,32 @@ enum heap_status heap_space_init(struct heap *h)
     return HEAP_OK;
 }
 
+/* From the end of what is mapped; what is behind it, without pages, goes first. */
+bool heap_space_end_some(struct heap *h, uint32_t *units)
+{
+    if (h->window_end != 0) {
+        size_t mapped = heap_chunk_start(h->mapped_end);
+        munmap(h->window + mapped, HEAP_WINDOW_BYTES + GUARD_BYTES - mapped);
+        h->window_end = 0;
+    }
+    while (h->mapped_end > HEAP_FIRST) {
+        if (*units == 0) return true;
+        uint32_t step = h->mapped_end - HEAP_FIRST, most = *units / END_UNITS + 1;
+        if (step > END_STEP) step = END_STEP;
+        if (step > most) step = most;
+        *units -= step * END_UNITS < *units ? step * END_UNITS : *units;
+        h->mapped_end -= step;
+        munmap(h->window + heap_chunk_start(h->mapped_end), (size_t)step * HEAP_CHUNK);
+        if (h->committed > h->mapped_end - HEAP_FIRST) h->committed = h->mapped_end - HEAP_FIRST;
+        heap_settle(h);
+    }
+    return false;
+}
+
 void heap_space_deinit(struct heap *h)
 {
-    if (h->window != NULL) munmap(h->window, HEAP_WINDOW_BYTES + GUARD_BYTES);
+    size_t rest = h->window_end != 0 ? HEAP_WINDOW_BYTES + GUARD_BYTES : heap_chunk_start(h->mapped_end);
+    if (h->window != NULL) munmap(h->window, rest);
     free(h->label);
     free(h->chunk);
     h->window = NULL;

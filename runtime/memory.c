@@ -1,5 +1,6 @@
 /* runtime/memory.c -- linear memories: reservation, growth, bulk primitives, and the embedder's view. */
 #include "runtime/engine.h"
+#include "runtime/release.h"
 #include "runtime/store.h"
 
 #include <assert.h>
@@ -117,13 +118,18 @@ enum hemi_status memory_init(struct store *s, struct memory *m, const struct lim
     return status;
 }
 
-void memory_deinit(struct memory *m)
+bool memory_free_some(struct memory *m, uint32_t *units)
 {
-    if (m->reserved != 0) munmap(m->base, m->reserved);
-    m->store->memory_bytes -= m->size;
-    m->store->engine->reserved_ahead -= m->ahead;
-    m->base = NULL;
-    m->size = m->reserved = m->ahead = 0;
+    struct store *s = m->store;
+    if (m->reserved > m->size) munmap(m->base + m->size, m->reserved - m->size);
+    uint64_t before = m->size;
+    bool more = release_mapping((char *)m->base, &m->size, units);
+    m->reserved = m->size;
+    s->memory_bytes -= before - m->size;
+    store_charge(s, -(int64_t)(before - m->size));
+    s->engine->reserved_ahead -= m->ahead;
+    m->ahead = 0;
+    return more;
 }
 
 uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, uint64_t from_at, uint64_t n)

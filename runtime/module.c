@@ -2,6 +2,7 @@
 #include "runtime/module.h"
 #include "proto/tables/printable.h"
 #include "runtime/decode.h"
+#include "runtime/release.h"
 #include "runtime/validate.h"
 #include <assert.h>
 #include <stdarg.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COPY_STEP = 1 << 20 };
+enum { COPY_STEP = 1 << 20, POLL_UNITS = 1024 };
 
 /* Copies in steps: the embedder's poll points must come often enough for the largest module, too. */
 static enum hemi_status copy_bytes(struct engine *e, struct module *m, const uint8_t *bytes, size_t size)
@@ -91,6 +92,17 @@ static struct module *begin(struct engine *e, size_t size, struct rt_error *err)
     return m;
 }
 
+/* It may have come far before it was refused. */
+static void give_up(struct module *m)
+{
+    struct engine *e = m->engine;
+    uint32_t units = POLL_UNITS;
+    while (module_free_some(m, &units)) {
+        (void)engine_poll(e);
+        units = POLL_UNITS;
+    }
+}
+
 /* Decodes the bytes, unless something is refused already. */
 static enum hemi_status make(struct module *m, struct module **out, struct rt_error *err)
 {
@@ -101,7 +113,7 @@ static enum hemi_status make(struct module *m, struct module **out, struct rt_er
     }
     append_place(err, m);
     printable(err->message);
-    module_unref(m);
+    give_up(m);
     return err->status;
 }
 
@@ -137,50 +149,74 @@ struct module *module_ref(struct module *m)
     return m;
 }
 
-static void free_code(struct code *code, uint32_t n)
+/* The next of n steps of one unit each; false: there is none. *at counts them. */
+static bool next_step(uint32_t *at, uint32_t n, uint32_t *units, uint32_t *i)
 {
-    for (uint32_t i = 0; code && i < n; i++)
-        if (code[i].bytes) code_deinit(&code[i]);
-    free(code);
+    if (*at >= n || !release_unit(units)) return false;
+    *i = (*at)++;
+    return true;
+}
+
+static bool code_some(struct module *m, uint32_t *units)
+{
+    uint32_t n = m->code ? m->nfuncs : 0, i;
+    while (next_step(&m->ended, n, units, &i)) code_deinit(&m->code[i]);
+    return m->ended < n;
+}
+
+static bool const_code_some(struct module *m, uint32_t *units)
+{
+    uint32_t n = m->const_code ? m->nconst_code : 0, i;
+    while (next_step(&m->ended, n, units, &i)) code_deinit(&m->const_code[i]);
+    return m->ended < n;
+}
+
+static bool elems_some(struct module *m, uint32_t *units)
+{
+    for (; m->elems && m->ended < m->nelems; m->ended++) {
+        struct elem_seg *e = &m->elems[m->ended];
+        if (release_block((void **)&e->items, &m->given, units)) return true;
+    }
+    return false;
 }
 
 /* Each declared group holds a reference, and its types are consecutive. */
-static void unref_types(struct module *m)
+static bool types_some(struct module *m, uint32_t *units)
 {
-    for (uint32_t i = 0, n; i < m->ntypes; i += n) {
-        n = types_get(m->engine, m->types[i])->group_size;
-        types_unref(m->engine, m->types[i]);
+    while (m->ended < m->ntypes) {
+        if (!release_unit(units)) return true;
+        uint32_t type = m->types[m->ended];
+        m->ended += types_get(m->engine, type)->group_size;
+        types_unref(m->engine, type);
     }
-    free(m->types);
+    return false;
 }
 
-static void module_free(struct module *m)
+static bool arrays_some(struct module *m, uint32_t *units)
 {
-    free_code(m->code, m->nfuncs);
-    free_code(m->const_code, m->nconst_code);
-    free(m->explicit_code);
-    for (uint32_t i = 0; i < m->nelems; i++) free(m->elems[i].items);
-    unref_types(m);
-    free(m->imports);
-    free(m->funcs);
-    free(m->tables);
-    free(m->memories);
-    free(m->globals);
-    free(m->tags);
-    free(m->exports);
-    free(m->elems);
-    free(m->datas);
-    free(m->sites);
-    free(m->live_slots);
-    free(m->func_names);
-    free(m->bytes);
+    void *const arrays[] = {&m->code,   &m->const_code, &m->explicit_code, &m->types,      &m->imports, &m->funcs,
+                            &m->tables, &m->memories,   &m->globals,       &m->tags,       &m->exports, &m->elems,
+                            &m->datas,  &m->sites,      &m->live_slots,    &m->func_names, &m->bytes};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
+        if (release_block(arrays[i], &m->given, units)) return true;
+    return false;
+}
+
+bool module_free_some(struct module *m, uint32_t *units)
+{
+    static bool (*const parts[])(struct module *m, uint32_t *units) = {code_some, const_code_some, elems_some,
+                                                                       types_some, arrays_some};
+    enum { PARTS = sizeof parts / sizeof parts[0] };
+    if (!m || (m->refs > 0 && --m->refs > 0)) return false;
+    for (; m->part < PARTS; m->part++, m->ended = 0)
+        if (parts[m->part](m, units)) return true;
     m->engine->nmodules--;
     free(m);
+    return false;
 }
 
 void module_unref(struct module *m)
 {
-    if (!m) return;
-    assert(m->refs > 0);
-    if (--m->refs == 0) module_free(m);
+    uint32_t units = UINT32_MAX;
+    while (module_free_some(m, &units)) units = UINT32_MAX;
 }

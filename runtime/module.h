@@ -108,7 +108,10 @@ struct module {
     uint32_t nsites;
     uint16_t *live_slots;
     uint32_t nlive_slots;
-    struct name own_name;    /* from the name section; at == NULL: none */
+    struct name own_name; /* from the name section; at == NULL: none */
+    /* module_free_some: how far it is. */
+    uint32_t part, ended;
+    size_t given;
     struct name *func_names; /* from there, else of the first export; nfuncs entries or NULL; at == NULL: none */
 };
 

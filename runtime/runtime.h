@@ -75,6 +75,9 @@ enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size,
 enum hemi_status module_take(struct engine *e, uint8_t *bytes, size_t size, struct module **out, struct rt_error *err);
 struct module *module_ref(struct module *m);
 void module_unref(struct module *m); /* NULL is allowed */
+/* The same in pieces (release.h): frees as much as *units allow, which it uses up. True: more is left, and it must be
+ * called again until there is not. */
+bool module_free_some(struct module *m, uint32_t *units);
 
 /* ---- Values with their type, and roots */
 struct rt_val {
@@ -104,6 +107,8 @@ struct store_options {
 };
 enum hemi_status store_new(struct engine *e, const struct store_options *opt, struct store **out);
 void store_free(struct store *s); /* no activation may be running; reports remaining externrefs dead */
+/* The same in pieces, as module_free_some. What is freed is returned to `charge` as it goes. */
+bool store_free_some(struct store *s, uint32_t *units);
 void store_collect(struct store *s);
 void store_trim(struct store *s);
 bool store_verify(struct store *s, char *why, size_t len); /* heap_verify and our own tables */

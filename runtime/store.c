@@ -2,6 +2,7 @@
  * verification. */
 #include "runtime/store.h"
 #include "runtime/engine.h"
+#include "runtime/release.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -186,49 +187,106 @@ fail_charge:
     return HEMI_NO_MEMORY;
 }
 
-static void instances_free(struct store *s)
+/* The parts of store_free_some. Each takes what it has freed out of its list, so that the next call goes on there. */
+static bool heap_some(struct store *s, uint32_t *units)
 {
-    for (uint32_t id = 1; id < s->ninstances; id++) {
-        struct instance *in = s->vm.instances[id];
-        if (in->host != NULL) continue; /* its module is the store's own */
-        for (uint32_t i = 0; in->elems != NULL && i < in->module->nelems; i++) free(in->elems[i].items);
-        module_unref((struct module *)(uintptr_t)in->module);
-    }
+    if (s->heap != NULL && heap_free_some(s->heap, units)) return true;
+    s->heap = NULL;
+    return false;
 }
 
-static void hosts_free(struct store *s)
+static bool hosts_some(struct store *s, uint32_t *units)
 {
-    for (struct host_func *h = s->host_funcs; h != NULL; h = h->next)
+    for (struct host_func *h; (h = s->host_funcs) != NULL; s->host_funcs = h->next) {
+        if (!release_unit(units)) return true;
         if (h->opt.drop != NULL) h->opt.drop(h->opt.ctx);
-    for (struct host_type *t = s->host_types; t != NULL; t = t->next) types_unref(s->engine, t->decl.type);
+    }
+    for (struct host_type *t; (t = s->host_types) != NULL; s->host_types = t->next) {
+        if (!release_unit(units)) return true;
+        types_unref(s->engine, t->decl.type);
+    }
+    return false;
 }
 
-static void blocks_free(struct store *s)
+static bool instance_some(struct store *s, struct instance *in, uint32_t *units)
 {
-    for (struct store_block *b = s->blocks, *next; b != NULL; b = next) {
-        next = b->next;
-        free(b);
+    if (in->host != NULL) return false; /* its module is the store's own */
+    for (uint32_t n = in->elems != NULL ? in->module->nelems : 0; s->ending.elem < n; s->ending.elem++) {
+        struct elem_inst *e = &in->elems[s->ending.elem];
+        if (!release_unit(units) || release_block((void **)&e->items, &s->ending.given, units)) return true;
     }
+    if (module_free_some((struct module *)(uintptr_t)in->module, units)) return true;
+    s->ending.elem = 0;
+    return false;
+}
+
+static bool instances_some(struct store *s, uint32_t *units)
+{
+    for (; s->ninstances > 1; s->ninstances--)
+        if (!release_unit(units) || instance_some(s, s->vm.instances[s->ninstances - 1], units)) return true;
+    return false;
+}
+
+static bool memories_some(struct store *s, uint32_t *units)
+{
+    for (struct memory *m; (m = s->memories) != NULL; s->memories = m->next)
+        if (!release_unit(units) || memory_free_some(m, units)) return true;
+    return false;
+}
+
+static bool tables_some(struct store *s, uint32_t *units)
+{
+    for (struct table *t; (t = s->tables) != NULL; s->tables = t->next)
+        if (!release_unit(units) || table_free_some(t, &s->ending.given, units)) return true;
+    return false;
+}
+
+static bool types_some(struct store *s, uint32_t *units)
+{
+    for (; s->ntypes > 0; s->ntypes--) {
+        if (!release_unit(units)) return true;
+        types_unref(s->engine, s->types[s->ntypes - 1]);
+    }
+    return false;
+}
+
+static bool blocks_some(struct store *s, uint32_t *units)
+{
+    for (struct store_block *b; (b = s->blocks) != NULL;) {
+        struct store_block *next = b->next;
+        if (!release_unit(units) || release_block((void **)&s->blocks, &s->ending.given, units)) return true;
+        s->blocks = next;
+    }
+    return false;
+}
+
+static bool arrays_some(struct store *s, uint32_t *units)
+{
+    void *const arrays[] = {&s->types, &s->tags, &s->vm.instances, &s->vm.func_blocks};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
+        if (release_block(arrays[i], &s->ending.given, units)) return true;
+    return false;
+}
+
+bool store_free_some(struct store *s, uint32_t *units)
+{
+    static bool (*const parts[])(struct store *s, uint32_t *units) = {
+        heap_some, hosts_some, instances_some, memories_some, tables_some, types_some, blocks_some, arrays_some};
+    enum { PARTS = sizeof parts / sizeof parts[0] };
+    if (s == NULL) return false;
+    assert(s->activation == NULL);
+    for (; s->ending.part < PARTS; s->ending.part++)
+        if (parts[s->ending.part](s, units)) return true;
+    store_charge(s, -(int64_t)s->charged);
+    s->engine->nstores--;
+    free(s);
+    return false;
 }
 
 void store_free(struct store *s)
 {
-    if (s == NULL) return;
-    assert(s->activation == NULL);
-    heap_free(s->heap);
-    hosts_free(s);
-    instances_free(s);
-    for (struct memory *m = s->memories; m != NULL; m = m->next) memory_deinit(m);
-    for (struct table *t = s->tables; t != NULL; t = t->next) table_deinit(t);
-    for (uint32_t i = 0; i < s->ntypes; i++) types_unref(s->engine, s->types[i]);
-    blocks_free(s);
-    free(s->types);
-    free(s->tags);
-    free(s->vm.instances);
-    free(s->vm.func_blocks);
-    store_charge(s, -(int64_t)s->charged);
-    s->engine->nstores--;
-    free(s);
+    uint32_t units = UINT32_MAX;
+    while (store_free_some(s, &units)) units = UINT32_MAX;
 }
 
 /* ---- The heap, for the embedder */

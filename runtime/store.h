@@ -110,6 +110,10 @@ struct store {
     uint64_t memory_bytes, table_elems;
     uint64_t charged; /* what this store itself has charged; the heap accounts for its own */
     uint64_t host_calls;
+    struct { /* store_free_some: how far it is */
+        uint32_t part, elem;
+        size_t given;
+    } ending;
 };
 
 /* Fills *err (may be NULL) and returns `status`. */
@@ -174,14 +178,14 @@ void roots_visit(void *store, struct heap_visitor *v);
 
 /* ---- memory.c, table.c, global.c, tag.c: make one in place, for instances. The memory for it comes from the store. */
 enum hemi_status memory_init(struct store *s, struct memory *m, const struct limits *l, struct rt_error *err);
-void memory_deinit(struct memory *m);
+bool memory_free_some(struct memory *m, uint32_t *units); /* as store_free_some */
 static inline bool memory_within(const struct memory *m, uint64_t at, uint64_t n)
 {
     return n <= m->size && at <= m->size - n;
 }
 enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l,
                             struct rt_error *err);
-void table_deinit(struct table *t);
+bool table_free_some(struct table *t, size_t *given, uint32_t *units); /* *given: release_block */
 bool table_within(const struct table *t, uint64_t at, uint64_t n);
 void global_init(struct store *s, struct global *g, valtype type, bool mut, union val v);
 enum hemi_status tag_init(struct store *s, struct tag *t, uint32_t func_type);

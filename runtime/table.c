@@ -3,6 +3,7 @@
  * What a table holds is told by its slot kind; both kinds are 32-bit ids, so growing, filling and copying are the same
  * for both, and only the collector asks which. Elements are reached by index, never through a pointer that is kept. */
 #include "runtime/engine.h"
+#include "runtime/release.h"
 #include "runtime/store.h"
 
 #include <assert.h>
@@ -65,12 +66,14 @@ enum hemi_status table_init(struct store *s, struct table *t, valtype type, cons
     return status;
 }
 
-void table_deinit(struct table *t)
+bool table_free_some(struct table *t, size_t *given, uint32_t *units)
 {
-    free(t->elems);
-    t->store->table_elems -= t->size;
-    t->elems = NULL;
+    struct store *s = t->store;
+    if (release_block((void **)&t->elems, given, units)) return true;
+    store_charge(s, -(int64_t)t->capacity * 4);
+    s->table_elems -= t->size;
     t->size = t->capacity = 0;
+    return false;
 }
 
 uint32_t table_move(struct table *to, uint64_t at, const struct table *from, uint64_t from_at, uint64_t n)

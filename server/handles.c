@@ -48,10 +48,13 @@ static void link_object(struct object *o)
     o->next = s->objects;
     if (o->next) o->next->prev = o;
     s->objects = o;
+    o->listed = true;
 }
 
-static void unlink_object(struct object *o)
+void object_unlink(struct object *o)
 {
+    if (!o->listed) return;
+    o->listed = false;
     *(o->prev ? &o->prev->next : &o->store->objects) = o->next;
     if (o->next) o->next->prev = o->prev;
 }
@@ -76,14 +79,11 @@ struct object *object_ref(struct object *o)
 
 void object_clear(struct object *o)
 {
-    if (o->upload) upload_free(o->upload);
+    if (o->upload) upload_bury(o->upload, o->bound ? o->u.module : NULL);
     o->upload = NULL;
     if (!o->bound) return;
     o->bound = false;
     switch (o->kind) {
-    case OBJECT_MODULE:
-        module_unref(o->u.module);
-        break;
     case OBJECT_REF:
         root_deinit(&o->u.root);
         break;
@@ -99,7 +99,7 @@ void object_unref(struct object *o)
 {
     if (!o || --o->refs > 0) return;
     object_clear(o);
-    if (o->store && o->kind != OBJECT_STORE) unlink_object(o);
+    object_unlink(o);
     outcome_unref(o->outcome);
     if (o->store) wstore_unref(o->store);
     free(o);

@@ -9,8 +9,8 @@
  *
  * Invariants:
  *   .pinned    Nothing that a request names goes away before the request is answered, DROP or not.
- *   .of-store  An object of a store is on its store's list, and is emptied (not freed) when the store ends; its root is
- *              deinitialised before store_free. */
+ *   .of-store  An object of a store is on its store's list, and is emptied (not freed) and taken off it after the store
+ *              ended; its root is deinitialised before anything of the store is freed. */
 #ifndef HEMI_SERVER_HANDLES_H
 #define HEMI_SERVER_HANDLES_H
 
@@ -80,9 +80,9 @@ const char *object_kind_text(enum object_kind kind);
 
 struct object {
     uint32_t refs;
-    uint8_t kind;   /* enum object_kind */
-    uint8_t class_; /* REF: enum wire_class */
-    bool bound;
+    uint8_t kind;               /* enum object_kind */
+    uint8_t class_;             /* REF: enum wire_class */
+    bool bound, listed;         /* listed: on its store's list */
     struct outcome *outcome;    /* who promised it; NULL: made at once */
     struct wstore *store;       /* counted; NULL: of no store */
     struct object *prev, *next; /* .of-store */
@@ -106,6 +106,8 @@ struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is allowed */
 /* Takes away what the object holds, as when its store ends. Idempotent. */
 void object_clear(struct object *o);
+/* Takes it off its store's list. Idempotent. */
+void object_unlink(struct object *o);
 /* Binds a promised object to a reference of its store, which it roots. `class_`: enum wire_class. */
 void object_bind_ref(struct object *o, enum heap_slot slot, uint32_t bits, uint8_t class_);
 /* Binds to anything an instance may export. */

@@ -61,7 +61,7 @@ static struct object *find_module(struct request *r, uint32_t id, uint64_t total
 
 static void poison_module(struct request *r, struct object *o)
 {
-    upload_free(o->upload);
+    upload_bury(o->upload, NULL);
     o->upload = NULL;
     outcome_unref(o->outcome);
     o->outcome = outcome_ref(r->outcome);
@@ -119,6 +119,16 @@ enum proto_error read_module_new(struct request *r)
     return PROTO_OK;
 }
 
+/* The module has a copy. */
+static void free_bytes(struct request *r, struct upload *u)
+{
+    uint32_t units = GRAVE_UNITS;
+    while (upload_free_bytes(u, &units)) {
+        units = GRAVE_UNITS;
+        scheduler_yield(&r->conn->worker->sched);
+    }
+}
+
 enum hemi_status run_module_new(struct request *r)
 {
     struct object *o = r->makes;
@@ -130,11 +140,11 @@ enum hemi_status run_module_new(struct request *r)
     else
         status = module_take(e, upload_take_bytes(o->upload), o->upload->total, &m, &r->reply.error);
     if (status != HEMI_OK) {
-        upload_free(o->upload);
+        upload_bury(o->upload, NULL);
         o->upload = NULL;
         return status;
     }
-    upload_free_bytes(o->upload);
+    free_bytes(r, o->upload);
     o->u.module = m;
     o->bound = true;
     return HEMI_OK;

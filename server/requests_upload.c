@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/release.h"
 #include "server/worker_state.h"
 
 static struct upload *new_empty(struct worker *w, uint32_t *count, uint64_t total)
@@ -26,13 +27,13 @@ struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total)
     if (!u) return NULL;
     u->bytes = malloc(total > 0 ? total : 1);
     if (u->bytes) return u;
-    upload_free(u);
+    upload_bury(u, NULL);
     return NULL;
 }
 
 struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why)
 {
-    enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+    enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, PAGE_BYTES = 4096 };
     int seals = fcntl(fd, F_GET_SEALS);
     off_t size = lseek(fd, 0, SEEK_END);
     *why = "the descriptor is no memfd sealed against writing and resizing";
@@ -44,12 +45,12 @@ struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t to
     if (!u) return NULL;
     void *at = mmap(NULL, total, PROT_READ, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) {
-        upload_free(u);
+        upload_bury(u, NULL);
         return NULL;
     }
     u->bytes = at;
     u->have = total;
-    u->mapped = true;
+    u->mapped = (total + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
     return u;
 }
 
@@ -61,20 +62,27 @@ uint8_t *upload_take_bytes(struct upload *u)
     return bytes;
 }
 
-void upload_free_bytes(struct upload *u)
+bool upload_free_bytes(struct upload *u, uint32_t *units)
 {
-    if (u->mapped)
-        munmap(u->bytes, u->total);
-    else
-        free(u->bytes);
+    if (!u->mapped) return release_block((void **)&u->bytes, &u->given, units);
+    if (release_mapping((char *)u->bytes, &u->mapped, units)) return true;
     u->bytes = NULL;
-    u->mapped = false;
+    return false;
 }
 
-void upload_free(struct upload *u)
+static bool free_some(struct corpse *corpse, uint32_t *units)
 {
-    if (u->bytes) upload_free_bytes(u);
+    struct upload *u = (struct upload *)(void *)((char *)corpse - offsetof(struct upload, corpse));
+    if (upload_free_bytes(u, units) || module_free_some(u->module, units)) return true;
     worker_charge(u->worker, -(int64_t)u->total);
-    --*u->count;
     free(u);
+    return false;
+}
+
+void upload_bury(struct upload *u, struct module *m)
+{
+    --*u->count;
+    u->count = NULL;
+    u->module = m;
+    grave_bury(&u->worker->grave, &u->corpse, free_some);
 }

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/grave.h"
+
+struct module;
 struct worker;
 
 /* It stays with the module's object for as long as that lives: the module keeps the bytes or a copy, which count
@@ -15,8 +18,11 @@ struct upload {
     uint32_t *count;       /* modules of the connection, this one included */
     uint8_t *bytes;        /* NULL once the module is made */
     uint64_t total, have;
-    bool mapped;   /* `bytes` is a memfd's mapping */
-    bool complete; /* MODULE_NEW was read: no more chunks */
+    struct module *module; /* counted; in the grave */
+    struct corpse corpse;
+    uint64_t mapped; /* bytes of a memfd's mapping at `bytes`; 0: they are from malloc */
+    size_t given;    /* release_block */
+    bool complete;   /* MODULE_NEW was read: no more chunks */
 };
 
 /* Room for `total` bytes, charged. NULL: refused or no memory. */
@@ -24,7 +30,9 @@ struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total);
 /* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL with *why set if it is not that. */
 struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why);
 uint8_t *upload_take_bytes(struct upload *u); /* the caller frees them; not if mapped */
-void upload_free_bytes(struct upload *u);     /* idempotent */
-void upload_free(struct upload *u);
+/* In pieces (runtime/release.h). True: more is left. */
+bool upload_free_bytes(struct upload *u, uint32_t *units);
+/* Gives it up, with a reference on the module made of it (or NULL): the grave frees both. */
+void upload_bury(struct upload *u, struct module *m);
 
 #endif

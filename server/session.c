@@ -7,11 +7,12 @@
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
+#include "runtime/release.h"
 #include "server/hostcall.h"
 #include "server/server.h"
 #include "server/stream.h"
 
-enum { LINGER_MS = 2000, READS_PER_TURN = 8, HANDLES_PER_TURN = 4096 /* freed of an ended connection: some ms */ };
+enum { LINGER_MS = 2000, READS_PER_TURN = 8, SETTLED_PER_TURN = 4096 };
 
 static void count(_Atomic uint64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
 
@@ -114,17 +115,19 @@ void connection_answered(struct connection *c, struct host_call *parent, uint32_
                                                  .bytes = bytes};
 }
 
-/* Forgets those that are written; at the end of the connection all of them. */
-static void settle_unread(struct connection *c, bool all)
+/* Forgets those that are written; at the end of the connection all of them. True: no units were left for some. */
+static bool settle_unread(struct connection *c, bool all, uint32_t *units)
 {
     while (c->unread_begin < c->unread_end) {
         struct unread u = c->unread[c->unread_begin];
-        if (!all && u.position > c->out.position) return;
+        if (!all && u.position > c->out.position) return false;
+        if (!release_unit(units)) return true;
         c->unread_begin++;
         give_back(c, u.parent, u.bytes);
         hostcall_unref(u.parent);
     }
     c->unread_begin = c->unread_end = 0;
+    return false;
 }
 
 enum hemi_status connection_wait_output(struct connection *c)
@@ -197,7 +200,8 @@ void connection_flush(struct connection *c)
     if (!c->ending) send_deaths(c);
     send_some(c);
     output_changed(c);
-    settle_unread(c, false);
+    uint32_t units = SETTLED_PER_TURN;
+    if (settle_unread(c, false, &units)) connection_mark_flush(c);
     if (c->out.error != PROTO_OK && !c->ending) connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
     wake_producers(c);
     set_events(c);
@@ -421,25 +425,53 @@ static void poll_closed(uv_handle_t *handle)
     free(c);
 }
 
-static void forget_everything(struct connection *c)
+/* The parts of forget_some: each takes out of its list what it is done with. */
+static bool forget_calls(struct connection *c, uint32_t *units)
 {
-    struct host_call *h;
-    settle_unread(c, true);
-    free(c->unread);
-    c->unread = NULL;
-    c->unread_capacity = 0;
-    while ((h = idmap_pop(&c->calls))) hostcall_unref(h);
-    idmap_deinit(&c->calls);
+    while (c->calls.used > 0) {
+        if (!release_unit(units)) return true;
+        hostcall_unref(idmap_pop(&c->calls));
+    }
     while (c->deaths) {
+        if (!release_unit(units)) return true;
         struct wstore *s = c->deaths;
         c->deaths = s->next_death;
         wstore_unref(s);
     }
-    while (c->stores) wstore_end(c->stores);
+    return false;
+}
+
+static bool forget_stores(struct connection *c, uint32_t *units)
+{
+    while (c->stores) {
+        if (!release_unit(units)) return true;
+        wstore_end(c->stores);
+    }
+    return false;
+}
+
+static bool forget_handles(struct connection *c, uint32_t *units)
+{
+    while (c->handles.map.used > 0) {
+        if (!release_unit(units)) return true;
+        handles_drop_some(&c->handles, 1);
+    }
+    return false;
+}
+
+static bool forget_some(struct corpse *corpse, uint32_t *units)
+{
+    struct connection *c = (struct connection *)(void *)((char *)corpse - offsetof(struct connection, corpse));
+    if (settle_unread(c, true, units) || forget_calls(c, units) || forget_handles(c, units) || forget_stores(c, units))
+        return true;
+    free(c->unread);
+    idmap_deinit(&c->calls);
     streams_deinit(c);
     handles_deinit(&c->handles);
     outcome_unref(c->last);
     idmap_deinit(&c->requests);
+    c->emptied = true;
+    return false;
 }
 
 static void leave_worker(struct connection *c)
@@ -461,14 +493,11 @@ static void leave_worker(struct connection *c)
 bool connection_reap(struct connection *c)
 {
     if (!c->ending || c->nrequests > 0) return false;
-    if (!c->handles_closed) {
-        if (handles_drop_some(&c->handles, HANDLES_PER_TURN)) {
-            connection_mark_flush(c); /* the next turn comes at once */
-            return false;
-        }
-        c->handles_closed = true;
-        forget_everything(c);
+    if (!c->buried) {
+        c->buried = true;
+        grave_bury(&c->worker->grave, &c->corpse, forget_some);
     }
+    if (!c->emptied) return false;
     if (frame_writer_pending(&c->out) > 0 && c->out.error == PROTO_OK) return false;
     leave_worker(c);
     frame_reader_deinit(&c->in);

@@ -3,8 +3,9 @@
  * School of checking: everything read is a PEER's; an error of form ends this connection with CLOSE and disturbs
  * nobody.
  *
- * States. OPEN: requests are taken. ENDING: nothing is read any more; what runs is being stopped, and stores are freed
- * when it has unwound; CLOSE and what was written before it still go out. When both are done the connection is freed.
+ * States. OPEN: requests are taken. ENDING: nothing is read any more; what runs is being stopped, and when it has
+ * unwound what the connection has is buried; CLOSE and what was written before it still go out. When the grave has
+ * emptied it and that is out, the connection is freed.
  *
  * Invariants:
  *   .always-reads  An open connection is read whenever it is readable; what is bounded is what it may have unanswered
@@ -41,8 +42,9 @@ struct connection {
     int fd;
     uv_poll_t poll;
     int events; /* what it polls for */
-    bool polling, ending, flushing, handles_closed;
+    bool polling, ending, flushing, buried, emptied;
     enum hemi_status end_status;
+    struct corpse corpse;
     struct timeout linger; /* how long CLOSE may take to go out */
     struct frame_reader in;
     struct frame_writer out;

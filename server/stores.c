@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/value.h"
+#include "runtime/release.h"
 #include "server/requests.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -18,6 +19,7 @@ struct wstore *wstore_new(struct connection *conn, uint32_t handle)
     if (!s) return NULL;
     s->refs = 1;
     s->conn = conn;
+    s->worker = conn->worker;
     runqueue_init(&s->runs, &conn->runs);
     s->handle = handle;
     s->next = conn->stores;
@@ -42,14 +44,14 @@ void wstore_unref(struct wstore *s)
     free(s);
 }
 
-struct engine *wstore_engine(const struct wstore *s) { return s->conn->worker->engine; }
+struct engine *wstore_engine(const struct wstore *s) { return s->worker->engine; }
 
 static void extern_dead(void *ctx, uint64_t id);
 
 static bool charge(void *ctx, int64_t delta)
 {
     struct wstore *s = ctx;
-    return worker_charge(s->conn->worker, delta);
+    return worker_charge(s->worker, delta);
 }
 
 enum hemi_status wstore_open(struct wstore *s, const struct store_options *limits)
@@ -76,12 +78,40 @@ static void verify(struct wstore *s)
 #endif
 }
 
-/* Notices not sent are not needed: a client that closes a store, or its connection, takes everything for dead. */
-static void forget_externs(struct wstore *s)
+/* handles.h .of-store */
+static bool clear_objects(struct wstore *s, uint32_t *units)
 {
-    struct extern_count *e;
-    while ((e = idmap_pop(&s->externs))) free(e);
+    for (struct object *o; (o = s->objects);) {
+        if (!release_unit(units)) return true;
+        object_clear(o);
+        object_unlink(o);
+    }
+    return false;
+}
+
+static bool forget_externs(struct wstore *s, uint32_t *units)
+{
+    while (s->externs.used > 0) {
+        if (!release_unit(units)) return true;
+        free(idmap_pop(&s->externs));
+    }
     idmap_deinit(&s->externs);
+    return false;
+}
+
+static bool free_some(struct corpse *corpse, uint32_t *units)
+{
+    struct wstore *s = (struct wstore *)(void *)((char *)corpse - offsetof(struct wstore, corpse));
+    if (clear_objects(s, units) || store_free_some(s->store, units)) return true;
+    s->store = NULL;
+    if (forget_externs(s, units)) return true;
+    wstore_unref(s);
+    return false;
+}
+
+/* Notices not sent are not needed: a client that closes a store, or its connection, takes everything for dead. */
+static void forget_notices(struct wstore *s)
+{
     free(s->deaths);
     s->deaths = NULL;
     s->deaths_used = s->deaths_capacity = 0;
@@ -96,16 +126,13 @@ void wstore_end(struct wstore *s)
     lane_unmark(&s->lane);
     verify(s);
     streams_end(c, s);
-    for (struct object *o = s->objects; o; o = o->next) object_clear(o);
-    if (s->store) store_free(s->store);
-    s->store = NULL;
-    forget_externs(s);
+    forget_notices(s);
     *(s->prev ? &s->prev->next : &c->stores) = s->next;
     if (s->next) s->next->prev = s->prev;
     s->prev = s->next = NULL;
     c->nstores--;
     c->worker->nstores--;
-    wstore_unref(s);
+    grave_bury(&c->worker->grave, &s->corpse, free_some);
 }
 
 void wstore_stop(struct wstore *s, enum hemi_status why)

@@ -10,7 +10,7 @@
  * Invariants:
  *   .lane-order   Requests of a lane start in the order in which they were read, one after the other.
  *   .counted      A store's struct lives while an object or request refers to it, also after it ended; what is behind
- *                 it (`store`) lives until the store ends.
+ *                 it (`store`) nobody uses any more when the store has ended, and the grave frees it.
  *   .extern-count For every extern id: `received` is how often its id came since its last death notice (or ever), and
  *                 an id with something received and nothing on its way into the heap is alive there, else it was
  *                 reported. */
@@ -18,6 +18,7 @@
 #define HEMI_SERVER_STORES_H
 
 #include "runtime/runtime.h"
+#include "server/grave.h"
 #include "server/handles.h"
 #include "server/runqueue.h"
 
@@ -48,7 +49,8 @@ struct extern_count {
 
 struct wstore {
     uint32_t refs;
-    struct connection *conn;
+    struct connection *conn; /* until ended */
+    struct worker *worker;
     struct wstore *prev, *next; /* of the connection, until ended */
     uint32_t handle;
     struct store *store; /* NULL before STORE_NEW ran and after the end */
@@ -67,6 +69,7 @@ struct wstore {
     struct wstore *next_death;
     bool death_listed;
     uint64_t calls;
+    struct corpse corpse;
     uint32_t idle_beats; /* of the worker's heartbeat, since it was last used */
 };
 
@@ -77,7 +80,8 @@ void wstore_unref(struct wstore *s);
 struct engine *wstore_engine(const struct wstore *s);
 /* Makes the store behind it. */
 enum hemi_status wstore_open(struct wstore *s, const struct store_options *limits);
-/* Frees the store and empties its objects. Nothing may use it (busy == 0). Idempotent. */
+/* Takes it from its connection and buries it, with what its objects hold. Nothing may use it (busy == 0). Idempotent.
+ */
 void wstore_end(struct wstore *s);
 /* Ends every unanswered request that touches it, with `why`; then, when the last is answered, wstore_idle is called. */
 void wstore_stop(struct wstore *s, enum hemi_status why);

@@ -9,14 +9,40 @@
 #include "server/worker_state.h"
 
 enum { BEAT_MS = 500, TRIM_BEATS = 4, FIBERS_MIN = 64, FIBERS_MAX = 8192 };
+enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
+
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#define LEAKS_CHECKED true
+#endif
+#endif
+#ifndef LEAKS_CHECKED
+#define LEAKS_CHECKED false
+#endif
 
 /* ---- budget ---- */
+
+static bool fits(const struct worker *w, int64_t delta)
+{
+    uint64_t most = w->boot->limits.memory;
+    return delta <= 0 || (w->memory_used <= most && (uint64_t)delta <= most - w->memory_used);
+}
+
+/* What was closed must not be missing from what is opened next. */
+static void dig_for(struct worker *w, int64_t delta)
+{
+    for (int slices = 0; w->grave.head && !fits(w, delta); slices++) {
+        if (!w->sched.running && slices == LOOP_SLICES) return;
+        grave_dig(&w->grave);
+        if (w->sched.running) scheduler_yield(&w->sched); /* told to stop, it does so at its next poll */
+    }
+}
 
 bool worker_charge(void *ctx, int64_t delta)
 {
     struct worker *w = ctx;
-    uint64_t most = w->boot->limits.memory;
-    if (delta > 0 && (w->memory_used > most || (uint64_t)delta > most - w->memory_used)) return false;
+    dig_for(w, delta);
+    if (!fits(w, delta)) return false;
     worker_account(w, delta);
     return true;
 }
@@ -33,6 +59,13 @@ static void flush_all(struct worker *w)
         c->flushing = false;
         connection_flush(c);
     }
+}
+
+static void dig(struct worker *w)
+{
+    if (!w->grave.head) return;
+    stretch_begin(&w->stretches);
+    stretch_end(&w->stretches, STRETCH_grave, grave_dig(&w->grave));
 }
 
 static void reap(struct worker *w)
@@ -65,6 +98,7 @@ static void on_check(uv_check_t *check)
     requests_pump(w);
     flush_all(w);
     requests_feed(w);
+    dig(w);
     reap(w);
     maybe_leave(w);
 }
@@ -94,7 +128,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct worker *w = prepare->data;
     set_timer(w);
-    bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush ||
+    bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush || w->grave.head ||
                 (w->timeouts.head && w->timeouts.next_ms <= worker_now_ms(w));
     if (busy == w->idling) return;
     w->idling = busy;
@@ -242,6 +276,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 void worker_deinit(struct worker *w)
 {
     SERVER_ASSERT(w->nconnections == 0);
+    grave_empty(&w->grave);
     control_deinit(w);
     uv_walk(&w->loop, close_handle, NULL);
     uv_run(&w->loop, UV_RUN_DEFAULT);
@@ -267,6 +302,6 @@ int worker_main(const struct worker_boot *boot)
     if (status == 0) status = control_start(&w);
     if (status != 0) return status;
     status = worker_run(&w);
-    if (w.nconnections == 0) worker_deinit(&w);
+    if (w.nconnections == 0 && (LEAKS_CHECKED || !w.grave.head)) worker_deinit(&w); /* else the system is quicker */
     return status;
 }

@@ -65,6 +65,16 @@ static void add_connection(cJSON *to, const struct connection *c)
     cJSON_AddNumberToObject(to, "externs_dead", (double)c->externs_dead);
 }
 
+static void add_stretches(cJSON *to, const struct stretches *s)
+{
+    for (int kind = 0; kind < STRETCH_COUNT; kind++) {
+        cJSON *one = cJSON_AddObjectToObject(to, stretch_name((enum stretch_kind)kind));
+        cJSON_AddNumberToObject(one, "longest_us", (double)s->longest[kind].ns / 1000);
+        cJSON_AddNumberToObject(one, "most_units", s->longest[kind].units);
+        cJSON_AddNumberToObject(one, "units_limit", stretch_most((enum stretch_kind)kind));
+    }
+}
+
 static void add_opcodes(cJSON *to, const uint64_t *counts)
 {
     for (uint32_t op = 0; op < OP_COUNT; op++) cJSON_AddNumberToObject(to, opcode_rows[op].text, (double)counts[op]);
@@ -79,6 +89,7 @@ char *worker_info(const struct connection *c)
     add_worker(cJSON_AddObjectToObject(root, "worker"), w);
     add_connection(cJSON_AddObjectToObject(root, "connection"), c);
     add_limits(cJSON_AddObjectToObject(root, "limits"), &w->boot->limits);
+    add_stretches(cJSON_AddObjectToObject(root, "stretches"), &w->stretches);
     cJSON *jail = cJSON_AddObjectToObject(root, "jail");
     add_jail(cJSON_AddArrayToObject(jail, "steps"), cJSON_AddObjectToObject(jail, "features"), w->boot->jail);
     const uint64_t *opcodes = engine_opcode_counts(w->engine);

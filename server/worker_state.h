@@ -3,17 +3,20 @@
  * School of checking: TRUSTED. One thread; nothing here is shared with another.
  *
  * A turn of the loop: timers and input (frames are read, requests queued) -> requests_pump -> scheduler_turn, with
- * requests_pump after each activation -> death notices and output are flushed -> what has ended is freed. */
+ * requests_pump after each activation -> death notices and output are flushed -> what has ended is buried, and a slice
+ * of what is buried is freed. */
 #ifndef HEMI_SERVER_WORKER_STATE_H
 #define HEMI_SERVER_WORKER_STATE_H
 
 #include <uv.h>
 
 #include "runtime/runtime.h"
+#include "server/grave.h"
 #include "server/scheduler.h"
 #include "server/scheduler_timeouts.h"
 #include "server/share.h"
 #include "server/stores.h"
+#include "server/stretch.h"
 #include "server/worker.h"
 
 /* To the supervisor: small, so that there can be room before it is needed (worker_control.c .reserved). */
@@ -34,6 +37,8 @@ struct worker {
     bool idling, control_writes;
     struct scheduler sched;
     struct timeouts timeouts;
+    struct grave grave;
+    struct stretches stretches;
     struct engine *engine;
     struct connection *connections;
     struct connection *to_flush;
@@ -53,7 +58,8 @@ struct worker {
 };
 
 static inline uint64_t worker_now_ms(struct worker *w) { return uv_now(&w->loop); }
-/* The budget that all stores, modules and stacks share (store_options.charge); ctx is the worker. */
+/* The budget that all stores, modules and stacks share (store_options.charge); ctx is the worker. What it lacks is dug
+ * out of the grave if that has it: on a fiber all of it, which may yield, else some. */
 bool worker_charge(void *ctx, int64_t delta);
 /* The same for what is bounded by other means, and there already: it counts, and is not refused. */
 void worker_account(struct worker *w, int64_t delta);
