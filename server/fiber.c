@@ -156,8 +156,8 @@ static bool map_stacks(struct fiber *f)
     if (f->map == MAP_FAILED) return false;
     f->native = f->map + GUARD;
     f->vm = f->native + native + GUARD;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    if (mmap(f->native, native, PROT_READ | PROT_WRITE, flags | MAP_GROWSDOWN | MAP_STACK, -1, 0) == MAP_FAILED ||
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED | MAP_GROWSDOWN | MAP_STACK;
+    if (mmap(f->native, native, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ||
         mmap(f->vm, vm, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) {
         munmap(f->map, f->map_size);
         return false;
@@ -236,12 +236,19 @@ void fiber_pool_trim(struct fiber_pool *pool)
     }
 }
 
+bool fiber_pool_shrink(struct fiber_pool *pool)
+{
+    struct fiber *f = pool->idle;
+    if (!f) return false;
+    pool->idle = f->next;
+    pool->nidle--;
+    fiber_free(f);
+    return true;
+}
+
 void fiber_pool_deinit(struct fiber_pool *pool)
 {
-    while (pool->idle) {
-        struct fiber *f = pool->idle;
-        pool->idle = f->next;
-        fiber_free(f);
+    while (fiber_pool_shrink(pool)) {
     }
     SERVER_ASSERT(pool->nlive == 0);
 }

@@ -7,8 +7,8 @@
  *
  * Layout of a fiber's mapping, from low to high addresses, each part a multiple of the page size:
  *     guard | native stack (grows down) | guard | VM stack (grows up) | guard
- * Both stacks are committed lazily. The native one is mapped as a stack (MAP_GROWSDOWN), so that its reservation, sized
- * for the deepest VM stack, does not count as data against RLIMIT_DATA.
+ * Both stacks are committed lazily. They are mapped as stacks (MAP_GROWSDOWN), so that neither their reservation nor
+ * stacks that are idle count as data against RLIMIT_DATA: whoever takes a fiber counts it himself.
  *
  * Invariants:
  *   .unwound   A fiber is never abandoned: whoever wants it to end resumes it with a status to unwind with.
@@ -79,6 +79,8 @@ void fiber_pool_init(struct fiber_pool *pool, size_t vm_size, uint32_t max);
 void fiber_pool_deinit(struct fiber_pool *pool);
 /* Returns the memory of idle fibers' stacks to the system. */
 void fiber_pool_trim(struct fiber_pool *pool);
+/* Frees an idle fiber. False: there is none. */
+bool fiber_pool_shrink(struct fiber_pool *pool);
 
 /* A fiber that will run entry(arg) when first resumed; NULL when the pool is exhausted or memory is out. */
 struct fiber *fiber_take(struct fiber_pool *pool, void (*entry)(void *arg), void *arg);

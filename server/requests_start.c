@@ -162,9 +162,20 @@ static enum stack find_stack(const struct request *r, const struct lane *l, bool
     return runqueue_empty(&c->runs) ? STACK_REFUSED : STACK_LATER;
 }
 
-static void set_stacks(struct connection *c, uint64_t used)
+/* False: there is no memory for it. */
+static bool take_stack(struct connection *c)
 {
-    share_set(&c->worker->pools[POOL_STACKS], &c->stacks, used);
+    struct worker *w = c->worker;
+    if (!worker_charge(w, (int64_t)w->sched.fibers.vm_size)) return false;
+    share_set(&w->pools[POOL_STACKS], &c->stacks, c->stacks.used + 1);
+    return true;
+}
+
+static void give_stack(struct connection *c)
+{
+    struct worker *w = c->worker;
+    worker_charge(w, -(int64_t)w->sched.fibers.vm_size);
+    share_set(&w->pools[POOL_STACKS], &c->stacks, c->stacks.used - 1);
 }
 
 static void feed_from(struct worker *w, struct lane_list *list)
@@ -196,7 +207,7 @@ static void fiber_done(struct activation *a)
 {
     struct request *r = request_of(a);
     struct connection *c = r->conn;
-    set_stacks(c, c->stacks.used - 1);
+    give_stack(c);
     mark_first(c->worker, &c->sheltered);
     mark_first(c->worker, &c->starved);
     request_finish(r, r->result);
@@ -209,9 +220,10 @@ static bool start_on_fiber(struct request *r)
 {
     r->act.run = run_on_fiber;
     r->act.done = fiber_done;
-    if (!scheduler_start(&r->conn->worker->sched, &r->act, run_queue_of(r))) return false;
-    set_stacks(r->conn, r->conn->stacks.used + 1);
-    return true;
+    if (!take_stack(r->conn)) return false;
+    if (scheduler_start(&r->conn->worker->sched, &r->act, run_queue_of(r))) return true;
+    give_stack(r->conn);
+    return false;
 }
 
 static void start(struct request *r, struct lane *l)
@@ -224,7 +236,7 @@ static void start(struct request *r, struct lane *l)
     enum hemi_status status = check_kinds(r);
     if (status == HEMI_OK && r->row->fiber) {
         if (start_on_fiber(r)) return;
-        status = request_fail(r, HEMI_NO_MEMORY, "no stack for another activation");
+        status = request_fail(r, HEMI_NO_MEMORY, "no memory for another stack");
     } else if (status == HEMI_OK) {
         bool late = r->row->late; /* such a one may have been finished, and freed, when run returns */
         status = r->row->run(r);

@@ -20,7 +20,8 @@
 /* name; of what; how many there are; what a connection may count on with the usual configuration; beyond its share */
 #define SHARE_POOLS(X)                                                                                                 \
     X(STACKS, "stacks", "calls and other long requests that have begun, each on a stack of its own",                   \
-      "`memory` / `stack`, from 64 to 8192", "2: a call and one inside its host call",                                 \
+      "`memory` / `stack`, at least 2 for each connection, from 128 to 8192",                                          \
+      "2: a call and one inside its host call",                                                                        \
       "a request waits for a call of the same connection that runs; when none does: LIMIT")                            \
     X(OUTPUT, "output", "bytes that wait for the client to read them, or will", "`memory` / 4", "512 KiB",             \
       "guests that write, and requests whose reply may be large, wait for the connection's own client")

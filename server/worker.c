@@ -8,7 +8,7 @@
 #include "server/session.h"
 #include "server/worker_state.h"
 
-enum { BEAT_MS = 500, TRIM_BEATS = 4, FIBERS_MIN = 64, FIBERS_MAX = 8192 };
+enum { BEAT_MS = 500, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
 enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
 
 #if defined __has_feature
@@ -22,10 +22,12 @@ enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charg
 
 /* ---- budget ---- */
 
+/* Idle stacks count when there is to be more, and are given back before that fails. */
 static bool fits(const struct worker *w, int64_t delta)
 {
-    uint64_t most = w->boot->limits.memory;
-    return delta <= 0 || (w->memory_used <= most && (uint64_t)delta <= most - w->memory_used);
+    const struct fiber_pool *stacks = &w->sched.fibers;
+    uint64_t most = w->boot->limits.memory, used = w->memory_used + stacks->nidle * (uint64_t)stacks->vm_size;
+    return delta <= 0 || (used <= most && (uint64_t)delta <= most - used);
 }
 
 /* What was closed must not be missing from what is opened next. */
@@ -41,6 +43,8 @@ static void dig_for(struct worker *w, int64_t delta)
 bool worker_charge(void *ctx, int64_t delta)
 {
     struct worker *w = ctx;
+    while (!fits(w, delta) && fiber_pool_shrink(&w->sched.fibers)) {
+    }
     dig_for(w, delta);
     if (!fits(w, delta)) return false;
     worker_account(w, delta);
@@ -210,6 +214,7 @@ void worker_drain(struct worker *w, uint64_t timeout_ms)
 static uint32_t fibers_max(const struct tenant_limits *limits)
 {
     uint64_t n = limits->memory / limits->stack;
+    if (n < 2 * limits->connections) n = 2 * limits->connections;
     return (uint32_t)(n < FIBERS_MIN ? FIBERS_MIN : n > FIBERS_MAX ? FIBERS_MAX : n);
 }
 

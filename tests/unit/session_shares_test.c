@@ -279,6 +279,35 @@ START_TEST(output_is_shared)
 }
 END_TEST
 
+/* After a deep nesting, say: what its stacks took is there for whatever needs memory. */
+START_TEST(idle_stacks_are_given_back_before_memory_fails)
+{
+    const struct fiber_pool *stacks = &worker.sched.fibers;
+    uint32_t parked[MANY], n = 0;
+    be(&others[0]);
+    for (uint32_t k = 0; k < 60; k++) call(1 + k, 0, h(k, P_CALL));
+    for (; n < 60; n++) parked[n] = must_receive_host_call(n);
+    uint64_t with = worker.memory_used;
+    for (uint32_t i = 0; i < n; i++) host_reply(parked[i], HEMI_OK);
+    all_ok(n);
+    ck_assert_uint_ge(with - worker.memory_used, 60 * (uint64_t)stacks->vm_size); /* they are counted */
+    ck_assert_uint_ge(stacks->nidle, 60);
+    boot.limits.memory = worker.memory_used + 62 * (uint64_t)stacks->vm_size;
+    ck_assert(worker_charge(&worker, 10 * (int64_t)stacks->vm_size));
+    ck_assert_uint_le(stacks->nidle, 52);
+    ck_assert_uint_ge(stacks->nidle, 51); /* no more than were needed */
+    call(100, 0, h(0, P_QUICK));
+    expect(100, HEMI_OK);
+    ck_assert(!worker_charge(&worker, 53 * (int64_t)stacks->vm_size));
+    call(101, 0, h(0, P_QUICK));
+    expect(101, HEMI_OK);
+    ck_assert(worker_charge(&worker, 52 * (int64_t)stacks->vm_size));
+    call(102, 0, h(0, P_QUICK));
+    expect(102, HEMI_NO_MEMORY);
+    worker_charge(&worker, -62 * (int64_t)stacks->vm_size);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session_shares");
@@ -292,5 +321,6 @@ int main(void)
     tcase_add_test(tc, reads_by_one_that_never_reads_hold_no_stack);
     tcase_add_test(tc, a_reply_that_finds_no_room_holds_no_stack);
     tcase_add_test(tc, output_is_shared);
+    tcase_add_test(tc, idle_stacks_are_given_back_before_memory_fails);
     return run_suite_forked(suite);
 }
