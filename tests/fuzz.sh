@@ -4,6 +4,7 @@
 #   text          libFuzzer: assembler and disassembler, and that they agree
 #   differential  libFuzzer: generated and mutated modules, run in every way, agree
 #   frames        mutated frames and modules against running daemons, the tests of the sanitize build with new seeds
+#   kills         clients killed at work, SECONDS times: no worker may end
 #   session       wild clients against the sanitize build's daemon: lawful in form, killed, stopped, hung up on at any time
 # The libFuzzer ones start from the modules of the official test-suite where it is to be had, and keep their corpus in
 # build/fuzz/corpus, what they find in build/fuzz/findings. HEMI_FUZZ_INPUT=FILE runs one input instead.
@@ -30,16 +31,16 @@ mutations() {
 }
 
 # One process tree, one seed: what it prints at a finding is the tail of what was done.
-sessions() {
-    ./dev build sanitize hemid e2e_session_test
-    HEMI_BUILD=$PWD/build/sanitize HEMI_SEED=$seed HEMI_FUZZ_SECONDS=$seconds build/sanitize/tests/e2e_session_test \
+clients() { # VARIABLE that takes the second argument, its unit
+    ./dev build sanitize hemid "e2e_${name}_test"
+    env HEMI_BUILD="$PWD/build/sanitize" HEMI_SEED="$seed" "$1=$seconds" "build/sanitize/tests/e2e_${name}_test" \
         >build/fuzz.log 2>&1 || {
         tail -n 100 build/fuzz.log
-        echo "failed: ./dev fuzz session $seconds $seed repeats it (the whole log: build/fuzz.log)"
+        echo "failed: ./dev fuzz $name $seconds $seed repeats it (the whole log: build/fuzz.log)"
         exit 1
     }
     grep -E ' rounds; | clients \(' build/fuzz.log
-    echo "session: $seconds seconds from seed $seed, nothing found"
+    echo "$name: $seconds $2 from seed $seed, nothing found"
 }
 
 make_seeds() {
@@ -74,10 +75,11 @@ target() {
 export ASAN_OPTIONS=detect_leaks=1:allow_user_segv_handler=1:detect_stack_use_after_return=0 UBSAN_OPTIONS=print_stacktrace=1
 case $name in
     frames) mutations ;;
-    session) sessions ;;
+    kills) clients HEMI_KILLS kills ;;
+    session) clients HEMI_FUZZ_SECONDS seconds ;;
     modules | text | differential) target ;;
     *)
-        sed -n '2,9s/^# \{0,1\}//p' tests/fuzz.sh >&2
+        sed -n '2,10s/^# \{0,1\}//p' tests/fuzz.sh >&2
         exit 2
         ;;
 esac
