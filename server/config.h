@@ -65,6 +65,11 @@
       "on top, of their own; more are counted and dropped")                                                            \
     X(landlock, NEED, NEED_REPORT, NEED_REPORT, NEED_REQUIRE,                                                          \
       "whether a worker may start where the kernel has no Landlock (its level is always reported)")                    \
+    X(worker_user, TEXT, "", 0, 64,                                                                                    \
+      "who workers are, where the daemon may change users (root): a user's name or id, or FIRST-LAST, of which each "  \
+      "tenant gets an id of its own, in their order; empty: 1900000000-1900004095")                                    \
+    X(rights, NEED, NEED_REPORT, NEED_REPORT, NEED_REQUIRE,                                                            \
+      "whether a worker may start that could not leave the daemon's user and groups for its own (it is reported)")     \
     X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS, "time from SIGTERM until workers are killed")          \
     X(hello_timeout, DURATION, 5 * SECONDS, 10, 60 * SECONDS, "time a peer has to send its HELLO")                     \
     X(hello_pending, COUNT, 256, 1, 65536,                                                                             \
@@ -138,7 +143,9 @@ struct tenant_config {
     TENANT_OPTIONS(CONFIG_MEMBER)
     bool has_socket;
     struct socket_options socket; /* valid if has_socket */
-    size_t token_len;             /* 0: no token */
+    uid_t worker_uid;             /* config_assign_users */
+    gid_t worker_gid;
+    size_t token_len; /* 0: no token */
     uint8_t token[CONFIG_TOKEN_MAX];
     struct tenant_limits limits;
 };
@@ -179,6 +186,9 @@ int config_private(struct config *config);
 
 /* Checks what holds between options (names unique, one identity per tenant, no socket twice...). 0 or -EINVAL. */
 int config_check(const struct config *config, const char *file, struct config_error *error);
+
+/* Gives each tenant its worker_uid and worker_gid, as worker_user says. Returns 0 or -EINVAL. */
+int config_assign_users(struct config *config, const char *file, struct config_error *error);
 
 void config_deinit(struct config *config);
 

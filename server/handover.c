@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct header) == 8, "header");
 _Static_assert(sizeof(struct handover_adopt) == 16 + HANDOVER_HELLO_MAX, "adopt");
 _Static_assert(sizeof(struct handover_log) == 8 + HANDOVER_LOG_MAX, "log");
 _Static_assert(sizeof(struct handover_status) == 16, "status");
-_Static_assert(sizeof(struct handover_boot) == 88 + sizeof(struct tenant_limits) + HANDOVER_HOOK_MAX + 8, "boot");
+_Static_assert(sizeof(struct handover_boot) == 104 + sizeof(struct tenant_limits) + HANDOVER_HOOK_MAX + 8, "boot");
 
 static const struct row *find_row(uint16_t type)
 {

@@ -77,6 +77,9 @@ struct handover_boot {
     uint32_t private_client; /* 1: hemid --private-fd, one client only */
     uint32_t need_landlock;
     uint32_t handovers; /* descriptors that may be on their way to this worker */
+    uint32_t own_user;  /* 1: it is to be uid and gid, without groups; need_rights: or not to start */
+    uint32_t need_rights;
+    uint32_t uid, gid;
     struct tenant_limits limits;
     char hook[HANDOVER_HOOK_MAX]; /* builds with HEMI_JAIL_TEST: what to misbehave with */
     int32_t hook_target;          /* and against which pid */

@@ -16,6 +16,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "server/jail_rights.h"
 #include "server/jail_seccomp.h"
 
 #define OOM_SCORE "500" /* of 1000: the kernel ends a worker before the programs beside the daemon */
@@ -221,11 +222,20 @@ static int enter_seccomp(const struct jail_policy *policy, struct jail_step *row
 /* The order matters: /proc is read before the process is not dumpable, limits count what is there, the filter comes
  * last since it forbids all the rest. */
 static const struct step steps[] = {
-    {"oom_score_adj", false, enter_oom_score},  {"close_range", true, enter_close_range},
-    {"rlimit_data", true, enter_data},          {"rlimit_nofile", true, enter_nofile},
-    {"rlimit_core", true, enter_core},          {"rlimit_fsize", true, enter_fsize},
-    {"rlimit_nproc", true, enter_nproc},        {"dumpable", true, enter_dumpable},
-    {"no_new_privs", true, enter_no_new_privs}, {"landlock", false, enter_landlock},
+    {"oom_score_adj", false, enter_oom_score},
+    {"close_range", true, enter_close_range},
+    {"rlimit_data", true, enter_data},
+    {"bounding_set", false, enter_bounding_set},
+    {"groups", false, enter_groups},
+    {"user", false, enter_user},
+    {"capabilities", true, enter_capabilities},
+    {"rlimit_nofile", true, enter_nofile},
+    {"rlimit_core", true, enter_core},
+    {"rlimit_fsize", true, enter_fsize},
+    {"rlimit_nproc", true, enter_nproc},
+    {"dumpable", true, enter_dumpable},
+    {"no_new_privs", true, enter_no_new_privs},
+    {"landlock", false, enter_landlock},
     {"seccomp", true, enter_seccomp},
 };
 
@@ -240,7 +250,11 @@ int jail_enter(const struct jail_policy *policy, struct jail_report *report)
         snprintf(row->name, sizeof row->name, "%s", steps[i].name);
         int status = steps[i].enter(policy, row);
         row->error = -status;
-        if (status != 0) say(row->got, "%s", strerrordesc_np(-status));
+        if (status != 0 && row->got[0] == 0)
+            say(row->got, "%s", strerrordesc_np(-status));
+        else if (status != 0)
+            snprintf(row->got + strlen(row->got), sizeof row->got - strlen(row->got), " (%s)",
+                     strerrordesc_np(-status));
         if (status != 0 && row->required) return -EPERM;
     }
     return 0;

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define JAIL_STEPS_MAX 24
 #define JAIL_FEATURES_MAX 24
@@ -50,7 +51,15 @@ struct jail_policy {
     uint32_t files;     /* RLIMIT_NOFILE, above the highest descriptor in use */
     int keep_fds;       /* descriptors from this number on are closed */
     bool need_landlock; /* refuse to start without it */
+    bool own_user;      /* give up the supervisor's user, groups and bounding set (jail_may_change_user) */
+    bool need_rights;   /* refuse to start when that is not possible */
+    uid_t uid;          /* who to be instead */
+    gid_t gid;
+    pid_t supervisor; /* whose death ends this process, after the change too */
 };
+
+/* Whether this process is one whose workers get users of their own: root, or who may change users. */
+bool jail_may_change_user(void);
 
 /* Notes the kernel's features; before jail_enter, since it reads /proc. Never fails. */
 void jail_probe(struct jail_report *report);

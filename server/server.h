@@ -31,10 +31,11 @@
  *                       async-signal-safe calls until exec; the copy that reads the configuration has malloc, which
  *                       survives a fork, and needs no more.
  *
- * Files: main (options), config, config_files, config_apart, listen (sockets), supervisor (loop, signals, draining),
- * supervisor_door (who says HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover),
+ * Files: main (options), config, config_files, config_apart, config_users, listen (sockets), supervisor (loop, signals,
+ * draining), supervisor_door (who says HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover),
  * supervisor_watch (who hangs), supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps),
- * fd_pool, handover (messages), page, jail, jail_seccomp, log, log_writer; worker and what belongs to it: see worker.h.
+ * fd_pool, handover (messages), page, jail, jail_rights, jail_seccomp, log, log_writer; worker and what belongs to it:
+ * see worker.h.
  */
 #ifndef HEMI_SERVER_SERVER_H
 #define HEMI_SERVER_SERVER_H

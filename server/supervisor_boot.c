@@ -132,7 +132,12 @@ static int enter_jail(const struct handover_boot *boot, struct jail_report *repo
     struct jail_policy policy = {.memory = boot->limits.memory,
                                  .files = (uint32_t)files,
                                  .keep_fds = WORKER_FD_FIRST_FREE,
-                                 .need_landlock = boot->need_landlock != 0};
+                                 .need_landlock = boot->need_landlock != 0,
+                                 .own_user = boot->own_user != 0,
+                                 .need_rights = boot->need_rights != 0,
+                                 .uid = boot->uid,
+                                 .gid = boot->gid,
+                                 .supervisor = boot->supervisor};
 #ifdef HEMI_JAIL_TEST
     if (boot->hook[0] != 0) {
         attack_prepare();

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/jail.h"
 #include "server/server.h"
 #include "server/supervisor_state.h"
 #include "server/worker.h"
@@ -432,6 +433,10 @@ static int send_boot(const struct tenant *tenant, int control, uint64_t generati
     boot->supervisor = getpid();
     boot->private_client = s->serves_private;
     boot->need_landlock = s->config.options.landlock == NEED_REQUIRE;
+    boot->own_user = s->config.options.worker_user[0] != 0 || jail_may_change_user();
+    boot->need_rights = s->config.options.rights == NEED_REQUIRE;
+    boot->uid = tenant->config.worker_uid;
+    boot->gid = tenant->config.worker_gid;
     boot->handovers = (uint32_t)s->config.options.handover_window;
     boot->limits = tenant->config.limits;
     set_hook(tenant, boot);

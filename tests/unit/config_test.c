@@ -86,6 +86,8 @@ START_TEST(defaults_are_within_their_ranges)
 #define RANGE_FORMAT RANGE_SIZE
 #define RANGE_NEED RANGE_SIZE
 #define RANGE_SWITCH RANGE_SIZE
+#define RANGE_TEXT(name, def, min, max)                                                                                \
+    ck_assert_msg(sizeof(def) - 1 + 1ull > (min) && sizeof(def) - 1 <= (max), #name);
     LIMIT_OPTIONS(IN_RANGE)
     DAEMON_OPTIONS(IN_RANGE)
     ck_assert_uint_eq(config.limits.memory, GIB);
@@ -219,6 +221,56 @@ START_TEST(tokens_are_their_owners_only)
     }
     free(file);
     free(link);
+}
+END_TEST
+
+static void users_refused(const char *users, const char *why)
+{
+    char text[256];
+    snprintf(text, sizeof text, "worker_user = \"%s\"; tenants = ({ name = \"a\"; uids = [1]; }, %s;", users,
+             "{ name = \"b\"; uids = [2]; })");
+    forget();
+    ck_assert_msg(load(text) == 0, "%s", error.text);
+    ck_assert_msg(config_assign_users(&config, "c.conf", &error) == -EINVAL, "accepted: %s", users);
+    ck_assert_msg(strstr(error.text, "c.conf: worker_user: ") && strstr(error.text, why), "%s", error.text);
+}
+
+START_TEST(users_of_workers)
+{
+    users_refused("0", "cannot be a worker's");
+    users_refused("root", "cannot be a worker's");
+    users_refused("65533-65535", "user 65534 cannot be");
+    users_refused("5-4", "no FIRST-LAST");
+    users_refused("5-", "no FIRST-LAST");
+    users_refused("no-such-user", "is no user");
+    users_refused("4294967295", "is no user");
+    users_refused("99999999999999999999999", "is no user");
+    forget();
+    ck_assert_int_eq(load("worker_user = \"7000-7001\"; tenants = ({ name = \"a\"; uids = [1]; }, "
+                          "{ name = \"b\"; uids = [2]; });"),
+                     0);
+    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), 0);
+    ck_assert_uint_eq(config.tenants[0].worker_uid, 7000);
+    ck_assert_uint_eq(config.tenants[1].worker_uid, 7001);
+    ck_assert_uint_eq(config.tenants[1].worker_gid, 7001);
+    strcpy(config.options.worker_user, "7001");
+    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), 0);
+    ck_assert_uint_eq(config.tenants[0].worker_uid, 7001);
+    ck_assert_uint_eq(config.tenants[1].worker_uid, 7001);
+    config.options.worker_user[0] = 0;
+    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), 0);
+    ck_assert_uint_eq(config.tenants[1].worker_uid, 1900000001);
+}
+END_TEST
+
+START_TEST(every_tenant_needs_a_user)
+{
+    forget();
+    ck_assert_int_eq(load("worker_user = \"7000-7001\"; tenants = ({ name = \"a\"; uids = [1]; }, "
+                          "{ name = \"b\"; uids = [2]; }, { name = \"c\"; uids = [3]; });"),
+                     0);
+    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), -EINVAL);
+    ck_assert_msg(strstr(error.text, "fewer ids than the 3 tenants"), "%s", error.text);
 }
 END_TEST
 
@@ -371,6 +423,8 @@ int main(void)
     tcase_add_test(tests, a_whole_file);
     tcase_add_test(tests, mistakes_are_named);
     tcase_add_test(tests, tokens);
+    tcase_add_test(tests, users_of_workers);
+    tcase_add_test(tests, every_tenant_needs_a_user);
     tcase_add_test(tests, tokens_are_their_owners_only);
     tcase_add_test(tests, only_regular_files_are_read);
     tcase_add_test(tests, unreadable_files);

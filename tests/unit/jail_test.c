@@ -4,12 +4,15 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -196,6 +199,143 @@ static int body_kill_parent(void) { return (int)syscall(SYS_tgkill, getppid(), g
 START_TEST(signals_to_others_kill_in_every_build) { ASSERT_SIGNAL(jailed(body_kill_parent), SIGSYS); }
 END_TEST
 
+/* --- rights --- */
+
+#define OWN_UID 1900001234u
+
+static struct jail_policy own_policy(void)
+{
+    return (struct jail_policy){.memory = MEMORY,
+                                .files = 64,
+                                .keep_fds = 64,
+                                .own_user = true,
+                                .uid = OWN_UID,
+                                .gid = OWN_UID + 1,
+                                .supervisor = getppid()};
+}
+
+/* Jails itself, says so, and holds still until `hold` closes. */
+static void jail_and_hold(const struct jail_policy *policy, int ready, int hold)
+{
+    struct pollfd end = {.fd = hold, .events = POLLIN};
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    jail_probe(&report);
+    if (jail_enter(policy, &report) != 0 || write(ready, "r", 1) != 1) _exit(99);
+    poll(&end, 1, -1);
+    _exit(0);
+}
+
+/* The line of /proc/PID/status with this key, without it; "" if there is none. */
+static const char *status_of(pid_t pid, const char *key)
+{
+    static char line[4][256];
+    static unsigned next;
+    char path[64], *out = line[next++ % 4];
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    bool found = false;
+    while (!found && fgets(out, sizeof line[0], file) != NULL) found = strncmp(out, key, strlen(key)) == 0;
+    fclose(file);
+    out[strcspn(out, "\n")] = 0;
+    return found ? out + strlen(key) : "";
+}
+
+static void assert_no_capability(pid_t pid, const char *key)
+{
+    ck_assert_msg(strtoull(status_of(pid, key), NULL, 16) == 0, "%s%s", key, status_of(pid, key));
+}
+
+START_TEST(a_jailed_process_of_root_has_a_user_and_nothing_else)
+{
+    int ready[2], hold[2], status;
+    char byte, wanted[64];
+    gid_t groups[] = {4, 5};
+    if (!jail_may_change_user()) return;
+    ck_assert(pipe(ready) == 0 && pipe(hold) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct jail_policy policy = own_policy();
+        if (setgroups(2, groups) != 0) _exit(98);
+        close(hold[1]);
+        jail_and_hold(&policy, ready[1], hold[0]);
+    }
+    close(ready[1]);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    snprintf(wanted, sizeof wanted, "\t%u\t%u\t%u\t%u", OWN_UID, OWN_UID, OWN_UID, OWN_UID);
+    ck_assert_str_eq(status_of(child, "Uid:"), wanted);
+    snprintf(wanted, sizeof wanted, "\t%u\t%u\t%u\t%u", OWN_UID + 1, OWN_UID + 1, OWN_UID + 1, OWN_UID + 1);
+    ck_assert_str_eq(status_of(child, "Gid:"), wanted);
+    ck_assert_uint_eq(strspn(status_of(child, "Groups:"), "\t "), strlen(status_of(child, "Groups:")));
+    static const char *const sets[] = {"CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"};
+    for (size_t i = 0; i < 5; i++) assert_no_capability(child, sets[i]);
+    close(hold[1]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+/* .die-together: changing the user clears PDEATHSIG. The pipe to `alive` ends when all who hold it are gone. */
+START_TEST(a_process_with_a_user_of_its_own_dies_with_its_parent)
+{
+    int ready[2], hold[2], alive[2], status;
+    char byte;
+    if (!jail_may_change_user()) return;
+    ck_assert(pipe(ready) == 0 && pipe(hold) == 0 && pipe(alive) == 0);
+    pid_t middle = fork();
+    if (middle == 0) {
+        if (fork() == 0) {
+            struct jail_policy policy = own_policy();
+            close(hold[1]);
+            jail_and_hold(&policy, ready[1], hold[0]);
+        }
+        close(hold[0]);
+        if (read(ready[0], &byte, 1) != 1) _exit(1);
+        _exit(0);
+    }
+    close(ready[1]);
+    close(alive[1]);
+    ck_assert_int_eq(waitpid(middle, &status, 0), middle);
+    ck_assert_int_eq(status, 0);
+    struct pollfd end = {.fd = alive[0], .events = POLLIN};
+    ck_assert_int_eq(poll(&end, 1, 10000), 1);
+    ck_assert_int_eq(read(alive[0], &byte, 1), 0);
+    close(hold[1]);
+}
+END_TEST
+
+static const struct jail_step *step_of(const char *name)
+{
+    for (uint32_t i = 0; i < report.nsteps; i++)
+        if (strcmp(report.steps[i].name, name) == 0) return &report.steps[i];
+    return NULL;
+}
+
+/* Root without the capabilities for it, as in a container, or an ordinary user. Returns what went wrong, or 0. */
+static int enter_unprivileged(bool need)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}};
+    struct jail_policy policy = own_policy();
+    policy.need_rights = need;
+    if (syscall(SYS_capset, &header, none) != 0) return 1;
+    int status = jail_enter(&policy, &report);
+    const struct jail_step *user = step_of("user"), *capabilities = step_of("capabilities");
+    if (need) return status == -EPERM && (user == NULL || user->required) ? 0 : 2;
+    if (status != 0 || user->error != EPERM || user->required || strstr(user->got, "not permitted") == NULL) return 3;
+    return capabilities->error == 0 && strcmp(capabilities->got, "none") == 0 ? 0 : 4;
+}
+
+START_TEST(who_may_not_change_the_user_says_so_or_refuses)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) _exit(enter_unprivileged(_i == 1));
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ASSERT_EXIT(status, 0);
+}
+END_TEST
+
 #ifdef JAIL_SANITIZER
 static int body_overflow(void)
 {
@@ -299,6 +439,9 @@ int main(void)
     tcase_add_test(tests, opening_kills);
     tcase_add_test(tests, executable_memory_kills_in_every_build);
     tcase_add_test(tests, signals_to_others_kill_in_every_build);
+    tcase_add_test(tests, a_jailed_process_of_root_has_a_user_and_nothing_else);
+    tcase_add_test(tests, a_process_with_a_user_of_its_own_dies_with_its_parent);
+    tcase_add_loop_test(tests, who_may_not_change_the_user_says_so_or_refuses, 0, 2);
 #ifdef JAIL_SANITIZER
     tcase_add_test(tests, a_sanitizer_reports);
 #endif

@@ -1,0 +1,74 @@
+/* server/config_users.c -- which users workers are. */
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/config.h"
+
+/* Of no account, no container and no dynamic user of systemd (its list of user ids calls them unused). */
+#define USERS_DEFAULT "1900000000-1900004095"
+
+struct id_range {
+    uint64_t first, last;
+    gid_t gid; /* of a single user that has an account */
+    bool has_gid;
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(struct config_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+/* Digits up to `end`, which is left after them. */
+static bool parse_id(const char **text, uint64_t *out)
+{
+    char *end;
+    if (**text < '0' || **text > '9') return false;
+    *out = strtoull(*text, &end, 10);
+    *text = end;
+    return *out < UINT32_MAX;
+}
+
+static bool parse_range(const char *text, struct id_range *out)
+{
+    if (!parse_id(&text, &out->first)) return false;
+    out->last = out->first;
+    if (*text == '-' && (text++, !parse_id(&text, &out->last))) return false;
+    return *text == 0 && out->first <= out->last;
+}
+
+/* A name first, since a name may begin with a digit. */
+static bool parse_users(const char *text, struct id_range *out)
+{
+    if (*text == 0) return parse_range(USERS_DEFAULT, out);
+    const struct passwd *user = getpwnam(text);
+    if (user == NULL && !parse_range(text, out)) return false;
+    if (user == NULL && out->first == out->last) user = getpwuid((uid_t)out->first);
+    if (user != NULL) *out = (struct id_range){user->pw_uid, user->pw_uid, user->pw_gid, true};
+    return true;
+}
+
+int config_assign_users(struct config *config, const char *file, struct config_error *error)
+{
+    struct id_range users = {0};
+    const char *text = config->options.worker_user;
+    if (!parse_users(text, &users))
+        return refuse(error, "%s: worker_user: \"%s\" is no user, no id and no FIRST-LAST", file, text);
+    bool shared = users.first == users.last;
+    if (!shared && users.last - users.first + 1 < config->ntenants)
+        return refuse(error, "%s: worker_user: %s are fewer ids than the %zu tenants", file, text, config->ntenants);
+    for (size_t i = 0; i < config->ntenants; i++) {
+        struct tenant_config *tenant = &config->tenants[i];
+        tenant->worker_uid = (uid_t)(users.first + (shared ? 0 : i));
+        tenant->worker_gid = users.has_gid ? users.gid : (gid_t)tenant->worker_uid;
+        if (tenant->worker_uid == 0 || tenant->worker_gid == 0 || config_uid_is_overflow(tenant->worker_uid))
+            return refuse(error, "%s: worker_user: user %u cannot be a worker's", file, tenant->worker_uid);
+    }
+    return 0;
+}
