@@ -102,6 +102,7 @@
     X(fcntl, ALLOW, 1, JAIL_WORD, 2, "F_SETFD")                                                                        \
     X(fcntl, ALLOW, 1, JAIL_WORD, 3, "F_GETFL")                                                                        \
     X(fcntl, ALLOW, 1, JAIL_WORD, 4, "F_SETFL")                                                                        \
+    X(fcntl, ALLOW, 1, JAIL_WORD, 1030, "F_DUPFD_CLOEXEC: the loop's table at its full size")                          \
     X(fcntl, ALLOW, 1, JAIL_WORD, 1034, "F_GET_SEALS of memfds from clients")                                          \
     X(ioctl, ALLOW, 1, JAIL_WORD, 0x5421, "FIONBIO: libuv's uv_poll")                                                  \
     X(ioctl, ALLOW, 1, JAIL_WORD, 0x541b, "FIONREAD")                                                                  \

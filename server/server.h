@@ -44,7 +44,7 @@
 
 struct page;
 
-/* A worker's page, where a failed assertion leaves its last words. */
+/* A worker's page, where a failed assertion leaves its last words: the server's, the engine's or a heap's. */
 void server_assert_page(struct page *page);
 
 /* Says so on standard error and in a worker's last words, then aborts. */

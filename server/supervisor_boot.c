@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "server/jail_attack.h"
@@ -69,7 +70,7 @@ static void on_fatal_signal(int number, siginfo_t *info, void *context)
 
 static int install_last_words(struct page *page)
 {
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
     struct sigaction action = {.sa_sigaction = on_fatal_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     stack_t stack = {.ss_size = SIGNAL_STACK_BYTES};
     last_words_page = page;
@@ -126,11 +127,27 @@ static void report_jail(const struct jail_report *report)
     }
 }
 
-static int enter_jail(const struct handover_boot *boot, struct jail_report *report)
+/* Two descriptors for each connection and some to spare, or as many connections as fit what there is. Returns the
+ * number of descriptors. */
+static uint64_t fit_connections(struct handover_boot *boot)
 {
-    uint64_t files = 2 * boot->limits.connections + boot->handovers + FDS_SPARE;
+    struct rlimit limit = {.rlim_max = RLIM_INFINITY};
+    uint64_t fixed = boot->handovers + FDS_SPARE, wanted = 2 * boot->limits.connections + fixed;
+    char line[128];
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (wanted <= limit.rlim_max) return wanted;
+    uint64_t fit = limit.rlim_max > fixed + 2 ? (limit.rlim_max - fixed) / 2 : 1;
+    snprintf(line, sizeof line, "connections: %" PRIu64 " of %" PRIu64 ", for there are %" PRIu64 " descriptors", fit,
+             boot->limits.connections, (uint64_t)limit.rlim_max);
+    send_line(LOG_WARNING, line);
+    boot->limits.connections = fit;
+    return limit.rlim_max;
+}
+
+static int enter_jail(const struct handover_boot *boot, uint64_t descriptors, struct jail_report *report)
+{
     struct jail_policy policy = {.memory = boot->limits.memory,
-                                 .files = (uint32_t)files,
+                                 .files = (uint32_t)descriptors,
                                  .keep_fds = WORKER_FD_FIRST_FREE,
                                  .need_landlock = boot->need_landlock != 0,
                                  .own_user = boot->own_user != 0,
@@ -194,11 +211,12 @@ int supervisor_boot(worker_function worker)
     static struct handover_msg msg;
     static struct jail_report report;
     struct page *page;
-    const struct handover_boot *start = &msg.u.boot;
+    struct handover_boot *start = &msg.u.boot;
     if (receive_boot(&msg) != 0 || !supervisor_lives(start)) return WORKER_EXIT_BOOT;
     if (page_map(WORKER_FD_PAGE, &page) != 0 || install_last_words(page) != 0) return WORKER_EXIT_BOOT;
     close(WORKER_FD_PAGE);
-    if (enter_jail(start, &report) != 0) return WORKER_EXIT_JAIL;
+    uint64_t descriptors = fit_connections(start);
+    if (enter_jail(start, descriptors, &report) != 0) return WORKER_EXIT_JAIL;
 #ifdef HEMI_JAIL_TEST
     int hooked = run_hook(start);
     if (hooked >= 0) return hooked;
@@ -206,6 +224,7 @@ int supervisor_boot(worker_function worker)
     struct worker_boot boot = {.control_fd = WORKER_FD_CONTROL,
                                .page = page,
                                .log_fd = WORKER_FD_LOG,
+                               .descriptors = descriptors,
                                .tenant = start->tenant,
                                .generation = start->generation,
                                .private_client = start->private_client != 0,

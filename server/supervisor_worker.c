@@ -41,10 +41,10 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void child_close(struct child *w)
 {
-    uv_close((uv_handle_t *)&w->on_end, on_handle_closed);
-    uv_close((uv_handle_t *)&w->on_control, on_handle_closed);
-    uv_close((uv_handle_t *)&w->on_log, on_handle_closed);
     uv_close((uv_handle_t *)&w->timer, on_handle_closed);
+    uv_poll_t *polls[] = {&w->on_end, &w->on_control, &w->on_log};
+    for (size_t i = 0; i < sizeof polls / sizeof *polls; i++)
+        if (polls[i]->data != NULL) uv_close((uv_handle_t *)polls[i], on_handle_closed);
     close(w->pidfd);
     close(w->control);
     close(w->log);
@@ -480,20 +480,40 @@ fail_page:
     return status;
 }
 
-static void watch(struct child *w)
+static int watch_fd(struct child *w, uv_poll_t *poll, int fd)
 {
-    uv_loop_t *loop = &w->tenant->supervisor->loop;
-    /* These fail only for descriptors that are not ours. */
-    SERVER_ASSERT(uv_poll_init(loop, &w->on_end, w->pidfd) == 0);
-    SERVER_ASSERT(uv_poll_init(loop, &w->on_control, w->control) == 0);
-    SERVER_ASSERT(uv_poll_init(loop, &w->on_log, w->log) == 0);
-    uv_timer_init(loop, &w->timer);
-    w->handles = 4;
-    w->on_end.data = w->on_control.data = w->on_log.data = w->timer.data = w;
+    int status = uv_poll_init(&w->tenant->supervisor->loop, poll, fd);
+    if (status != 0) return status;
+    poll->data = w;
+    w->handles++;
+    return 0;
+}
+
+/* Returns 0, or -errno when the kernel has no room for one more watched descriptor. */
+static int watch(struct child *w)
+{
+    int status;
+    uv_timer_init(&w->tenant->supervisor->loop, &w->timer);
+    w->timer.data = w;
+    w->handles = 1;
+    if ((status = watch_fd(w, &w->on_end, w->pidfd)) != 0) return status;
+    if ((status = watch_fd(w, &w->on_control, w->control)) != 0) return status;
+    if ((status = watch_fd(w, &w->on_log, w->log)) != 0) return status;
     uv_poll_start(&w->on_end, UV_READABLE, on_end);
     uv_poll_start(&w->on_log, UV_READABLE, on_log);
     watch_control(w);
     wait_for(w, on_start_timeout, w->tenant->supervisor->config.options.start_timeout);
+    return 0;
+}
+
+/* A process that cannot be watched: it has hardly begun, so its end is waited for. */
+static void abandon(struct child *w)
+{
+    siginfo_t info;
+    syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+    while (syscall(SYS_waitid, P_PIDFD, w->pidfd, &info, WEXITED, NULL) != 0 && errno == EINTR) continue;
+    w->ended = true;
+    child_close(w);
 }
 
 int child_start(struct tenant *tenant, struct child **out)
@@ -510,10 +530,10 @@ int child_start(struct tenant *tenant, struct child **out)
         return status;
     }
     w->started_ms = uv_now(&s->loop);
-    watch(w);
+    s->nworkers++;
+    if ((status = watch(w)) != 0) return abandon(w), status;
     TAILQ_INSERT_TAIL(&tenant->workers, w, link);
     tenant->nworkers++;
-    s->nworkers++;
     struct log_about what = about(w);
     log_event(LOG_INFO, "worker-started", &what, "number %" PRIu64 " of this tenant", w->generation);
     *out = w;

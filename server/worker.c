@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/fd_pool.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/worker_state.h"
@@ -230,7 +231,9 @@ static void before_used(void *ctx) { flush_all(ctx); }
 
 static int init_loop(struct worker *w)
 {
+    uint64_t descriptors = w->boot->descriptors;
     if (uv_loop_init(&w->loop) != 0) return WORKER_EXIT_MEMORY;
+    if (descriptors > 0 && fd_presize_loop(&w->loop, &w->presized, descriptors) != 0) return WORKER_EXIT_MEMORY;
     uv_check_init(&w->loop, &w->check);
     uv_prepare_init(&w->loop, &w->prepare);
     uv_idle_init(&w->loop, &w->idle);

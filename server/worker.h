@@ -36,8 +36,9 @@ struct worker_boot {
     struct page *page; /* shared; the worker writes, see page.h */
     int log_fd;        /* stderr: nonblocking pipe */
     const char *tenant;
-    uint64_t generation; /* counts this tenant's workers from 1 */
-    bool private_client; /* one client only: exit when its connection has closed */
+    uint64_t generation;  /* counts this tenant's workers from 1 */
+    uint64_t descriptors; /* RLIMIT_NOFILE; 0: unknown, nothing is made ready for it */
+    bool private_client;  /* one client only: exit when its connection has closed */
     struct tenant_limits limits;
     const struct jail_report *jail; /* steps and kernel features, for `hemi info` */
     const char *hook;               /* test builds only, else NULL */

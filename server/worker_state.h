@@ -33,7 +33,7 @@ struct worker {
     uv_prepare_t prepare;
     uv_idle_t idle;
     uv_timer_t beat, timer;
-    uv_poll_t control;
+    uv_poll_t control, presized;
     bool idling, control_writes;
     struct scheduler sched;
     struct timeouts timeouts;

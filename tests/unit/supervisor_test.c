@@ -1,8 +1,8 @@
 /* tests/unit/supervisor_test.c -- the supervisor with workers that only echo: identity, handover, loss, draining.
  *
  * The program is its own daemon and its own worker: the supervisor starts it again with --worker. A worker here adopts
- * connections and answers lines: "pid", "memory" (its limit), "crash"; anything else comes back. Some misbehave, as
- * their tenant's name says. */
+ * connections and answers lines: "pid", "memory" and "connections" (its limits), "crash", "heap", "engine" (panics);
+ * anything else comes back. Some misbehave, as their tenant's name says. */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap/heap.h"
 #include "proto/frame.h"
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
@@ -121,6 +122,8 @@ static bool echo_control(struct echo *e)
     return true;
 }
 
+_Noreturn void __assert_fail(const char *what, const char *file, unsigned line, const char *function);
+
 static void echo_line(const struct echo *e, int fd, const char *line, size_t len)
 {
     char answer[256];
@@ -128,8 +131,12 @@ static void echo_line(const struct echo *e, int fd, const char *line, size_t len
         page_last_words(e->boot->page, "farewell", 8);
         abort();
     }
+    if (strncmp(line, "heap", 4) == 0) heap_collect(calloc(1, 65536)); /* which is no heap */
+    if (strncmp(line, "engine", 6) == 0) __assert_fail("invariant", "engine.c", 7, "f");
     if (strncmp(line, "pid", 3) == 0)
         len = (size_t)snprintf(answer, sizeof answer, "%d\n", getpid());
+    else if (strncmp(line, "connections", 11) == 0)
+        len = (size_t)snprintf(answer, sizeof answer, "%" PRIu64 "\n", e->boot->limits.connections);
     else if (strncmp(line, "memory", 6) == 0)
         len = (size_t)snprintf(answer, sizeof answer, "%" PRIu64 "\n", e->boot->limits.memory);
     else
@@ -831,7 +838,7 @@ START_TEST(a_connection_that_a_worker_cannot_take_is_refused_by_name)
     start_config("limits = { workers = 2; };\n" TENANT_NAMED("full"));
     expect_close(dial_hello("a", NULL), HEMI_LIMIT);
     expect_close(dial_hello("a", NULL), HEMI_LIMIT);
-    ck_assert(log_has("has no descriptors left"));
+    ck_assert(wait_for_log("has no descriptors left"));
     ck_assert(!log_has("worker-lost") && !log_has("worker-ended"));
     ck_assert_int_eq(stop_daemon(), 0);
     start_config(TENANT_NAMED("poor"));
@@ -857,6 +864,32 @@ START_TEST(a_crash_leaves_last_words)
     int a = dial_hello("a", NULL);
     ck_assert_str_eq(ask(a, "crash\n"), "");
     ck_assert(wait_for_log("last words: farewell"));
+    close(a);
+}
+END_TEST
+
+START_TEST(a_panic_of_a_heap_or_the_engine_names_its_invariant)
+{
+    start_config("restart_delay = \"1ms\";\n" TENANT_A);
+    int a = dial_hello("a", NULL);
+    ck_assert_str_eq(ask(a, "heap\n"), "");
+    ck_assert(wait_for_log("last words: heap: collect.c:"));
+    close(a);
+    a = dial_hello("a", NULL);
+    ck_assert_str_eq(ask(a, "engine\n"), "");
+    ck_assert(wait_for_log("last words: engine.c:7: assertion failed: invariant"));
+    ck_assert(log_has("\"error\",\"event\":\"worker-lost\""));
+    close(a);
+}
+END_TEST
+
+START_TEST(a_worker_admits_the_connections_that_its_descriptors_allow)
+{
+    nofile = 128;
+    start_config(TENANT_A);
+    int a = dial_hello("a", NULL);
+    ck_assert_str_eq(ask(a, "connections\n"), "24"); /* two each; 16 on their way and 64 to spare */
+    ck_assert(wait_for_log("connections: 24 of 256, for there are 128 descriptors"));
     close(a);
 }
 END_TEST
@@ -1173,6 +1206,8 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_worker_that_adopts_nothing_is_replaced);
     tcase_add_test(tests, waiting_ends_at_its_deadline);
     tcase_add_test(tests, a_crash_leaves_last_words);
+    tcase_add_test(tests, a_panic_of_a_heap_or_the_engine_names_its_invariant);
+    tcase_add_test(tests, a_worker_admits_the_connections_that_its_descriptors_allow);
     tcase_add_test(tests, a_crash_loop_rests);
     tcase_add_test(tests, workers_die_with_their_supervisor);
 #ifdef HEMI_JAIL_TEST
