@@ -89,6 +89,7 @@ void roots_visit(void *store, struct heap_visitor *v)
     for (struct table *t = s->tables; t != NULL; t = t->next) visit_array(v, t->slot, t->elems, t->size);
     for (uint32_t id = 1; id < s->ninstances; id++) visit_segments(v, s->vm.instances[id]);
     heap_visit_ref(v, &s->vm.pending.exn);
+    if (s->activation == NULL) s->thrown = 0; /* no host function is there to pass it on */
     heap_visit_ref(v, &s->thrown);
     visit_frames(s, v);
 }

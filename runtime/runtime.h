@@ -186,7 +186,8 @@ struct trace_entry {
 };
 uint32_t store_trace_count(const struct store *s); /* at most TRACE_ENTRIES_MAX */
 void store_trace_entry(const struct store *s, uint32_t i, struct trace_entry *out);
-/* The exception with which the last call that ended with EXCEPTION did so; 0: none. Root it at once. */
+/* The exception with which the last call that ended with EXCEPTION did so; 0: none. Root it at once: outside of calls
+ * the next collection forgets it. */
 uint32_t store_thrown(const struct store *s);
 /* What a host function that is about to return EXCEPTION throws. */
 void store_throw(struct store *s, uint32_t exn);

@@ -90,7 +90,8 @@ struct store {
     const struct heap_desc *descs; /* the engine's, by canonical type id */
     struct store_options opt;      /* with the defaults filled in */
     struct activation *activation; /* .activation */
-    uint32_t thrown;               /* the last exception that left a call: a host function may pass it on; a root */
+    uint32_t thrown;               /* the last exception that left a call: a host function may pass it on; a root
+                                       inside calls, forgotten by collections outside of them */
     struct trace trace;            /* .trace: of the failure under way, then of the last one */
     struct root roots;             /* head of the list of struct root */
     struct memory nothing;         /* mem0 of instances without a memory; guarded, as their code has no access to it */

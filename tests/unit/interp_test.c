@@ -35,6 +35,27 @@ static const char thrower[] = "(module (tag $a (export \"a\") (param i32 i64)) (
                               " (func (export \"throw\") (param i32) (if (local.get 0) (then (throw $a (local.get 0) "
                               "(i64.const 8)))) (throw $b)))";
 
+/* The store kept the last exception that nothing caught as a root, and with it whatever it carried. */
+START_TEST(an_uncaught_exception_is_no_root)
+{
+    struct rig r;
+    rig_init(&r);
+    struct instance *in = rig_instance(
+        &r, "(module (tag $e (param externref)) (func (export \"fail\") (param externref) (throw $e (local.get 0))))",
+        NULL);
+    struct root root;
+    union val out;
+    ck_assert_int_eq(store_extern(r.store, 42, &root), HEMI_OK);
+    ck_assert_int_eq(rig_call(&r, in, "fail", RIG_ARGS(root.bits), &out), HEMI_EXCEPTION);
+    root_deinit(&root);
+    ck_assert_uint_ne(store_thrown(r.store), 0);
+    store_collect(r.store);
+    ck_assert_uint_eq(r.ndead, 1);
+    ck_assert_uint_eq(store_thrown(r.store), 0);
+    rig_deinit(&r);
+}
+END_TEST
+
 START_TEST(exceptions_are_caught_by_identity_innermost_first)
 {
     struct rig r;
@@ -325,6 +346,7 @@ int main(void)
     TCase *tc = tcase_create("interp");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, rounding_is_exact);
+    tcase_add_test(tc, an_uncaught_exception_is_no_root);
     tcase_add_test(tc, exceptions_are_caught_by_identity_innermost_first);
     tcase_add_test(tc, a_trap_is_not_caught);
     tcase_add_test(tc, tail_calls_run_for_ever_also_between_instances);
