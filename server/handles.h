@@ -10,7 +10,9 @@
  * Invariants:
  *   .pinned    Nothing that a request names goes away before the request is answered, DROP or not.
  *   .of-store  An object of a store is on its store's list, and is emptied (not freed) and taken off it after the store
- *              ended; its root is deinitialised before anything of the store is freed. */
+ *              ended; its root is deinitialised before anything of the store is freed.
+ *   .moving    A map has an `old` table only until its entries have moved to `now`, a few with each change of the map:
+ *              at most a quarter of the changes after which `now` could need another size. */
 #ifndef HEMI_SERVER_HANDLES_H
 #define HEMI_SERVER_HANDLES_H
 
@@ -25,15 +27,18 @@ struct wstore;
 struct wasi;
 struct upload;
 
-/* ---- A map from nonzero-or-zero u64 ids to pointers (never NULL). Open addressing, no tombstones. */
+/* ---- A map from nonzero-or-zero u64 ids to pointers (never NULL). Open addressing, no tombstones. Its tables grow and
+ * shrink with what is in it. */
 struct idmap {
-    struct idmap_entry {
-        uint64_t id;
-        void *value; /* NULL: free */
-    } *entries;
-    uint32_t used, bits; /* capacity is 1 << bits, or nothing when entries is NULL */
-    uint32_t popped;     /* where idmap_pop looks next */
-    uint64_t key;        /* of the hash */
+    struct idmap_table {
+        struct idmap_entry {
+            uint64_t id;
+            void *value; /* NULL: free */
+        } *entries;
+        uint32_t used, bits; /* capacity is 1 << bits, or nothing when entries is NULL */
+        uint32_t popped;     /* where the next is taken from, when all are */
+    } now, old;              /* .moving */
+    uint32_t used;           /* of both */
 };
 void idmap_deinit(struct idmap *m); /* the values are the caller's */
 void *idmap_get(const struct idmap *m, uint64_t id);

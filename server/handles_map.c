@@ -1,14 +1,16 @@
 /* server/handles_map.c -- ids to pointers: linear probing, removal by shifting back.
  *
  * Clients choose the ids, so the hash is keyed: ids that were chosen to fall next to each other would make every
- * look-up a walk through all of them, on the one thread that serves others too. */
+ * look-up a walk through all of them, on the one thread that serves others too. For the same thread's sake a map that
+ * changes its size does not move all of its entries at once: a few go with each change, from `old` to `now` (.moving in
+ * handles.h). */
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include "server/handles.h"
 #include "server/server.h"
 
-enum { BITS_MIN = 4 };
+enum { BITS_MIN = 4, BITS_KEPT = 8 /* a table no larger is never made smaller */, MOVE_STEP = 4, MOVE_SCAN = 64 };
 
 /* This process's, never 0. */
 static uint64_t key(void)
@@ -18,77 +20,150 @@ static uint64_t key(void)
     return k;
 }
 
+/* ---- one table ---- */
+
 /* Both steps mix with the key: one multiplication alone keeps neighbours near each other. */
-static uint32_t slot_of(const struct idmap *m, uint64_t id)
+static uint32_t slot_of(const struct idmap_table *t, uint64_t id)
 {
-    uint64_t x = (id ^ m->key) * 0x9E3779B97F4A7C15u;
-    x = (x ^ x >> 32 ^ m->key) * 0xD6E8FEB86659FD93u;
-    return (uint32_t)(x >> (64 - m->bits));
+    uint64_t x = (id ^ key()) * 0x9E3779B97F4A7C15u;
+    x = (x ^ x >> 32 ^ key()) * 0xD6E8FEB86659FD93u;
+    return (uint32_t)(x >> (64 - t->bits));
 }
 
-static uint32_t mask(const struct idmap *m) { return (1u << m->bits) - 1; }
+static uint32_t mask(const struct idmap_table *t) { return (1u << t->bits) - 1; }
 
 /* The entry with this id, or the free one where it would go. */
-static uint32_t find(const struct idmap *m, uint64_t id)
+static struct idmap_entry *find(const struct idmap_table *t, uint64_t id)
 {
-    uint32_t i = slot_of(m, id);
-    while (m->entries[i].value && m->entries[i].id != id) i = (i + 1) & mask(m);
-    return i;
+    uint32_t i = slot_of(t, id);
+    while (t->entries[i].value && t->entries[i].id != id) i = (i + 1) & mask(t);
+    return &t->entries[i];
 }
 
-static bool grow(struct idmap *m)
+/* NULL: it is not there. */
+static struct idmap_entry *look_up(const struct idmap_table *t, uint64_t id)
 {
-    struct idmap bigger = {.bits = m->entries ? m->bits + 1 : BITS_MIN, .used = m->used, .key = key()};
-    bigger.entries = calloc((size_t)1 << bigger.bits, sizeof *bigger.entries);
-    if (!bigger.entries) return false;
-    for (uint32_t i = 0; m->entries && i <= mask(m); i++)
-        if (m->entries[i].value) bigger.entries[find(&bigger, m->entries[i].id)] = m->entries[i];
-    free(m->entries);
-    *m = bigger;
+    struct idmap_entry *e = t->entries ? find(t, id) : NULL;
+    return e && e->value ? e : NULL;
+}
+
+static void *remove_at(struct idmap_table *t, uint32_t hole)
+{
+    void *value = t->entries[hole].value;
+    for (uint32_t i = (hole + 1) & mask(t); t->entries[i].value; i = (i + 1) & mask(t)) {
+        uint32_t home = slot_of(t, t->entries[i].id);
+        if (((i - home) & mask(t)) < ((i - hole) & mask(t))) continue; /* its probe path starts behind the hole */
+        t->entries[hole] = t->entries[i];
+        hole = i;
+    }
+    t->entries[hole].value = NULL;
+    t->used--;
+    return value;
+}
+
+/* Takes an entry out, on from where the last one was; false: none among the next `scan` slots. */
+static bool pop(struct idmap_table *t, uint32_t scan, struct idmap_entry *out)
+{
+    for (; scan > 0; scan--, t->popped++) {
+        *out = t->entries[t->popped & mask(t)];
+        if (!out->value) continue;
+        remove_at(t, t->popped & mask(t));
+        return true;
+    }
+    return false;
+}
+
+static void table_free(struct idmap_table *t)
+{
+    free(t->entries);
+    *t = (struct idmap_table){0};
+}
+
+/* ---- changing its size ---- */
+
+static void move_some(struct idmap *m, uint32_t n)
+{
+    struct idmap_entry e;
+    while (m->old.used > 0 && n > 0 && pop(&m->old, MOVE_SCAN, &e)) {
+        *find(&m->now, e.id) = e;
+        m->now.used++;
+        n--;
+    }
+    if (m->old.used == 0) table_free(&m->old);
+}
+
+/* False: no memory, nothing changed. */
+static bool resize(struct idmap *m, uint32_t bits)
+{
+    struct idmap_table fresh = {.bits = bits};
+    while (m->old.entries) move_some(m, UINT32_MAX); /* .moving: done long before in the life of a map */
+    fresh.entries = calloc((size_t)1 << bits, sizeof *fresh.entries);
+    if (!fresh.entries) return false;
+    m->old = m->now;
+    m->now = fresh;
+    move_some(m, MOVE_STEP);
     return true;
 }
 
-void *idmap_get(const struct idmap *m, uint64_t id) { return m->entries ? m->entries[find(m, id)].value : NULL; }
+static bool full(const struct idmap_table *t) { return !t->entries || t->used >= (1u << t->bits) / 4 * 3; }
+
+static void shrink(struct idmap *m)
+{
+    if (m->old.entries || m->now.bits <= BITS_KEPT || m->now.used >= (1u << m->now.bits) / 8) return;
+    (void)resize(m, m->now.bits - 1); /* without memory it stays as large */
+}
+
+/* ---- the map ---- */
+
+void *idmap_get(const struct idmap *m, uint64_t id)
+{
+    const struct idmap_entry *e = look_up(&m->now, id);
+    if (!e) e = look_up(&m->old, id);
+    return e ? e->value : NULL;
+}
 
 bool idmap_put(struct idmap *m, uint64_t id, void *value)
 {
-    if ((!m->entries || m->used >= (1u << m->bits) / 4 * 3) && !grow(m)) return false;
-    struct idmap_entry *e = &m->entries[find(m, id)];
-    if (!e->value) m->used++;
-    *e = (struct idmap_entry){id, value};
-    return true;
-}
-
-static void *remove_at(struct idmap *m, uint32_t hole)
-{
-    void *value = m->entries[hole].value;
-    for (uint32_t i = (hole + 1) & mask(m); m->entries[i].value; i = (i + 1) & mask(m)) {
-        uint32_t home = slot_of(m, m->entries[i].id);
-        if (((i - home) & mask(m)) < ((i - hole) & mask(m))) continue; /* its probe path starts behind the hole */
-        m->entries[hole] = m->entries[i];
-        hole = i;
+    struct idmap_entry *e = look_up(&m->now, id);
+    if (!e) e = look_up(&m->old, id);
+    if (e) {
+        e->value = value;
+        return true;
     }
-    m->entries[hole].value = NULL;
-    m->used--;
-    return value;
+    if (m->old.entries) move_some(m, MOVE_STEP);
+    if (full(&m->now) && !resize(m, m->now.entries ? m->now.bits + 1 : BITS_MIN)) return false;
+    *find(&m->now, id) = (struct idmap_entry){id, value};
+    m->now.used++;
+    m->used++;
+    return true;
 }
 
 void *idmap_remove(struct idmap *m, uint64_t id)
 {
-    if (!m->entries) return NULL;
-    uint32_t i = find(m, id);
-    return m->entries[i].value ? remove_at(m, i) : NULL;
+    struct idmap_table *t = &m->now;
+    struct idmap_entry *e = look_up(t, id);
+    if (!e) e = look_up(t = &m->old, id);
+    if (!e) return NULL;
+    void *value = remove_at(t, (uint32_t)(e - t->entries));
+    m->used--;
+    if (m->old.entries) move_some(m, MOVE_STEP);
+    shrink(m);
+    return value;
 }
 
 void *idmap_pop(struct idmap *m)
 {
+    struct idmap_entry e;
     if (m->used == 0) return NULL;
-    while (!m->entries[m->popped & mask(m)].value) m->popped++; /* on from where the last one was */
-    return remove_at(m, m->popped & mask(m));
+    m->used--;
+    struct idmap_table *t = m->old.used > 0 ? &m->old : &m->now;
+    while (!pop(t, UINT32_MAX, &e)) continue;
+    return e.value;
 }
 
 void idmap_deinit(struct idmap *m)
 {
-    free(m->entries);
+    table_free(&m->now);
+    table_free(&m->old);
     *m = (struct idmap){0};
 }

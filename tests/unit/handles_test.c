@@ -62,6 +62,35 @@ START_TEST(map_behaves_like_an_array)
 }
 END_TEST
 
+static size_t slots(const struct idmap_table *t) { return t->entries ? (size_t)1 << t->bits : 0; }
+
+/* Growing and shrinking go in steps, and what grew comes back. */
+START_TEST(a_map_grows_and_shrinks_in_small_steps)
+{
+    enum { IDS = 100000 };
+    static char cell;
+    struct idmap m = {0};
+    uint32_t most = 0;
+    for (uint32_t id = 0; id < IDS; id++) {
+        uint32_t before = m.now.used;
+        struct idmap_entry *table = m.now.entries;
+        ck_assert(idmap_put(&m, id, &cell));
+        uint32_t moved = m.now.used - (table == m.now.entries ? before : 0);
+        if (moved > most) most = moved;
+    }
+    ck_assert_uint_le(most, 16);
+    ck_assert_uint_ge(slots(&m.now), IDS);
+    for (uint32_t id = 0; id < IDS; id++) ck_assert_ptr_eq(idmap_remove(&m, id), &cell);
+    ck_assert_uint_eq(m.used, 0);
+    for (uint32_t i = 0; i < 1000; i++) {
+        ck_assert(idmap_put(&m, i, &cell));
+        ck_assert_ptr_eq(idmap_remove(&m, i), &cell);
+    }
+    ck_assert_uint_le(slots(&m.now) + slots(&m.old), 1024);
+    idmap_deinit(&m);
+}
+END_TEST
+
 START_TEST(binding_refuses_what_is_taken)
 {
     struct handle_table t = {.max = 3};
@@ -167,6 +196,7 @@ int main(void)
     TCase *tc = tcase_create("handles");
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, map_behaves_like_an_array);
+    tcase_add_test(tc, a_map_grows_and_shrinks_in_small_steps);
     tcase_add_test(tc, binding_refuses_what_is_taken);
     tcase_add_test(tc, unbinding_spares_a_new_owner_of_the_id);
     tcase_add_test(tc, a_pinned_object_outlives_its_handle);
