@@ -133,6 +133,7 @@ struct frame_reader {
     enum frame_state state; /* set by the owner as the connection advances */
     enum proto_error error; /* sticky */
     bool ended;
+    unsigned small; /* reads in a row that a small buffer would have been enough for */
     struct proto_arena arena;
 };
 

@@ -10,6 +10,7 @@
 #include "proto/value.h"
 
 #define READER_CAPACITY_MIN 65536u
+#define READER_SMALL_READS 16u /* after so many a buffer that was larger is given back */
 
 void frame_reader_init(struct frame_reader *r, enum frame_sender from, enum frame_state state)
 {
@@ -53,8 +54,18 @@ static size_t wanted_capacity(const struct frame_reader *r)
     return want < have + FRAME_HEADER_BYTES ? have + FRAME_HEADER_BYTES : want;
 }
 
+/* Between frames, when no large one has come for a while. */
+static void shrink(struct frame_reader *r)
+{
+    if (r->small < READER_SMALL_READS || r->begin != r->end || r->capacity <= READER_CAPACITY_MIN) return;
+    free(r->buffer);
+    r->buffer = NULL;
+    r->begin = r->end = r->capacity = 0;
+}
+
 uint8_t *frame_reader_room(struct frame_reader *r, size_t *room)
 {
+    shrink(r);
     size_t want = wanted_capacity(r);
     if (r->begin > 0 && r->begin + want > r->capacity) {
         memmove(r->buffer, r->buffer + r->begin, r->end - r->begin);
@@ -81,6 +92,7 @@ void frame_reader_fed(struct frame_reader *r, size_t n)
     for (unsigned i = 0; i < r->nfds; i++)
         if (r->fds[i].first == first) r->fds[i].last = first + n;
     r->end += n;
+    r->small = r->end - r->begin < READER_CAPACITY_MIN ? r->small + 1 : 0;
 }
 
 void frame_reader_fed_fd(struct frame_reader *r, int fd)
