@@ -141,12 +141,7 @@ static void leave_store(struct request *r)
     if (!s) return;
     r->store = NULL;
     s->idle_beats = 0;
-    if (--s->busy == 0 && s->closer) {
-        struct request *closer = s->closer;
-        s->closer = NULL;
-        wstore_end(s);
-        request_finish(closer, HEMI_OK);
-    }
+    if (--s->busy == 0 && s->closer) request_finish_close(s->closer);
     if (s->busy == 0 && s->failed) wstore_end(s);
     wstore_unref(s);
 }
@@ -219,6 +214,25 @@ void request_finish(struct request *r, enum hemi_status status)
     leave_parent(r);
     leave_store(r);
     request_free(r);
+}
+
+/* What was promised under the store's handle is no more than that: after the answer it may be used anew. */
+void request_finish_close(struct request *closer)
+{
+    struct object *o = closer->uses[0];
+    o->store->closer = NULL;
+    wstore_end(o->store);
+    handles_unbind(&closer->conn->handles, ((const Hemi__V1__StoreClose *)closer->body)->store, o);
+    request_finish(closer, HEMI_OK);
+}
+
+void request_let_go_store(struct request *r)
+{
+    struct wstore *s = r->store;
+    leave_lane(r);
+    r->store = NULL;
+    s->busy--;
+    wstore_unref(s);
 }
 
 void request_stop(struct request *r, enum hemi_status why)

@@ -103,7 +103,7 @@ struct request_row {
     /* Does it. Fills r->reply but for the status. */
     enum hemi_status (*run)(struct request *r);
     bool late;       /* run only begins it, unless it fails; something else finishes it */
-    bool ends_store; /* does not count among those that use the store it names */
+    bool ends_store; /* does not count among those that use the store it names, unless it joins by itself */
 };
 const struct request_row *request_row(unsigned type);
 
@@ -112,6 +112,8 @@ const struct request_row *request_row(unsigned type);
 enum proto_error request_read(struct connection *c, const struct frame *f);
 /* Promises an object under an id that the client chose. */
 enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out);
+/* From now on the request uses the store of `o`, which has this handle; a request uses one store at most. */
+void request_join_store(struct request *r, const struct object *o, uint32_t id);
 
 /* ---- requests_start.c: its beginning */
 /* The lane may have something to start. Idempotent. lane_unmark before its owner is freed. */
@@ -127,6 +129,10 @@ void requests_feed(struct worker *w);
 void request_stop(struct request *r, enum hemi_status why);
 /* Answers, publishes, frees. */
 void request_finish(struct request *r, enum hemi_status status);
+/* Ends its store, takes the store's handle away, and finishes. */
+void request_finish_close(struct request *closer);
+/* It runs, and from now on neither uses its store nor holds it. */
+void request_let_go_store(struct request *r);
 /* CANCEL and INTERRUPT. */
 void requests_cancel(struct connection *c, uint32_t id);
 void requests_interrupt(struct connection *c);

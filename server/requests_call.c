@@ -116,6 +116,7 @@ static void reply_exception(struct request *r)
     uint32_t exn = store_thrown(r->store->store), handle = bind_exception(r, exn);
     uint8_t *raw = request_trace(r, WIRE_VALUE_BYTES);
     if (raw) value_write(r->store, VT_REF(true, HT_EXN), (union val){.ref = exn}, handle, raw);
+    store_throw(r->store->store, 0); /* from here on the handle alone keeps it */
 }
 
 /* ---- CALL ---- */

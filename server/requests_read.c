@@ -36,10 +36,10 @@ enum proto_error request_promise(struct request *r, uint32_t id, enum object_kin
 }
 
 /* All that a request names must be of one store. */
-static void join_store(struct request *r, const struct object *o, uint32_t id)
+void request_join_store(struct request *r, const struct object *o, uint32_t id)
 {
     struct wstore *s = o->store;
-    if (!s || s->failed || r->row->ends_store) return; /* of a failed store: poisoned */
+    if (!s || s->failed) return; /* of a failed store: poisoned */
     if (s->closing) {
         request_fail(r, HEMI_HANDLE, "handle %u: its store is closed", id);
     } else if (r->store && r->store != s) {
@@ -57,7 +57,7 @@ static struct object *look_up(struct request *r, uint32_t id, const char *what)
         request_fail(r, HEMI_HANDLE, "no %s has handle %u", what, id);
         return NULL;
     }
-    join_store(r, o, id);
+    if (!r->row->ends_store) request_join_store(r, o, id);
     return object_ref(o);
 }
 
@@ -126,7 +126,7 @@ static void enqueue(struct request *r)
     struct host_call *h = r->parent;
     struct lane *l = &r->own_lane;
     if (r->store) {
-        r->nested = h && h->request && h->store == r->store;
+        r->nested = h && h->request && h->store == r->store && !r->row->ends_store;
         if (r->nested) h->nested++;
         l = r->nested ? &h->lane : &r->store->lane;
     }

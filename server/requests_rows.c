@@ -21,7 +21,7 @@ static const struct request_row rows[] = {
      .run = run_module_describe},
     {FRAME_STORE_NEW, .read = read_store_new, .run = run_store_new},
     {FRAME_STORE_CLOSE, .uses = {USES(StoreClose, store, STORE)}, .ends_store = true, .late = true,
-     .run = run_store_close},
+     .read = read_store_close, .run = run_store_close},
     {FRAME_STORE_GC, .uses = {USES(StoreGc, store, STORE)}, .deadline = AT(StoreGc, deadline_ms), .fiber = true,
      .interrupt = true, .run = run_store_gc},
     {FRAME_STORE_STATS, .uses = {MAY(StoreStats, store, STORE)}, .run = run_store_stats},

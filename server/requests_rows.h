@@ -5,7 +5,7 @@
 
 #include "server/requests.h"
 
-#define REQUEST_READERS(X) X(module_data) X(module_new) X(store_new) X(call) X(wasi_new) X(func_new)
+#define REQUEST_READERS(X) X(module_data) X(module_new) X(store_new) X(store_close) X(call) X(wasi_new) X(func_new)
 /* clang-format off */
 #define REQUEST_RUNNERS(X)                                                                                             \
     X(ping) X(info) X(module_data) X(module_new) X(module_describe) X(store_new)                                       \

@@ -190,20 +190,26 @@ enum hemi_status run_store_new(struct request *r)
     return status == HEMI_OK ? status : request_fail(r, status, "no memory for a store");
 }
 
-/* Waits for nothing but the unwinding of what it stops. */
+/* In order: it queues in the store's lane like any other request to it. */
+enum proto_error read_store_close(struct request *r)
+{
+    const Hemi__V1__StoreClose *b = (const Hemi__V1__StoreClose *)r->body;
+    if (b->in_order && r->uses[0]) request_join_store(r, r->uses[0], b->store);
+    return PROTO_OK;
+}
+
+/* Waits for nothing but the unwinding of what it stops: of everything, or, in order, of what came after it. */
 enum hemi_status run_store_close(struct request *r)
 {
     struct wstore *s = r->uses[0]->store;
     if (s->closing) return request_fail(r, HEMI_HANDLE, "the store is closed already");
+    if (r->store) request_let_go_store(r);
     s->closer = r;
     s->closing = true;
-    if (s->busy > 0) {
+    if (s->busy > 0)
         wstore_stop(s, HEMI_CLOSED);
-        return HEMI_OK;
-    }
-    s->closer = NULL;
-    wstore_end(s);
-    request_finish(r, HEMI_OK);
+    else
+        request_finish_close(r);
     return HEMI_OK;
 }
 
@@ -337,10 +343,8 @@ static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint
         return PROTO_OK;
     }
     if (!stream_id_free(r->conn, id)) return PROTO_STREAM;
-    if (!w || !r->store) {
-        stream_refuse(r->conn, id);
-        return PROTO_OK;
-    }
+    stream_id_used(r->conn, id); /* also when nothing comes of it */
+    if (!w || !r->store) return PROTO_OK;
     w->fds[fd].stream = stream_new(r->conn, r->store, id, fd == 0, credit);
     return w->fds[fd].stream ? PROTO_OK : PROTO_NO_MEMORY;
 }

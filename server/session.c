@@ -12,7 +12,7 @@
 #include "server/server.h"
 #include "server/stream.h"
 
-enum { LINGER_MS = 2000, READS_PER_TURN = 8, SETTLED_PER_TURN = 4096 };
+enum { LINGER_MS = 2000, READS_PER_TURN = 8, SETTLED_PER_TURN = 4096, UNREAD_KEPT = 1024 };
 
 static void count(_Atomic uint64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
 
@@ -127,6 +127,11 @@ static bool settle_unread(struct connection *c, bool all, uint32_t *units)
         hostcall_unref(u.parent);
     }
     c->unread_begin = c->unread_end = 0;
+    if (c->unread_capacity > UNREAD_KEPT) {
+        free(c->unread);
+        c->unread = NULL;
+        c->unread_capacity = 0;
+    }
     return false;
 }
 
@@ -176,6 +181,7 @@ static void send_deaths(struct connection *c)
             memmove(s->deaths, s->deaths + n, s->deaths_used);
         }
         if (s->deaths_used > 0) continue;
+        wstore_deaths_free(s); /* a burst of them leaves nothing behind */
         s->death_listed = false;
         c->deaths = s->next_death;
         wstore_unref(s);
@@ -466,7 +472,7 @@ static bool forget_some(struct corpse *corpse, uint32_t *units)
         return true;
     free(c->unread);
     idmap_deinit(&c->calls);
-    streams_deinit(c);
+    idmap_deinit(&c->streams);
     handles_deinit(&c->handles);
     outcome_unref(c->last);
     idmap_deinit(&c->requests);

@@ -70,6 +70,7 @@ struct connection {
     struct idmap calls;   /* id -> host_call, outstanding */
     uint32_t next_call;
     struct idmap streams;  /* id -> stream */
+    uint32_t last_stream;  /* the highest id that was ever used */
     struct run_queue runs; /* its stores', and activations of no store */
     struct wstore *stores;
     uint32_t nstores, nmodules;

@@ -78,6 +78,13 @@ static void verify(struct wstore *s)
 #endif
 }
 
+void wstore_deaths_free(struct wstore *s)
+{
+    free(s->deaths);
+    s->deaths = NULL;
+    s->deaths_used = s->deaths_capacity = 0;
+}
+
 /* handles.h .of-store */
 static bool clear_objects(struct wstore *s, uint32_t *units)
 {
@@ -109,14 +116,6 @@ static bool free_some(struct corpse *corpse, uint32_t *units)
     return false;
 }
 
-/* Notices not sent are not needed: a client that closes a store, or its connection, takes everything for dead. */
-static void forget_notices(struct wstore *s)
-{
-    free(s->deaths);
-    s->deaths = NULL;
-    s->deaths_used = s->deaths_capacity = 0;
-}
-
 void wstore_end(struct wstore *s)
 {
     if (s->ended) return;
@@ -125,8 +124,8 @@ void wstore_end(struct wstore *s)
     s->ended = s->closing = true;
     lane_unmark(&s->lane);
     verify(s);
-    streams_end(c, s);
-    forget_notices(s);
+    streams_end(s);
+    wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
     *(s->prev ? &s->prev->next : &c->stores) = s->next;
     if (s->next) s->next->prev = s->prev;
     s->prev = s->next = NULL;
@@ -137,6 +136,7 @@ void wstore_end(struct wstore *s)
 
 void wstore_stop(struct wstore *s, enum hemi_status why)
 {
+    wstore_ref(s); /* it may end with the last of them */
     s->closing = true;
     for (struct request *r = s->conn->first_request, *next; r; r = next) {
         uint32_t before = s->conn->nrequests;
@@ -144,6 +144,7 @@ void wstore_stop(struct wstore *s, enum hemi_status why)
         if (r->store == s) request_stop(r, why);
         if (s->conn->nrequests != before) next = s->conn->first_request; /* it, and perhaps others, are gone */
     }
+    wstore_unref(s);
 }
 
 /* ---- externs ---- */

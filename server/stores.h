@@ -63,6 +63,7 @@ struct wstore {
     struct request *closer; /* STORE_CLOSE waiting for `busy` to become 0 */
     uint32_t busy;          /* unanswered requests that touch it */
     struct object *objects; /* handles.h .of-store */
+    struct stream *streams; /* stream.h .open */
     struct idmap externs;   /* id -> struct extern_count */
     uint8_t *deaths;        /* notices not sent yet, 16 bytes each */
     size_t deaths_used, deaths_capacity;
@@ -91,6 +92,8 @@ void wstore_stop(struct wstore *s, enum hemi_status why);
 bool wstore_extern_received(struct wstore *s, uint64_t id);
 /* That value's request is done with it; `counts` is false when the value turned out to be a number. */
 void wstore_extern_settled(struct wstore *s, uint64_t id, bool counts);
+/* Notices not sent are forgotten. */
+void wstore_deaths_free(struct wstore *s);
 /* As store_extern, for an id that was received. */
 enum hemi_status wstore_extern(struct wstore *s, uint64_t id, struct root *out);
 

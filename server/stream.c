@@ -7,24 +7,26 @@
 #include "server/server.h"
 #include "server/session.h"
 
-/* What an ended stream leaves in the map. */
-static struct stream ended;
+bool stream_id_free(const struct connection *c, uint32_t id) { return id != 0 && !idmap_get(&c->streams, id); }
 
-bool stream_id_free(const struct connection *c, uint32_t id)
+void stream_id_used(struct connection *c, uint32_t id)
 {
-    const struct stream *s = idmap_get(&c->streams, id);
-    return id != 0 && (!s || s == &ended);
+    if (id > c->last_stream) c->last_stream = id;
 }
 
 struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t id, bool input, uint64_t credit)
 {
-    if (c->streams.used >= c->handles.max) return NULL; /* ended ones stay in the map, so their number is bounded */
+    if (c->streams.used >= c->handles.max) return NULL;
     struct stream *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     *s = (struct stream){.conn = c, .store = store, .id = id, .refs = 1, .input = input, .credit = credit};
     if (input && !(s->data = malloc(STREAM_INPUT_BYTES))) goto no_memory;
     if (!idmap_put(&c->streams, id, s)) goto no_memory;
     s->refs++;
+    s->next = store->streams;
+    if (s->next) s->next->prev = s;
+    store->streams = s;
+    stream_id_used(c, id);
     return s;
 no_memory:
     free(s->data);
@@ -88,8 +90,7 @@ static uint32_t stream_id(const struct frame *f)
 enum proto_error stream_frame(struct connection *c, const struct frame *f)
 {
     struct stream *s = idmap_get(&c->streams, stream_id(f));
-    if (!s) return PROTO_STREAM;
-    if (s == &ended) return PROTO_OK;
+    if (!s) return stream_id(f) != 0 && stream_id(f) <= c->last_stream ? PROTO_OK : PROTO_STREAM;
     enum proto_error e;
     switch (f->head.type) {
     case FRAME_STREAM_DATA:
@@ -108,23 +109,23 @@ enum proto_error stream_frame(struct connection *c, const struct frame *f)
 
 /* ---- ends ---- */
 
-/* The entry stays, as `ended`, so that this cannot fail. */
 static void forget(struct stream *s)
 {
     s->closed = true;
     wake(s);
-    idmap_put(&s->conn->streams, s->id, &ended);
+    *(s->prev ? &s->prev->next : &s->store->streams) = s->next;
+    if (s->next) s->next->prev = s->prev;
+    s->prev = s->next = NULL;
+    idmap_remove(&s->conn->streams, s->id);
     stream_unref(s);
 }
 
 void stream_close(struct stream *s)
 {
     if (s->closed) return;
-    if (!s->input) {
-        Hemi__V1__StreamEof body = HEMI__V1__STREAM_EOF__INIT;
-        body.stream = s->id;
-        connection_send(s->conn, &(struct frame_out){.type = FRAME_STREAM_EOF, .body = &body.base, .fd = -1});
-    }
+    Hemi__V1__StreamEof body = HEMI__V1__STREAM_EOF__INIT;
+    body.stream = s->id;
+    connection_send(s->conn, &(struct frame_out){.type = FRAME_STREAM_EOF, .body = &body.base, .fd = -1});
     forget(s);
 }
 
@@ -133,23 +134,9 @@ void stream_end(struct stream *s)
     if (!s->closed) forget(s);
 }
 
-void stream_refuse(struct connection *c, uint32_t id)
+void streams_end(struct wstore *store)
 {
-    if (stream_id_free(c, id)) idmap_put(&c->streams, id, &ended); /* no memory: frames for it will be errors */
-}
-
-void streams_end(struct connection *c, struct wstore *store)
-{
-    for (uint32_t i = 0; c->streams.entries && i < 1u << c->streams.bits; i++) {
-        struct stream *s = c->streams.entries[i].value;
-        if (s && s != &ended && (!store || s->store == store)) forget(s);
-    }
-}
-
-void streams_deinit(struct connection *c)
-{
-    streams_end(c, NULL);
-    idmap_deinit(&c->streams);
+    while (store->streams) forget(store->streams);
 }
 
 /* ---- on a fiber ---- */

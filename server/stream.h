@@ -1,11 +1,14 @@
 /* server/stream.h -- one-way, credit-limited streams of bytes between a guest's WASI object and the client.
  *
  * School of checking: data, credit and ends come from a PEER: PROTO_CREDIT, PROTO_STREAM.
- * Ownership: a connection owns its streams; one ends with its store, by STREAM_EOF, or when the guest closes it. Its id
- * is remembered as ended, because frames for it may be on their way.
+ * Ownership: WASI objects hold streams, the connection's map and their store's list know them until they end: when
+ * the guest closes the last descriptor, when the WASI object goes, or with the store. An ended stream leaves nothing
+ * behind: frames for it may still be on their way, and so the worker ignores those for ids up to the highest one that
+ * was ever used (connection.last_stream) and that are not in use.
  *
  * Invariants:
- *   .granted  Input that came never exceeds what was granted, and no more is granted than fits `data`. */
+ *   .granted  Input that came never exceeds what was granted, and no more is granted than fits `data`.
+ *   .open     A stream is in the map and on its store's list exactly as long as it is not `closed`. */
 #ifndef HEMI_SERVER_STREAM_H
 #define HEMI_SERVER_STREAM_H
 
@@ -19,8 +22,9 @@ enum { STREAM_INPUT_BYTES = 65536, STREAM_CHUNK = 65536 };
 
 struct stream {
     struct connection *conn;
-    struct wstore *store; /* borrowed: it ends the stream */
-    uint32_t id, refs;    /* refs: WASI objects and the connection's map */
+    struct wstore *store;       /* borrowed: it ends the stream */
+    struct stream *prev, *next; /* of the store (.open) */
+    uint32_t id, refs;          /* refs: WASI objects and the connection's map */
     bool input, eof, closed;
     uint64_t credit;           /* output: what may be sent; input: what the client may still send */
     struct activation *waiter; /* the fiber that waits for data or credit */
@@ -33,17 +37,16 @@ bool stream_id_free(const struct connection *c, uint32_t id);
 /* NULL: no memory. One reference for the caller. */
 struct stream *stream_new(struct connection *c, struct wstore *s, uint32_t id, bool input, uint64_t credit);
 void stream_unref(struct stream *s); /* NULL is allowed */
+/* The client has used this id, for a stream or for one that came to nothing. */
+void stream_id_used(struct connection *c, uint32_t id);
 /* Frames from the client. */
 enum proto_error stream_frame(struct connection *c, const struct frame *f);
-/* The worker's side ends an output stream: STREAM_EOF. Idempotent. */
+/* The worker's side ends a stream, of either direction, and says so: STREAM_EOF. Idempotent. */
 void stream_close(struct stream *s);
 /* Ends one whose maker failed, saying nothing. Idempotent. */
 void stream_end(struct stream *s);
-/* Makes an id known as ended, for a maker that failed before it made the stream. */
-void stream_refuse(struct connection *c, uint32_t id);
-/* Ends those of a store (NULL: all); their ids stay known. */
-void streams_end(struct connection *c, struct wstore *store);
-void streams_deinit(struct connection *c);
+/* Ends those of a store, saying nothing. */
+void streams_end(struct wstore *store);
 
 /* On a fiber. Waits until at least one byte may be sent, and reserves room for at most `n`: *room bytes at *at, to be
  * filled in at once. *room 0: the stream is closed. OK, or why the activation is to stop. */

@@ -45,7 +45,10 @@ struct wasi *wasi_new(struct wstore *s, const uint8_t *raw, size_t n, uint32_t n
 void wasi_unref(struct wasi *w)
 {
     if (--w->refs > 0) return;
-    for (int fd = 0; fd < WASI_FDS; fd++) stream_unref(w->fds[fd].stream);
+    for (int fd = 0; fd < WASI_FDS; fd++) {
+        if (w->fds[fd].stream) stream_close(w->fds[fd].stream);
+        stream_unref(w->fds[fd].stream);
+    }
     free(w);
 }
 
