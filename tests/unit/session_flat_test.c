@@ -31,6 +31,7 @@ struct measure {
 
 static struct measure measure(const struct connection *c)
 {
+    while (worker.grave.head) turn();
     struct engine_stats e = engine_get_stats(worker.engine);
     return (struct measure){
         .handles = c->handles.map.used,
