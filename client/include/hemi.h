@@ -376,9 +376,14 @@ struct hemi_store_options {
 };
 HEMI_API hemi_status hemi_store_new(hemi_client *client, const struct hemi_store_options *options, hemi_store **out,
                                     hemi_ticket *ticket);
-/* Ends the store and all in it; finalizers of its externrefs run. The objects stay valid as C objects, and fail with
- * HEMI_CLOSED. The store's memory is freed with the client's. */
+/* Ends the store and all in it, at once: what runs in it fails with HEMI_CLOSED. Finalizers of its externrefs run. What
+ * was made from it stays valid until it is freed, and fails with HEMI_CLOSED. The store itself is the client's again
+ * when this has succeeded (a ticket: was waited for or forgotten), or when the store had come to nothing: do not use it
+ * any more. */
 HEMI_API hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket);
+/* The same when all requests to the store are answered that were made before this one. Made inside a host call of that
+ * store: DEADLOCK. */
+HEMI_API hemi_status hemi_store_close_in_order(hemi_store *store, hemi_ticket *ticket);
 HEMI_API hemi_status hemi_store_gc(hemi_store *store, hemi_ticket *ticket);
 HEMI_API hemi_client *hemi_store_client(const hemi_store *store);
 

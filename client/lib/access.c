@@ -8,8 +8,7 @@ static hemi_object *object_of(hemi_store *store, const struct hemi_entry *type)
 {
     hemi_object *o = node_new(store->node.client, NODE_OBJECT, sizeof *o);
     if (!o) return NULL;
-    o->store = store;
-    o->counts = 1;
+    o->store = store_hold(store);
     if (entries_add_func(&o->entry, NULL, 0, NULL, 0)) {
         const hemi_type *block = o->entry.at->params;
         *o->entry.at = *type;
@@ -164,7 +163,7 @@ hemi_status hemi_memory_grow(hemi_object *memory, uint64_t delta, uint64_t *prev
 static hemi_status take_one(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     (void)reply;
-    const hemi_type *type = content_type(r->answer.object);
+    const hemi_type *type = content_type((hemi_object *)r->answer.node);
     if (!type || f->raw_length != WIRE_VALUE_BYTES) return HEMI_PROTOCOL;
     return vals_read(c, r->store, r, type, 1, f->raw, r->answer.to);
 }
@@ -176,7 +175,7 @@ static hemi_status get_one(hemi_object *o, struct sending *s, uint32_t *result_h
     hemi_client *c = o->node.client;
     const hemi_type *type = content_type(o);
     s->store = o->store;
-    s->answer = (struct answer){.take = take_one, .to = out, .count = 1, .object = o};
+    s->answer = (struct answer){.take = take_one, .to = out, .count = 1, .node = &o->node};
     if (!type || hemi_type_kind(*type) == HEMI_REF) {
         s->handles = 1;
         s->first_handle = *result_handle = handles_new(c, 1);

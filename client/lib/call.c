@@ -6,7 +6,7 @@
 static hemi_status take_results(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     (void)reply;
-    const hemi_object *o = r->answer.object;
+    const hemi_object *o = (hemi_object *)r->answer.node;
     if (o->entry.count == 0) return HEMI_PROTOCOL; /* a function without a type was called: its EXPORT_GET failed */
     const struct hemi_entry *type = o->entry.at;
     if (f->raw_length != type->nresults * WIRE_VALUE_BYTES) return HEMI_PROTOCOL;
@@ -27,7 +27,7 @@ static hemi_status call(hemi_object *function, const struct values *args, hemi_v
     struct sending s = {.f = {.type = FRAME_CALL, .body = &body.base},
                         .store = function->store,
                         .values = args,
-                        .answer = {.take = take_results, .to = results, .count = nresults, .object = function},
+                        .answer = {.take = take_results, .to = results, .count = nresults, .node = &function->node},
                         .handles = (uint32_t)nrefs};
     if (nrefs > 0) {
         s.first_handle = handles_new(c, (uint32_t)nrefs);

@@ -11,6 +11,7 @@ void *node_new(hemi_client *c, enum node_kind kind, size_t size)
     if (!n) return NULL;
     n->client = c;
     n->kind = kind;
+    n->counts = 1;
     if (kind != NODE_FUNC) {
         n->handle = handles_new(c, 1);
         if (n->handle == 0) {
@@ -25,35 +26,68 @@ void *node_new(hemi_client *c, enum node_kind kind, size_t size)
     return n;
 }
 
+/* The store whose memory goes now was closed CLOSED_STORES stores ago. */
+static void store_retire(hemi_store *s)
+{
+    hemi_client *c = s->node.client;
+    hemi_store **place = &c->closed_stores[c->next_closed++ % CLOSED_STORES];
+    free(*place);
+    *place = s;
+}
+
+/* Frees what belongs to it. Returns the store it is of, or NULL. */
+static hemi_store *parts_free(struct node *n)
+{
+    switch (n->kind) {
+    case NODE_MODULE:
+        entries_deinit(&((hemi_module *)n)->imports);
+        entries_deinit(&((hemi_module *)n)->exports);
+        return NULL;
+    case NODE_INSTANCE:
+        entries_deinit(&((hemi_instance *)n)->exports);
+        return ((hemi_instance *)n)->store;
+    case NODE_OBJECT:
+        entries_deinit(&((hemi_object *)n)->entry);
+        return ((hemi_object *)n)->store;
+    case NODE_FUNC:
+        entries_deinit(&((struct host_func *)n)->entry);
+        return ((struct host_func *)n)->store;
+    case NODE_WASI:
+        wasi_unlink((hemi_wasi *)n);
+        return ((hemi_wasi *)n)->store;
+    case NODE_STORE:
+        break;
+    }
+    return NULL;
+}
+
 void node_free(struct node *n)
 {
     *n->link = n->next;
     if (n->next) n->next->link = n->link;
     if (n->kind != NODE_FUNC) handle_drop(n->client, n->handle);
-    switch (n->kind) {
-    case NODE_MODULE:
-        entries_deinit(&((hemi_module *)n)->imports);
-        entries_deinit(&((hemi_module *)n)->exports);
-        break;
-    case NODE_INSTANCE:
-        entries_deinit(&((hemi_instance *)n)->exports);
-        break;
-    case NODE_OBJECT:
-        entries_deinit(&((hemi_object *)n)->entry);
-        break;
-    case NODE_FUNC:
-        entries_deinit(&((struct host_func *)n)->entry);
-        break;
-    case NODE_STORE:
-    case NODE_WASI:
-        break;
-    }
-    free(n);
+    hemi_store *store = parts_free(n);
+    if (n->kind == NODE_STORE && ((hemi_store *)n)->closed)
+        store_retire((hemi_store *)n);
+    else
+        free(n);
+    store_let_go(store);
 }
 
-void object_count_down(hemi_object *o)
+void node_count_down(struct node *n)
 {
-    if (--o->counts == 0) node_free(&o->node);
+    if (--n->counts == 0) node_free(n);
+}
+
+hemi_store *store_hold(hemi_store *s)
+{
+    if (s) s->node.counts++;
+    return s;
+}
+
+void store_let_go(hemi_store *s)
+{
+    if (s) node_count_down(&s->node);
 }
 
 void hemi_object_free(hemi_object *o)
@@ -61,7 +95,7 @@ void hemi_object_free(hemi_object *o)
     if (!o) return;
     handle_drop(o->node.client, o->node.handle);
     o->node.handle = 0;
-    object_count_down(o);
+    node_count_down(&o->node);
 }
 
 void hemi_module_free(hemi_module *m)
@@ -86,7 +120,8 @@ void hemi_client_free(hemi_client *c)
     host_calls_deinit(c); /* deferred ones that nobody finished: their functions end now */
     host_funcs_run(c);
     requests_deinit(c);
-    while (c->nodes) node_free(c->nodes);
+    while (c->nodes) node_free(c->nodes); /* a store comes after all that is of it */
+    for (uint32_t i = 0; i < CLOSED_STORES; i++) free(c->closed_stores[i]);
     handles_deinit(c);
     externs_deinit(c);
     idmap_deinit(&c->host_funcs);

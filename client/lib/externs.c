@@ -10,8 +10,8 @@ enum extern_state { EXTERN_FREE, EXTERN_LIVE, EXTERN_DUE };
 struct extern_slot {
     void *pointer;
     void (*finalizer)(void *pointer);
-    const hemi_store *store;
-    uint64_t sent; /* .sent */
+    hemi_store *store; /* counted */
+    uint64_t sent;     /* .sent */
     uint32_t generation;
     uint32_t next; /* free list or due list: slot + 1 */
     uint8_t state; /* enum extern_state */
@@ -99,7 +99,7 @@ static uint32_t slot_take(struct extern_table *t)
 }
 
 /* The slot of this pointer, made if there is none; one whose finalizer is due comes back to life. */
-static uint32_t slot_for(hemi_client *c, const hemi_store *store, void *pointer, void (*finalizer)(void *))
+static uint32_t slot_for(hemi_client *c, hemi_store *store, void *pointer, void (*finalizer)(void *))
 {
     struct extern_table *t = &c->externs;
     if (!index_grow(t)) return UINT32_MAX;
@@ -112,8 +112,8 @@ static uint32_t slot_for(hemi_client *c, const hemi_store *store, void *pointer,
     if (slot == UINT32_MAX) return slot;
     t->slots[slot] = (struct extern_slot){.pointer = pointer,
                                           .finalizer = finalizer,
-                                          .store = store,
-                                          .generation = t->slots[slot].generation,
+                                          .store = store_hold(store),
+                                          .generation = ++t->generation,
                                           .state = EXTERN_LIVE};
     t->index[at] = slot + 1;
     t->live++;
@@ -199,12 +199,21 @@ static void finalize(hemi_client *c, uint32_t slot)
     struct extern_slot s = t->slots[slot];
     index_remove(t, &t->slots[slot]);
     t->slots[slot].state = EXTERN_FREE;
-    t->slots[slot].generation++;
     t->slots[slot].next = t->free_head;
     t->free_head = slot + 1;
     t->live--;
     c->stats.externs_finalized++;
+    store_let_go(s.store);
     if (s.finalizer) s.finalizer(s.pointer);
+}
+
+/* None is left: what a burst of them took goes. The generation stays, so that old ids mean nothing. */
+static void forget_slots(struct extern_table *t)
+{
+    uint32_t generation = t->generation;
+    free(t->slots);
+    free(t->index);
+    *t = (struct extern_table){.generation = generation};
 }
 
 /* One that came back to life while it was in the list is only taken out of it. */
@@ -217,6 +226,7 @@ void externs_run(hemi_client *c)
         t->slots[slot].listed = false;
         if (t->slots[slot].state == EXTERN_DUE) finalize(c, slot);
     }
+    if (t->live == 0) forget_slots(t);
 }
 
 void externs_deinit(hemi_client *c)

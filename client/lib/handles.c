@@ -24,48 +24,47 @@ static struct handle_space *space_of(hemi_client *c, uint32_t handle)
     return handle < HANDLE_WORKER ? &c->ours : &c->theirs;
 }
 
+static uint32_t number_of(uint32_t handle) { return (handle & (HANDLE_WORKER - 1)) / BLOCK_IDS; }
+
+static struct handle_block *block_get(const struct handle_space *s, uint32_t at)
+{
+    return idmap_get(&s->blocks, at + 1);
+}
+
 static struct handle_block *block_of(const hemi_client *c, uint32_t handle)
 {
-    const struct handle_space *s = handle < HANDLE_WORKER ? &c->ours : &c->theirs;
-    uint32_t at = (handle & (HANDLE_WORKER - 1)) / BLOCK_IDS;
-    return at < s->nblocks ? s->blocks[at] : NULL;
+    return block_get(handle < HANDLE_WORKER ? &c->ours : &c->theirs, number_of(handle));
 }
 
 /* Makes block number `at`; it must not exist. */
 static struct handle_block *block_new(struct handle_space *s, uint32_t at)
 {
-    if (at >= s->nblocks) {
-        uint32_t n = at + 1 + at / 2 < BLOCKS_MAX ? at + 1 + at / 2 : BLOCKS_MAX;
-        struct handle_block **grown = realloc(s->blocks, n * sizeof *grown);
-        if (!grown) return NULL;
-        for (uint32_t i = s->nblocks; i < n; i++) grown[i] = NULL;
-        s->blocks = grown;
-        s->nblocks = n;
-    }
-    return s->blocks[at] = calloc(1, sizeof **s->blocks);
+    struct handle_block *b = calloc(1, sizeof *b);
+    if (b && idmap_put(&s->blocks, at + 1, b)) return b;
+    free(b);
+    return NULL;
 }
+
+static void block_free(struct handle_space *s, uint32_t at) { free(idmap_take(&s->blocks, at + 1)); }
 
 /* Moves the cursor to a block that no id is in use of; at the end of the id space from the front again. */
 static struct handle_block *next_block(struct handle_space *s)
 {
+    struct handle_block *left = block_get(s, s->cursor);
+    if (left && left->live == 0) block_free(s, s->cursor);
     for (uint32_t tries = 0; tries < BLOCKS_MAX; tries++) {
         s->cursor = (s->cursor + 1) % BLOCKS_MAX;
-        if (s->cursor >= s->nblocks || !s->blocks[s->cursor]) return block_new(s, s->cursor);
+        if (!block_get(s, s->cursor)) return block_new(s, s->cursor);
     }
     return NULL;
 }
 
 static struct handle_block *block_with_room(struct handle_space *s, uint32_t count)
 {
-    struct handle_block *b = s->cursor < s->nblocks ? s->blocks[s->cursor] : NULL;
-    if (!b && s->nblocks == 0) {
-        b = block_new(s, 0);
-        if (!b) return NULL;
-        b->next = 1; /* id 0 names nothing */
-    }
+    struct handle_block *b = block_get(s, s->cursor);
     if (b && b->next + count <= BLOCK_IDS) return b;
-    b = next_block(s);
-    if (b && s->cursor == 0) b->next = 1;
+    b = b || s->cursor != 0 ? next_block(s) : block_new(s, 0);
+    if (b && s->cursor == 0) b->next = 1; /* id 0 names nothing */
     return b;
 }
 
@@ -91,7 +90,7 @@ bool handle_adopt(hemi_client *c, uint32_t handle)
 {
     if (handle < HANDLE_WORKER || handle_live(c, handle)) return false;
     struct handle_block *b = block_of(c, handle);
-    if (!b) b = block_new(&c->theirs, (handle - HANDLE_WORKER) / BLOCK_IDS);
+    if (!b) b = block_new(&c->theirs, number_of(handle));
     if (!b) return false;
     bit_set(b->used, handle % BLOCK_IDS);
     b->live++;
@@ -103,12 +102,9 @@ static void forget(hemi_client *c, uint32_t handle)
 {
     struct handle_space *s = space_of(c, handle);
     struct handle_block *b = block_of(c, handle);
-    uint32_t at = (handle & (HANDLE_WORKER - 1)) / BLOCK_IDS;
     bit_clear(b->used, handle % BLOCK_IDS);
     bit_clear(b->kept, handle % BLOCK_IDS);
-    if (--b->live > 0 || (s == &c->ours && at == s->cursor)) return;
-    free(b);
-    s->blocks[at] = NULL;
+    if (--b->live == 0 && !(s == &c->ours && number_of(handle) == s->cursor)) block_free(s, number_of(handle));
 }
 
 void handles_release(hemi_client *c, uint32_t first, uint32_t count)
@@ -237,8 +233,8 @@ void hemi_keep(hemi_client *c, const hemi_val *val)
 
 static void space_deinit(struct handle_space *s)
 {
-    for (uint32_t i = 0; i < s->nblocks; i++) free(s->blocks[i]);
-    free(s->blocks);
+    for (uint32_t i = 0; i < s->blocks.capacity; i++) free(s->blocks.cells[i].value);
+    idmap_deinit(&s->blocks);
 }
 
 void handles_deinit(hemi_client *c)

@@ -39,7 +39,7 @@ enum proto_error host_call_received(hemi_client *c, const struct frame *f)
 {
     const Hemi__V1__HostCall *body = (const Hemi__V1__HostCall *)f->body;
     struct host_func *func = body->host <= UINT32_MAX ? idmap_get(&c->host_funcs, (uint32_t)body->host) : NULL;
-    if (!func || func->store->node.handle != body->store) return PROTO_HANDLE;
+    if (!func || func->store->closed || func->store->node.handle != body->store) return PROTO_HANDLE;
     if (idmap_get(&c->host_calls, f->head.request)) return PROTO_REQUEST_ID;
     if (f->raw_length != func->entry.at->nparams * WIRE_VALUE_BYTES) return PROTO_RAW;
     return call_new(c, f, func);
@@ -316,7 +316,7 @@ static struct host_func *func_new(hemi_store *store, struct entries *type, hemi_
         c->last_host_func++;
     } while (c->last_host_func == 0 || idmap_get(&c->host_funcs, c->last_host_func));
     func->node.handle = c->last_host_func; /* a host id, not a handle */
-    func->store = store;
+    func->store = store_hold(store);
     func->function = function;
     func->env = env;
     if (!idmap_put(&c->host_funcs, func->node.handle, func)) {
@@ -374,8 +374,7 @@ hemi_status hemi_func_new(hemi_store *store, const struct hemi_func_options *opt
     id = func ? func->node.handle : 0;
     *out = func ? node_new(c, NODE_OBJECT, sizeof **out) : NULL;
     if (!*out) goto no_memory;
-    (*out)->store = store;
-    (*out)->counts = 1;
+    (*out)->store = store_hold(store);
     (*out)->entry = copy;
     copy = (struct entries){0};
     func->env_free = options->env_free;

@@ -3,6 +3,8 @@
 
 #include "client/lib/internal.h"
 
+#define KEPT_CAPACITY 1024u /* a table no larger is never made smaller */
+
 static uint32_t slot_of(const struct idmap *m, uint32_t id) { return (id * 0x9E3779B1u) & (m->capacity - 1); }
 
 void idmap_deinit(struct idmap *m)
@@ -19,21 +21,29 @@ static struct idmap_cell *find(const struct idmap *m, uint32_t id)
     return &m->cells[at];
 }
 
-static bool grow(struct idmap *m)
+static bool resize(struct idmap *m, uint32_t capacity)
 {
-    struct idmap wider = {.capacity = m->capacity ? 2 * m->capacity : 16, .count = m->count};
-    wider.cells = calloc(wider.capacity, sizeof *wider.cells);
-    if (!wider.cells) return false;
+    struct idmap other = {.capacity = capacity, .count = m->count};
+    other.cells = calloc(capacity, sizeof *other.cells);
+    if (!other.cells) return false;
     for (uint32_t i = 0; i < m->capacity; i++)
-        if (m->cells[i].id != 0) *find(&wider, m->cells[i].id) = m->cells[i];
+        if (m->cells[i].id != 0) *find(&other, m->cells[i].id) = m->cells[i];
     free(m->cells);
-    *m = wider;
+    *m = other;
     return true;
+}
+
+/* Enough room for one more, and not far too much. */
+static bool fit(struct idmap *m)
+{
+    if (4 * (uint64_t)(m->count + 1) > 3 * (uint64_t)m->capacity) return resize(m, m->capacity ? 2 * m->capacity : 16);
+    if (m->capacity > KEPT_CAPACITY && m->count < m->capacity / 8) (void)resize(m, m->capacity / 2);
+    return true; /* a table that cannot be made smaller stays */
 }
 
 bool idmap_put(struct idmap *m, uint32_t id, void *value)
 {
-    if (4 * (uint64_t)(m->count + 1) > 3 * (uint64_t)m->capacity && !grow(m)) return false;
+    if (!fit(m)) return false;
     struct idmap_cell *cell = find(m, id);
     if (cell->id == 0) m->count++;
     *cell = (struct idmap_cell){.id = id, .value = value};
@@ -62,5 +72,6 @@ void *idmap_take(struct idmap *m, uint32_t id)
     }
     m->cells[hole] = (struct idmap_cell){0};
     m->count--;
+    if (m->count == 0 && m->capacity > KEPT_CAPACITY) idmap_deinit(m);
     return value;
 }

@@ -4,7 +4,10 @@
  * asserts on it. What the caller passes is checked where it can be and answered with a status. Own state is asserted.
  *
  * Who owns what: a client owns everything made from it (.owned: the list `nodes`); a request borrows the caller's
- * buffers until it is answered and taken, or forgotten, and holds a count on the object that it calls (.counted).
+ * buffers until it is answered and taken, or forgotten, and holds a count on its store and on what it makes or calls.
+ * What is of a store, its externs' slots too, holds a count on it; a store holds one on itself until it is closed, a
+ * WASI object one for each stream (.counted). A store without counts is kept for a little while, so that who uses a
+ * store after its close is told so.
  *
  * Invariants, cited by tag:
  *   .window    No request is queued that its window has no room for (proto/window.h).
@@ -40,15 +43,15 @@ struct idmap {
     uint32_t capacity, count; /* capacity: 0 or a power of two */
 };
 void idmap_deinit(struct idmap *m);
-bool idmap_put(struct idmap *m, uint32_t id, void *value); /* false: no memory */
+bool idmap_put(struct idmap *m, uint32_t id, void *value); /* false: no memory; may make the table smaller */
 void *idmap_get(const struct idmap *m, uint32_t id);       /* NULL: absent */
-void *idmap_take(struct idmap *m, uint32_t id);            /* removes */
+void *idmap_take(struct idmap *m, uint32_t id);            /* removes; moves others only to cells before them */
 
 /* --- handles.c: which handle ids are in use, scopes, batched drops --- */
 struct handle_block;
 struct handle_space {
-    struct handle_block **blocks;
-    uint32_t nblocks, cursor; /* cursor: the block that is allocated from */
+    struct idmap blocks; /* block number + 1 -> block; those that have an id in use, and the cursor's */
+    uint32_t cursor;     /* the block that is allocated from */
 };
 struct drop_range {
     uint32_t first, count;
@@ -95,6 +98,7 @@ struct extern_table {
     struct extern_slot *slots;
     uint32_t count, capacity, free_head; /* free_head: slot + 1 */
     uint32_t due_head;                   /* slots whose finalizer is due; + 1 */
+    uint32_t generation;                 /* of the slot taken last: ids are not used again soon */
     uint32_t *index;                     /* by pointer and store: slot + 1, open addressing */
     uint32_t index_capacity, live;
 };
@@ -131,6 +135,7 @@ struct node {
     hemi_client *client;
     enum node_kind kind;
     uint32_t handle;
+    uint32_t counts; /* the caller's, and those of .counted */
 };
 struct hemi_module {
     struct node node;
@@ -139,11 +144,12 @@ struct hemi_module {
 };
 struct hemi_store {
     struct node node;
-    bool closed;
+    struct hemi_wasi *wasis;
+    bool closed, failed; /* failed: STORE_NEW */
 };
 struct hemi_instance {
     struct node node;
-    hemi_store *store;
+    hemi_store *store; /* counted, here and below */
     struct entries exports;
     bool have_exports;
 };
@@ -151,7 +157,6 @@ struct hemi_object {
     struct node node;
     hemi_store *store;
     struct entries entry; /* none or one */
-    uint32_t counts;      /* the caller's and that of each request to it (.counted) */
 };
 struct hemi_wasi {
     struct node node;
@@ -162,6 +167,7 @@ struct hemi_wasi {
     uint64_t used[3];    /* out, err: received since credit was last given */
     uint64_t window;
     bool in_ended;
+    struct hemi_wasi *next_of_store, **link_of_store;
     struct hemi_wasi *next_input; /* in client->inputs */
     bool wants_input;
 };
@@ -174,26 +180,31 @@ struct host_func {
     void (*env_free)(void *env);
     void *env;
 };
+enum { CLOSED_STORES = 16 };
 void *node_new(hemi_client *c, enum node_kind kind,
                size_t size);    /* with a fresh handle, but for NODE_FUNC; NULL: no memory */
 void node_free(struct node *n); /* unlinks, drops the handle, frees its parts */
-void object_count_down(hemi_object *o);
+void node_count_down(struct node *n);
+hemi_store *store_hold(hemi_store *s); /* NULL allowed, here too: */
+void store_let_go(hemi_store *s);
 
 /* --- request.c --- */
 struct request;
 typedef hemi_status take_fn(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
-/* Where an answer goes. All is borrowed. */
+/* Where an answer goes. All is borrowed, but for the node. */
 struct answer {
     take_fn *take; /* on success; NULL: there is nothing to take. PROTOCOL: the answer is malformed */
     void *to;
     size_t count;
-    hemi_object *object; /* counted */
+    struct node *node;                  /* counted; what it makes or calls */
+    void (*refused)(struct node *node); /* on failure; NULL: nothing follows from it */
+    bool ours;                          /* it is all about the node: taken also when the caller has forgotten it */
 };
 struct request {
     uint32_t id, parent;
     uint16_t type;
     bool answered, forgotten, given_up;
-    hemi_store *store;
+    hemi_store *store; /* counted */
     uint64_t bytes;
     int64_t give_up_at; /* ms; 0: never */
     hemi_status status;
@@ -284,7 +295,9 @@ void host_funcs_run(hemi_client *c); /* frees environments of ended stores (.out
 
 /* --- wasi.c --- */
 enum proto_error stream_received(hemi_client *c, const struct frame *f);
-bool inputs_feed(hemi_client *c); /* true: something was queued */
+bool inputs_feed(hemi_client *c);   /* true: something was queued */
+void wasi_end(struct hemi_wasi *w); /* its streams are no more */
+void wasi_unlink(struct hemi_wasi *w);
 
 /* --- loop.c --- */
 int64_t now_ms(void);
@@ -332,6 +345,8 @@ struct hemi_client {
 
     struct extern_table externs;
     struct node *nodes;
+    hemi_store *closed_stores[CLOSED_STORES]; /* a ring of the last ones, whose memory is still there */
+    uint32_t next_closed;
     bool funcs_due, sent_since_sleep;
     struct hemi_client_stats stats;
 };

@@ -49,7 +49,8 @@ static uint32_t fresh_id(hemi_client *c)
 
 static void request_free(hemi_client *c, struct request *r)
 {
-    if (r->answer.object) object_count_down(r->answer.object);
+    if (r->answer.node) node_count_down(r->answer.node);
+    store_let_go(r->store);
     failure_free(c, r->failure);
     free(r->externs);
     free(r);
@@ -63,15 +64,15 @@ static struct request *record(hemi_client *c, const struct sending *s)
     r->id = fresh_id(c);
     r->type = s->f.type;
     r->parent = s->f.parent;
-    r->store = s->store;
     r->first_handle = s->first_handle;
     r->handles = s->handles;
     if (!idmap_put(&c->requests, r->id, r)) {
         free(r);
         return NULL;
     }
+    r->store = store_hold(s->store);
     r->answer = s->answer;
-    if (r->answer.object) r->answer.object->counts++;
+    if (r->answer.node) r->answer.node->counts++;
     if (c->deadline_ms != 0) r->give_up_at = now_ms() + c->deadline_ms + GIVE_UP_AFTER_MS;
     return r;
 }
@@ -238,7 +239,7 @@ bool requests_expire(hemi_client *c)
 
 static hemi_status take(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
-    if (r->forgotten) { /* what came with the answer is let go */
+    if (r->forgotten && !r->answer.ours) { /* what came with the answer is let go */
         drop_promises(c, r);
         return HEMI_OK;
     }
@@ -250,6 +251,7 @@ static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V
 {
     size_t used;
     refused(c, r, reply);
+    if (r->answer.refused) r->answer.refused(r->answer.node);
     hemi_status status = trace_read(r->failure, reply->trace_entries, f->raw, f->raw_length, &used);
     if (status != HEMI_OK) return status;
     if (reply->status == HEMI_EXCEPTION) return take_exception(c, r, f->raw + used, f->raw_length - used);

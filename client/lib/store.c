@@ -6,6 +6,8 @@
 /* --- stores --- */
 hemi_client *hemi_store_client(const hemi_store *store) { return store->node.client; }
 
+static void store_failed(struct node *node) { ((hemi_store *)node)->failed = true; }
+
 static hemi_status store_request(hemi_store *store, const struct hemi_store_options *o, hemi_ticket *ticket)
 {
     Hemi__V1__StoreNew body = HEMI__V1__STORE_NEW__INIT;
@@ -17,7 +19,9 @@ static hemi_status store_request(hemi_store *store, const struct hemi_store_opti
     body.instances = o->instances;
     body.gc_growth_percent = o->gc_growth_percent;
     body.gc_stress_every = o->gc_stress_every;
-    struct sending s = {.f = {.type = FRAME_STORE_NEW, .body = &body.base}, .store = store};
+    struct sending s = {.f = {.type = FRAME_STORE_NEW, .body = &body.base},
+                        .store = store,
+                        .answer = {.node = &store->node, .refused = store_failed}};
     return request_run(store->node.client, &s, ticket);
 }
 
@@ -32,30 +36,60 @@ hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *opti
     if (!store) return fail(c, HEMI_NO_MEMORY, "out of memory");
     status = store_request(store, options ? options : &nothing, ticket);
     if (status == HEMI_OK)
-        *out = store; /* one that came to nothing stays until the client is freed: requests may name it */
+        *out = store;
+    else
+        node_count_down(&store->node);
     return status;
+}
+
+/* Nothing is to come for it any more. */
+static void store_end(hemi_store *store)
+{
+    hemi_client *c = store->node.client;
+    if (store->closed) return;
+    store->closed = true;
+    while (store->wasis) wasi_end(store->wasis);
+    externs_end(c, store);
+    c->funcs_due = true;
+    store_let_go(store); /* its own */
 }
 
 static hemi_status take_store_end(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply,
                                   const struct frame *f)
 {
     (void)reply;
-    (void)f;
-    hemi_store *store = r->answer.to;
-    store->closed = true;
-    externs_end(c, store);
-    c->funcs_due = true;
+    hemi_store *store = (hemi_store *)r->answer.node;
+    if (f->raw_length != 0) return HEMI_PROTOCOL;
+    handles_release(c, store->node.handle, 1); /* the worker has let go of it */
+    store->node.handle = 0;
+    store_end(store);
     return HEMI_OK;
 }
 
-hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket)
+/* A store that never came to be cannot be closed, but the client is done with it. */
+static void close_refused(struct node *node)
+{
+    hemi_store *store = (hemi_store *)node;
+    if (store->failed) store_end(store);
+}
+
+static hemi_status close_store(hemi_store *store, bool in_order, hemi_ticket *ticket)
 {
     Hemi__V1__StoreClose body = HEMI__V1__STORE_CLOSE__INIT;
     body.store = store->node.handle;
-    struct sending s = {.f = {.type = FRAME_STORE_CLOSE, .body = &body.base},
-                        .store = store,
-                        .answer = {.take = take_store_end, .to = store}};
+    body.in_order = in_order;
+    struct sending s = {
+        .f = {.type = FRAME_STORE_CLOSE, .body = &body.base},
+        .store = store,
+        .answer = {.take = take_store_end, .node = &store->node, .refused = close_refused, .ours = true}};
     return request_run(store->node.client, &s, ticket);
+}
+
+hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket) { return close_store(store, false, ticket); }
+
+hemi_status hemi_store_close_in_order(hemi_store *store, hemi_ticket *ticket)
+{
+    return close_store(store, true, ticket);
 }
 
 hemi_status hemi_store_gc(hemi_store *store, hemi_ticket *ticket)
@@ -110,7 +144,7 @@ hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, hemi_objec
     uint8_t *packed = pack_imports(imports, nimports);
     hemi_instance *instance = packed ? node_new(c, NODE_INSTANCE, sizeof *instance) : NULL;
     if (instance) {
-        instance->store = store;
+        instance->store = store_hold(store);
         status = instance_request(instance, module, wasi, packed, nimports, ticket);
     } else {
         status = fail(c, HEMI_NO_MEMORY, "out of memory");
@@ -138,7 +172,7 @@ static hemi_status take_object(hemi_client *c, struct request *r, const Hemi__V1
 {
     (void)c;
     (void)reply;
-    hemi_object *o = r->answer.object;
+    hemi_object *o = (hemi_object *)r->answer.node;
     hemi_status status = entries_read(&o->entry, f->raw, f->raw_length);
     return status != HEMI_OK || o->entry.count == 1 ? status : HEMI_PROTOCOL;
 }
@@ -148,7 +182,7 @@ static hemi_status object_request(hemi_object **out, struct sending *s, hemi_tic
 {
     hemi_object *o = *out;
     s->store = o->store;
-    s->answer = (struct answer){.take = take_object, .object = o};
+    s->answer = (struct answer){.take = take_object, .node = &o->node, .ours = true};
     hemi_status status = request_run(o->node.client, s, ticket);
     if (status == HEMI_OK) return status;
     hemi_object_free(o);
@@ -160,8 +194,7 @@ static hemi_object *object_new(hemi_store *store)
 {
     hemi_object *o = node_new(store->node.client, NODE_OBJECT, sizeof *o);
     if (!o) return NULL;
-    o->store = store;
-    o->counts = 1;
+    o->store = store_hold(store);
     return o;
 }
 

@@ -31,9 +31,42 @@ static bool add_stream(hemi_client *c, struct hemi_wasi *w, int which)
     do {
         c->last_stream++;
     } while (c->last_stream == 0 || idmap_get(&c->streams, c->last_stream));
+    if (!idmap_put(&c->streams, c->last_stream, w)) return false;
     w->streams[which] = c->last_stream;
-    return idmap_put(&c->streams, c->last_stream, w);
+    w->node.counts++;
+    return true;
 }
+
+static void end_stream(struct hemi_wasi *w, int which)
+{
+    if (w->streams[which] == 0) return;
+    if (which == STREAM_IN) w->in_ended = true;
+    idmap_take(&w->node.client->streams, w->streams[which]);
+    w->streams[which] = 0;
+    node_count_down(&w->node);
+}
+
+void wasi_unlink(struct hemi_wasi *w)
+{
+    if (w->link_of_store) *w->link_of_store = w->next_of_store;
+    if (w->link_of_store && w->next_of_store) w->next_of_store->link_of_store = w->link_of_store;
+    w->link_of_store = NULL;
+    if (!w->wants_input) return;
+    struct hemi_wasi **at = &w->node.client->inputs;
+    while (*at != w) at = &(*at)->next_input;
+    *at = w->next_input;
+    w->wants_input = false;
+}
+
+void wasi_end(struct hemi_wasi *w)
+{
+    w->node.counts++;
+    wasi_unlink(w);
+    for (int which = STREAM_IN; which <= STREAM_ERR; which++) end_stream(w, which);
+    node_count_down(&w->node);
+}
+
+static void wasi_failed(struct node *node) { wasi_end((struct hemi_wasi *)node); }
 
 static bool add_streams(hemi_client *c, struct hemi_wasi *w)
 {
@@ -56,7 +89,8 @@ static hemi_status wasi_request(struct hemi_wasi *w, const uint8_t *strings, siz
     body.stderr_stream = w->streams[STREAM_ERR];
     body.output_credit = w->window;
     struct sending s = {.f = {.type = FRAME_WASI_NEW, .body = &body.base, .raw = strings, .raw_length = length},
-                        .store = w->store};
+                        .store = w->store,
+                        .answer = {.node = &w->node, .refused = wasi_failed}};
     return request_run(w->node.client, &s, ticket);
 }
 
@@ -74,28 +108,35 @@ hemi_status hemi_wasi_new(hemi_store *store, const struct hemi_wasi_options *opt
     if (length > FRAME_RAW_MAX) return fail(c, HEMI_ARGUMENT, "more than 1 MiB of arguments and environment");
     struct hemi_wasi *w = strings ? node_new(c, NODE_WASI, sizeof *w) : NULL;
     if (w) {
-        w->store = store;
+        w->store = store_hold(store);
         w->options = *options;
+        w->next_of_store = store->wasis;
+        w->link_of_store = &store->wasis;
+        if (w->next_of_store) w->next_of_store->link_of_store = &w->next_of_store;
+        store->wasis = w;
     }
     if (w && add_streams(c, w))
         status = wasi_request(w, strings, length, ticket);
     else
         status = fail(c, HEMI_NO_MEMORY, "out of memory");
     free(strings);
-    if (status == HEMI_OK)
+    if (status == HEMI_OK) {
         *out = w;
-    else
+    } else if (w) {
+        wasi_end(w);
         hemi_wasi_free(w);
+    }
     return status;
 }
 
-/* A guest may go on writing: the record stays with the client, without its callbacks. */
+/* A guest may go on writing: until its streams have ended the record stays with the client, without its callbacks. */
 void hemi_wasi_free(hemi_wasi *w)
 {
     if (!w) return;
     w->options = (struct hemi_wasi_options){0};
     handle_drop(w->node.client, w->node.handle);
     w->node.handle = 0;
+    node_count_down(&w->node);
 }
 
 /* --- output --- */
@@ -143,14 +184,6 @@ static enum proto_error credit(hemi_client *c, struct hemi_wasi *w, int which, u
     return PROTO_OK;
 }
 
-static enum proto_error end(hemi_client *c, struct hemi_wasi *w, int which)
-{
-    if (which == STREAM_IN) w->in_ended = true; /* the guest closed its standard input */
-    idmap_take(&c->streams, w->streams[which]);
-    w->streams[which] = 0;
-    return PROTO_OK;
-}
-
 enum proto_error stream_received(hemi_client *c, const struct frame *f)
 {
     const Hemi__V1__StreamCredit *as_credit = (const Hemi__V1__StreamCredit *)f->body;
@@ -163,7 +196,8 @@ enum proto_error stream_received(hemi_client *c, const struct frame *f)
     while (w->streams[which] != stream) which++;
     if (f->head.type == FRAME_STREAM_DATA) return data(c, w, which, f);
     if (f->head.type == FRAME_STREAM_CREDIT) return credit(c, w, which, as_credit->bytes);
-    return end(c, w, which);
+    end_stream(w, which);
+    return PROTO_OK;
 }
 
 /* --- input --- */
