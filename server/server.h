@@ -32,10 +32,10 @@
  *                       survives a fork, and needs no more.
  *
  * Files: main (options), config, config_files, config_apart, config_users, listen (sockets), supervisor (loop, signals,
- * draining), supervisor_door (who says HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover),
- * supervisor_watch (who hangs), supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps),
- * fd_pool, handover (messages), page, jail, jail_rights, jail_seccomp, log, log_writer; worker and what belongs to it:
- * see worker.h.
+ * draining), supervisor_prove (a worker as a trial), supervisor_door (who says HELLO where), supervisor_client (HELLO,
+ * identity), supervisor_tenant (handover), supervisor_watch (who hangs), supervisor_worker (start, messages, end),
+ * supervisor_boot (a worker's first steps), fd_pool, handover (messages), page, jail, jail_rights, jail_seccomp, log,
+ * log_writer, notify; worker and what belongs to it: see worker.h.
  */
 #ifndef HEMI_SERVER_SERVER_H
 #define HEMI_SERVER_SERVER_H

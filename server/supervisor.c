@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/notify.h"
 #include "server/server.h"
 #include "server/supervisor_state.h"
 
@@ -66,7 +67,7 @@ static uint64_t count_workers(const struct config *config)
     return count;
 }
 
-static void reload(struct supervisor *s)
+static void read_again(struct supervisor *s)
 {
     struct config config;
     struct config_error error;
@@ -87,6 +88,15 @@ static void reload(struct supervisor *s)
     }
     adopt_config(s, &config);
     log_event(LOG_INFO, "reloaded", NULL, "limits apply to workers that start from now on");
+}
+
+static void tell_ready(const struct supervisor *s) { notify("READY=1\nSTATUS=serving %zu tenants", s->ntenants); }
+
+static void reload(struct supervisor *s)
+{
+    if (!s->draining) notify_reloading();
+    read_again(s);
+    if (!s->draining) tell_ready(s);
 }
 
 /* --- the end --- */
@@ -153,6 +163,7 @@ void supervisor_drain(struct supervisor *s, const char *why)
         return;
     }
     s->draining = true;
+    notify("STOPPING=1\nSTATUS=draining %u workers", s->nworkers);
     log_event(LOG_INFO, "draining", NULL, "%s; %u workers", why, s->nworkers);
     doors_close(s);
     doors_refuse_greeting(s, HEMI_DRAINING, "the daemon is shutting down");
@@ -367,12 +378,14 @@ int supervisor_run(const struct supervisor_options *options)
     }
     status = init(&s);
     if (status == 0) status = options->private_fd >= 0 ? serve_private(&s) : doors_open(&s);
+    if (status == 0 && options->private_fd < 0) status = supervisor_prove(&s);
     signal(SIGABRT, SIG_DFL);
     if (status != 0) {
         s.status = 1;
         close_loop(&s);
     } else if (options->private_fd < 0) {
         log_event(LOG_INFO, "ready", NULL, "hemid " HEMI_VERSION ", %zu tenants", s.ntenants);
+        tell_ready(&s);
     }
     uv_run(&s.loop, UV_RUN_DEFAULT);
     if (options->private_fd < 0) log_event(LOG_INFO, "stopped", NULL, "exit status %d", s.status);

@@ -9,6 +9,7 @@
 #ifndef HEMI_SERVER_SUPERVISOR_STATE_H
 #define HEMI_SERVER_SUPERVISOR_STATE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -233,7 +234,19 @@ void tenant_pump(struct tenant *tenant);
  * waits when it never became ready. */
 void tenant_crashed(struct tenant *tenant, bool was_ready, uint64_t lived_ms);
 
+/* --- supervisor_prove.c --- */
+
+/* Starts a worker and ends it. Returns 0, or -errno when it did not become ready, which is in the log then. */
+int supervisor_prove(struct supervisor *s);
+
 /* --- supervisor_worker.c --- */
+
+/* Makes the process of w->tenant's worker number w->generation, with our ends of what it is started with: pid, pidfd,
+ * control, log, page. Returns 0 or -errno. */
+int child_make(struct child *w);
+
+/* How one ended that was not to, in words: "its jail failed". Borrowed, until the next call. */
+const char *child_exit_text(const siginfo_t *info);
 
 /* Starts a worker. Returns 0 or -errno. */
 int child_start(struct tenant *tenant, struct child **out);

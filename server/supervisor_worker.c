@@ -310,6 +310,12 @@ static const char *signal_text(const struct child *w, int number)
     return strsignal(number);
 }
 
+const char *child_exit_text(const siginfo_t *info)
+{
+    static const struct child nobody;
+    return info->si_code == CLD_EXITED ? exit_text(info->si_status, false) : signal_text(&nobody, info->si_status);
+}
+
 static void log_end(struct child *w, const siginfo_t *info, const struct rusage *usage, bool orderly)
 {
     char words[PAGE_WORDS];
@@ -405,13 +411,13 @@ static void on_start_timeout(uv_timer_t *timer)
 }
 
 /* Test builds misbehave on request: HEMI_TEST_HOOK says how, HEMI_TEST_TENANT which tenant's workers, and the target is
- * another tenant's worker if there is one. */
+ * another tenant's worker if there is one. Number 0 is supervisor_prove's. */
 static void set_hook(const struct tenant *tenant, struct handover_boot *boot)
 {
 #ifdef HEMI_JAIL_TEST
     const struct supervisor *s = tenant->supervisor;
     const char *hook = getenv("HEMI_TEST_HOOK"), *only = getenv("HEMI_TEST_TENANT");
-    if (hook == NULL || (only != NULL && strcmp(only, tenant->config.name) != 0)) return;
+    if (hook == NULL || boot->generation == 0 || (only != NULL && strcmp(only, tenant->config.name) != 0)) return;
     snprintf(boot->hook, sizeof boot->hook, "%s", hook);
     boot->hook_target = getpid();
     for (size_t i = 0; i < s->ntenants; i++)
@@ -444,11 +450,10 @@ static int send_boot(const struct tenant *tenant, int control, uint64_t generati
 }
 
 /* Everything that the process is started with; our ends go to `w`, the other ends are closed. */
-static int spawn_process(struct child *w)
+int child_make(struct child *w)
 {
     struct tenant *tenant = w->tenant;
     int pipes[2] = {-1, -1}, page_fd = -1, control = -1, status;
-    w->generation = ++tenant->generation;
     if ((status = page_new(&page_fd, &w->page)) != 0) return status;
     if ((status = handover_pair(&w->control, &control)) != 0) goto fail_page;
     if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) {
@@ -522,8 +527,9 @@ int child_start(struct tenant *tenant, struct child **out)
     struct child *w = calloc(1, sizeof *w);
     if (w == NULL) return -ENOMEM;
     w->tenant = tenant;
+    w->generation = ++tenant->generation;
     TAILQ_INIT(&w->handed);
-    int status = fd_pool_admit_worker(&s->pool, s->nworkers, &w->borrowed) ? spawn_process(w) : -EMFILE;
+    int status = fd_pool_admit_worker(&s->pool, s->nworkers, &w->borrowed) ? child_make(w) : -EMFILE;
     if (status != 0) {
         fd_pool_return(&s->pool, w->borrowed);
         free(w);

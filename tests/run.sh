@@ -74,6 +74,16 @@ scripts() { # preset : scripts in the specification's language; each command cou
     fi
 }
 
+unit() { # the installed systemd unit, with the release build's programs
+    [[ release/e2e_service_test == *"$filter"* ]] || return 0
+    tests/service.sh build/release >"$log/service.log" 2>&1
+    case $? in
+        0) passed=$((passed + 1)) ;;
+        77) sed 's/^SKIPPED/SKIPPED tests\/service.sh/' "$log/service.log" ;;
+        *) failed=$((failed + 1)) && echo "FAIL tests/service.sh" && cat "$log/service.log" ;;
+    esac
+}
+
 check layering tests/layering.sh
 check docs tests/docs.sh
 
@@ -108,6 +118,7 @@ for preset in release sanitize stress; do
         continue
     fi
     [ -n "$filter" ] || passed=$((passed + 1))
+    [ "$preset" != release ] || unit
     for name in "${tests[@]}"; do
         if [ "$name" = wast ]; then scripts "$preset"; else program "$preset" "build/$preset/tests/$name"; fi
     done
