@@ -11,7 +11,9 @@
  *   .cap      Both parts of a frame are checked against its type's caps when its header is read, before its bytes are
  *             waited for or unpacked.
  *   .arena    A body is unpacked into PROTO_ARENA_BYTES and nothing else, however it is made.
- *   .once     A descriptor belongs to exactly one frame: that whose first byte it came with.
+ *   .once     A descriptor belongs to exactly one frame: that whose first byte it came with. Also one that was lost,
+ * for our table of descriptors was full: its frame says so, and nothing else is wrong. .one-fd   Between two reads a
+ * reader holds at most one descriptor: that of the frame under way.
  */
 #ifndef HEMI_PROTO_FRAME_H
 #define HEMI_PROTO_FRAME_H
@@ -118,6 +120,7 @@ struct frame {
     uint32_t raw_length;
     int fd; /* -1: none */
 };
+#define FRAME_FD_LOST (-2) /* of a frame that has one */
 static inline uint32_t frame_bytes(const struct frame *f) { return FRAME_HEADER_BYTES + f->head.length; }
 
 struct frame_reader {
@@ -126,7 +129,7 @@ struct frame_reader {
     uint64_t position; /* stream position of buffer[begin] */
     struct {
         uint64_t first, last; /* stream positions of the read that brought it: its frame begins there (.once) */
-        int fd;
+        int fd;               /* or FRAME_FD_LOST */
     } fds[FRAME_FDS_MAX];
     unsigned nfds;
     enum frame_sender from;
@@ -145,7 +148,7 @@ void frame_reader_deinit(struct frame_reader *r); /* also closes unclaimed descr
  * (PROTO_NO_MEMORY sticks). Invalidates frames returned before. Then frame_reader_fed says how many bytes came. */
 uint8_t *frame_reader_room(struct frame_reader *r, size_t *room);
 void frame_reader_fed(struct frame_reader *r, size_t n);
-/* The read about to be reported by frame_reader_fed brought this descriptor. Owned from here on. */
+/* The read about to be reported by frame_reader_fed brought this descriptor (or FRAME_FD_LOST). Owned from here on. */
 void frame_reader_fed_fd(struct frame_reader *r, int fd);
 void frame_reader_fed_end(struct frame_reader *r);
 

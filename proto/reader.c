@@ -22,7 +22,8 @@ void frame_reader_init(struct frame_reader *r, enum frame_sender from, enum fram
 
 static void close_fds(struct frame_reader *r)
 {
-    for (unsigned i = 0; i < r->nfds; i++) close(r->fds[i].fd);
+    for (unsigned i = 0; i < r->nfds; i++)
+        if (r->fds[i].fd != FRAME_FD_LOST) close(r->fds[i].fd);
     r->nfds = 0;
 }
 
@@ -98,7 +99,7 @@ void frame_reader_fed(struct frame_reader *r, size_t n)
 void frame_reader_fed_fd(struct frame_reader *r, int fd)
 {
     if (r->error != PROTO_OK || r->nfds == FRAME_FDS_MAX) {
-        close(fd);
+        if (fd != FRAME_FD_LOST) close(fd);
         fail(r, PROTO_FD_UNEXPECTED);
         return;
     }
@@ -112,8 +113,15 @@ void frame_reader_fed_end(struct frame_reader *r) { r->ended = true; }
 /* A descriptor whose read lies wholly before the next frame was claimed by nobody (.once). */
 static bool fd_orphaned(const struct frame_reader *r) { return r->nfds > 0 && r->fds[0].last <= r->position; }
 
+/* The frame under way goes on beyond all that came, so no other frame begins there (.one-fd). */
+static bool fd_of_no_frame(const struct frame_reader *r)
+{
+    return r->nfds > 1 || (r->nfds == 1 && r->fds[0].first > r->position);
+}
+
 static enum frame_next nothing_more(struct frame_reader *r)
 {
+    if (fd_of_no_frame(r)) return fail(r, PROTO_FD_UNEXPECTED);
     if (!r->ended) return FRAME_NONE;
     return fail(r, r->begin == r->end ? PROTO_END : PROTO_TRUNCATED);
 }
@@ -153,9 +161,11 @@ enum frame_next frame_reader_next(struct frame_reader *r, struct frame *out)
     return FRAME_READY;
 }
 
-/* Takes the descriptors out of the control data; whatever is not SCM_RIGHTS has no business here. */
+/* Takes the descriptors out of the control data; whatever is not SCM_RIGHTS has no business here. Where some were cut
+ * off and none is there, the table of descriptors had no room for the one that may come at a time. */
 static void take_control(struct frame_reader *r, struct msghdr *message)
 {
+    bool any = false;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
         size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -163,9 +173,14 @@ static void take_control(struct frame_reader *r, struct msghdr *message)
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
             frame_reader_fed_fd(r, fd);
+            any = true;
         }
     }
-    if (message->msg_flags & MSG_CTRUNC) fail(r, PROTO_FD_TRUNCATED);
+    if (!(message->msg_flags & MSG_CTRUNC)) return;
+    if (any)
+        fail(r, PROTO_FD_TRUNCATED);
+    else
+        frame_reader_fed_fd(r, FRAME_FD_LOST);
 }
 
 bool frame_reader_recv(struct frame_reader *r, int socket)

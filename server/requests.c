@@ -172,7 +172,6 @@ static void request_free(struct request *r)
     outcome_unref(r->outcome);
     outcome_unref(r->previous);
     if (r->reply.raw_owned) free(r->reply.raw);
-    if (r->fd >= 0) close(r->fd);
     free(r);
 }
 

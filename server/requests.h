@@ -78,7 +78,7 @@ struct request {
     const ProtobufCMessage *body; /* flat; allocated with the request */
     uint8_t *raw;                 /* a copy; may be written to */
     size_t raw_length;
-    int fd; /* -1: none */
+    int fd; /* while it is read: what came with it, or FRAME_FD_LOST; then -1 */
 };
 
 /* How a row says where in the body a handle is. */

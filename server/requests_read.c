@@ -97,6 +97,7 @@ static enum proto_error resolve(struct request *r)
 {
     const struct request_row *row = r->row;
     enum proto_error e = PROTO_OK;
+    if (r->fd == FRAME_FD_LOST) request_fail(r, HEMI_LIMIT, "descriptors: the worker's table is full");
     read_uses(r);
     if (row->raw == RAW_HANDLES) e = read_handles(r);
     if (row->raw == RAW_VALUES) e = read_values(r);
@@ -208,6 +209,8 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
     }
     atomic_fetch_add_explicit(&c->worker->boot->page->requests_total, 1, memory_order_relaxed);
     e = resolve(r);
+    if (r->fd >= 0) close(r->fd); /* whatever it was for: none waits in a queue */
+    r->fd = -1;
     if (e != PROTO_OK) return e; /* the connection ends, and the request with it */
     if (parent && hostcall_over(parent)) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
     if (r->reply.error.status != HEMI_OK) {

@@ -31,7 +31,7 @@ static enum proto_error begin_module(struct request *r, uint32_t id, uint64_t to
         if (!r->makes->upload) request_fail(r, HEMI_ARGUMENT, "%s", why);
     } else {
         r->makes->upload = upload_new(r->conn->worker, &r->conn->nmodules, total);
-        if (!r->makes->upload) request_fail(r, HEMI_NO_MEMORY, "no memory for a module of that size");
+        if (!r->makes->upload) request_fail(r, HEMI_NO_MEMORY, "no memory for a module");
     }
     return PROTO_OK;
 }
@@ -78,8 +78,10 @@ static void take_chunk(struct request *r, struct object *o, uint64_t offset, uin
         poison_module(r, o);
         return;
     }
-    if (r->raw_length > 0) memcpy(u->bytes + u->have, r->raw, r->raw_length);
-    u->have += r->raw_length;
+    if (upload_append(u, r->raw, r->raw_length)) return;
+    request_fail(r, HEMI_NO_MEMORY, "no memory for %zu more bytes of a module of %llu", r->raw_length,
+                 (unsigned long long)u->total);
+    poison_module(r, o);
 }
 
 enum proto_error read_module_data(struct request *r)
@@ -101,10 +103,10 @@ enum proto_error read_module_new(struct request *r)
 {
     const Hemi__V1__ModuleNew *b = (const Hemi__V1__ModuleNew *)r->body;
     enum proto_error e;
-    if (r->fd >= 0 && r->raw_length > 0) return PROTO_RAW;
+    if (r->fd != -1 && r->raw_length > 0) return PROTO_RAW;
     struct object *o = find_module(r, b->module, b->total, &e);
     if (!o) return e;
-    if (r->fd >= 0 && !o->upload->mapped) return PROTO_RAW; /* chunks and a descriptor */
+    if (r->fd != -1 && !o->upload->mapped) return PROTO_RAW; /* chunks and a descriptor */
     take_chunk(r, o, o->upload->have, b->total);
     if (r->reply.error.status != HEMI_OK) return PROTO_OK;
     if (o->upload->have != o->upload->total) {
@@ -135,7 +137,9 @@ enum hemi_status run_module_new(struct request *r)
     struct module *m;
     struct engine *e = r->conn->worker->engine;
     enum hemi_status status;
-    if (o->upload->mapped)
+    if (o->upload->mapped && !upload_charge(o->upload))
+        status = request_fail(r, HEMI_NO_MEMORY, "no memory for a module of that size");
+    else if (o->upload->mapped)
         status = module_new(e, o->upload->bytes, o->upload->total, &m, &r->reply.error);
     else
         status = module_take(e, upload_take_bytes(o->upload), o->upload->total, &m, &r->reply.error);

@@ -3,32 +3,59 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "runtime/release.h"
 #include "server/worker_state.h"
 
-static struct upload *new_empty(struct worker *w, uint32_t *count, uint64_t total)
+enum { CAPACITY_MIN = 65536 };
+
+/* Makes the charge `bytes`. False: refused, and it stays as it was. */
+static bool charge(struct upload *u, uint64_t bytes)
+{
+    if (!worker_charge(u->worker, (int64_t)(bytes - u->charged))) return false;
+    u->charged = bytes;
+    return true;
+}
+
+struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total)
 {
     struct upload *u = calloc(1, sizeof *u);
-    if (!u || !worker_charge(w, (int64_t)total)) {
-        free(u);
-        return NULL;
-    }
+    if (!u) return NULL;
     *u = (struct upload){.worker = w, .count = count, .total = total};
     ++*count;
     return u;
 }
 
-struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total)
+bool upload_charge(struct upload *u) { return charge(u, u->total); }
+
+/* Doubles, but never beyond what was announced; moving is remapping (worker_init). */
+static bool make_room(struct upload *u, uint64_t need)
 {
-    struct upload *u = new_empty(w, count, total);
-    if (!u) return NULL;
-    u->bytes = malloc(total > 0 ? total : 1);
-    if (u->bytes) return u;
-    upload_bury(u, NULL);
-    return NULL;
+    uint64_t capacity = 2 * u->capacity, before = u->charged;
+    if (capacity < CAPACITY_MIN) capacity = CAPACITY_MIN;
+    if (capacity > u->total) capacity = u->total;
+    if (capacity < need) capacity = need;
+    if (!charge(u, capacity)) return false;
+    uint8_t *grown = realloc(u->bytes, capacity);
+    if (!grown) {
+        charge(u, before);
+        return false;
+    }
+    u->bytes = grown;
+    u->capacity = capacity;
+    return true;
+}
+
+bool upload_append(struct upload *u, const uint8_t *bytes, size_t n)
+{
+    uint64_t need = u->have + n > 0 ? u->have + n : 1; /* an empty module has bytes, too */
+    if (need > u->capacity && !make_room(u, need)) return false;
+    if (n > 0) memcpy(u->bytes + u->have, bytes, n);
+    u->have += n;
+    return true;
 }
 
 struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why)
@@ -41,7 +68,7 @@ struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t to
     *why = "the memfd is smaller than the module is said to be";
     if (size < 0 || (uint64_t)size < total || total == 0) return NULL;
     *why = "no memory for the module";
-    struct upload *u = new_empty(w, count, total);
+    struct upload *u = upload_new(w, count, total);
     if (!u) return NULL;
     void *at = mmap(NULL, total, PROT_READ, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) {
@@ -74,7 +101,7 @@ static bool free_some(struct corpse *corpse, uint32_t *units)
 {
     struct upload *u = (struct upload *)(void *)((char *)corpse - offsetof(struct upload, corpse));
     if (upload_free_bytes(u, units) || module_free_some(u->module, units)) return true;
-    worker_charge(u->worker, -(int64_t)u->total);
+    worker_charge(u->worker, -(int64_t)u->charged);
     free(u);
     return false;
 }

@@ -11,13 +11,13 @@
 struct module;
 struct worker;
 
-/* It stays with the module's object for as long as that lives: the module keeps the bytes or a copy, which count
- * against the budget here, and is one of the connection's modules. */
+/* What was announced costs nothing until it comes. It stays with the module's object for as long as that lives: the
+ * module keeps the bytes or a copy, which count against the budget here, and is one of the connection's modules. */
 struct upload {
-    struct worker *worker; /* whose budget `total` is charged to */
+    struct worker *worker; /* whose budget `charged` is charged to */
     uint32_t *count;       /* modules of the connection, this one included */
     uint8_t *bytes;        /* NULL once the module is made */
-    uint64_t total, have;
+    uint64_t total, have, capacity, charged;
     struct module *module; /* counted; in the grave */
     struct corpse corpse;
     uint64_t mapped; /* bytes of a memfd's mapping at `bytes`; 0: they are from malloc */
@@ -25,10 +25,14 @@ struct upload {
     bool complete;   /* MODULE_NEW was read: no more chunks */
 };
 
-/* Room for `total` bytes, charged. NULL: refused or no memory. */
+/* NULL: no memory. */
 struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total);
+/* The next `n` bytes, within `total`. False: refused or no memory; nothing was taken. */
+bool upload_append(struct upload *u, const uint8_t *bytes, size_t n);
 /* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL with *why set if it is not that. */
 struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why);
+/* A mapping is charged when it is about to be copied: the bytes are the client's until then. False: refused. */
+bool upload_charge(struct upload *u);
 uint8_t *upload_take_bytes(struct upload *u); /* the caller frees them; not if mapped */
 /* In pieces (runtime/release.h). True: more is left. */
 bool upload_free_bytes(struct upload *u, uint32_t *units);

@@ -1,4 +1,5 @@
 /* server/worker.c -- a worker's loop: see worker_state.h for the order of a turn. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "server/session.h"
 #include "server/worker_state.h"
 
-enum { BEAT_MS = 500, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
+enum { BEAT_MS = 500, MAPPED_BLOCK = 4 << 20, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
 enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
 
 #if defined __has_feature
@@ -249,6 +250,8 @@ static int init_loop(struct worker *w)
 int worker_init(struct worker *w, const struct worker_boot *boot)
 {
     memset(w, 0, sizeof *w);
+    mallopt(M_MMAP_THRESHOLD,
+            MAPPED_BLOCK); /* larger blocks grow by remapping, and leave nothing when they are freed */
     w->boot = boot;
     w->nesting_max = (uint32_t)(boot->limits.nesting < PROTO_NESTING_MAX ? boot->limits.nesting : PROTO_NESTING_MAX);
     timeouts_init(&w->timeouts);

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -426,6 +427,82 @@ START_TEST(descriptors_nobody_asked_for)
 }
 END_TEST
 
+/* Lets the process open no further descriptor. */
+static struct rlimit fill_table(void)
+{
+    struct rlimit was, full;
+    int next = dev_null();
+    close(next);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+    full = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = was.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+    return was;
+}
+
+/* A full table lost a descriptor, and the connection ended for it. */
+START_TEST(a_lost_descriptor_is_its_frames_alone)
+{
+    int pair[2];
+    uint8_t bytes[64];
+    struct frame_writer w;
+    struct frame_reader r;
+    struct frame f;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    frame_writer_init(&w);
+    frame_reader_init(&r, FRAME_C2W, FRAME_OPEN);
+    ck_assert(frame_writer_bytes(&w, bytes, ping(bytes)));
+    for (uint32_t id = 1; id <= 3; id++) put_module(&w, id, dev_null());
+    ck_assert(frame_writer_bytes(&w, bytes, ping(bytes)));
+    while (frame_writer_pending(&w) > 0) ck_assert(frame_writer_send(&w, pair[0]));
+    struct rlimit was = fill_table();
+    unsigned lost = 0, frames = 0;
+    while (frames < 5) {
+        ck_assert(frame_reader_recv(&r, pair[1]));
+        while (frame_reader_next(&r, &f) == FRAME_READY) {
+            ck_assert_int_eq(f.fd, f.head.type == FRAME_MODULE_NEW ? FRAME_FD_LOST : -1);
+            lost += f.fd == FRAME_FD_LOST;
+            frames++;
+        }
+        ck_assert_int_eq(r.error, PROTO_OK);
+    }
+    ck_assert_uint_eq(lost, 3);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+    put_module(&w, 4, dev_null());
+    ck_assert(frame_writer_send(&w, pair[0]));
+    ck_assert(frame_reader_recv(&r, pair[1]));
+    ck_assert_int_eq(frame_reader_next(&r, &f), FRAME_READY);
+    ck_assert_int_ge(f.fd, 0);
+    close(f.fd);
+    frame_reader_deinit(&r);
+    frame_writer_deinit(&w);
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
+/* A peer that never ends its frame cannot leave more than that frame's own. */
+START_TEST(descriptors_do_not_wait_for_a_frame_that_has_not_begun)
+{
+    struct frame_header h = {.type = FRAME_MODULE_NEW, .request = 1, .flags = FRAME_FLAG_FD, .length = 100};
+    uint8_t bytes[FRAME_HEADER_BYTES];
+    struct frame_reader r;
+    struct frame f;
+    size_t room;
+    frame_header_write(&h, bytes);
+    frame_reader_init(&r, FRAME_C2W, FRAME_OPEN);
+    int own = dev_null(), other = dev_null();
+    for (int i = 0; i < 2; i++) {
+        memcpy(frame_reader_room(&r, &room), bytes + 10 * i, 10);
+        frame_reader_fed_fd(&r, i == 0 ? own : other);
+        frame_reader_fed(&r, 10);
+        ck_assert_int_eq(frame_reader_next(&r, &f), i == 0 ? FRAME_NONE : FRAME_FAILED);
+    }
+    ck_assert_int_eq(r.error, PROTO_FD_UNEXPECTED);
+    ck_assert(!is_open(own) && !is_open(other));
+    frame_reader_deinit(&r);
+}
+END_TEST
+
 START_TEST(descriptors_that_do_not_come)
 {
     struct frame_header h = {.type = FRAME_MODULE_NEW, .request = 1, .flags = FRAME_FLAG_FD};
@@ -711,6 +788,8 @@ int main(void)
     tcase_add_test(c, descriptors_travel_with_their_frames);
     tcase_add_test(c, descriptors_nobody_asked_for);
     tcase_add_test(c, descriptors_that_do_not_come);
+    tcase_add_test(c, a_lost_descriptor_is_its_frames_alone);
+    tcase_add_test(c, descriptors_do_not_wait_for_a_frame_that_has_not_begun);
     tcase_add_test(c, a_reset_brings_no_descriptors);
     tcase_add_test(c, descriptors_cut_off);
     tcase_add_test(c, hello_round_trip);

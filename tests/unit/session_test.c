@@ -1,5 +1,9 @@
 /* tests/unit/session_test.c -- a worker's sessions: the form of frames, handles and their order, stopping. What needs
  * processes is in tests/e2e. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
 #include "tests/unit/session_rig.h"
 
 /* ---- form ---- */
@@ -423,6 +427,149 @@ START_TEST(three_hundred_spinning_stores_of_one_client_are_one)
 }
 END_TEST
 
+/* ---- modules on their way ---- */
+
+static int sealed_module(size_t n)
+{
+    static const uint8_t empty[] = {0, 'a', 's', 'm', 1, 0, 0, 0};
+    int fd = memfd_create("module", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, (off_t)n), 0);
+    ck_assert_int_eq(pwrite(fd, empty, sizeof empty, 0), sizeof empty);
+    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+    return fd;
+}
+
+static void module_of(uint32_t id, uint32_t module, uint16_t flags, int fd, uint64_t total)
+{
+    Hemi__V1__ModuleNew body = HEMI__V1__MODULE_NEW__INIT;
+    body.module = module;
+    body.total = total;
+    struct frame_out f = {
+        .type = FRAME_MODULE_NEW, .flags = flags | FRAME_FLAG_FD, .request = id, .body = &body.base, .fd = dup(fd)};
+    ck_assert_uint_gt(frame_writer_put(&client.w, &f), 0);
+}
+
+static int next_free(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
+/* Hundreds of them used up the worker's table of descriptors. */
+START_TEST(queued_modules_hold_no_descriptors)
+{
+    enum { QUEUED = 400 };
+    open_client();
+    make_stores(1);
+    int fd = sealed_module(8), before = next_free();
+    call(1, 0, h(0, CALL_OUT));
+    uint32_t outstanding = must_receive_host_call(0);
+    for (uint32_t i = 0; i < QUEUED; i++) { /* each waits for the one before it */
+        module_of(2 + i, 1000 + i, FRAME_FLAG_IF_PREVIOUS_OK, fd, 8);
+        flush();
+        turn();
+    }
+    ck_assert_uint_eq(worker.connections->nrequests, 1 + QUEUED);
+    ck_assert_int_eq(next_free(), before);
+    host_reply(outstanding, HEMI_OK);
+    for (uint32_t i = 0; i <= QUEUED; i++) expect(1 + i, HEMI_OK);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_descriptor_lost_to_a_full_table_is_one_failed_request)
+{
+    struct rlimit was, full;
+    open_client();
+    make_stores(1);
+    int fd = sealed_module(8);
+    module_of(1, 1000, 0, fd, 8);
+    ping(2);
+    module_of(3, 1001, 0, fd, 8);
+    ping(4);
+    flush();
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+    full = (struct rlimit){.rlim_cur = (rlim_t)next_free(), .rlim_max = was.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+    Hemi__V1__Reply reply = reply_to(1);
+    ck_assert_uint_eq(reply.status, HEMI_LIMIT);
+    ck_assert_int_eq(strncmp((const char *)reply.message.data, "descriptors", 11), 0);
+    expect(2, HEMI_OK);
+    expect(3, HEMI_LIMIT);
+    expect(4, HEMI_OK);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+    instantiate(5, 2000, 1000, store_of(0), 0, NULL, 0);
+    expect(5, HEMI_DEPENDENCY_FAILED);
+    drop(1000, 1);
+    module_of(6, 1000, 0, fd, 8);
+    expect(6, HEMI_OK);
+    close(fd);
+}
+END_TEST
+
+static void chunk(uint32_t id, uint32_t module, uint64_t total, uint64_t offset, const void *raw, size_t n)
+{
+    Hemi__V1__ModuleData body = HEMI__V1__MODULE_DATA__INIT;
+    body.module = module;
+    body.total = total;
+    body.offset = offset;
+    put(FRAME_MODULE_DATA, id, 0, 0, &body, raw, n);
+}
+
+/* 128 MiB that were only announced took 128 MiB: eight of them were the whole budget. */
+START_TEST(an_upload_costs_what_has_come_of_it)
+{
+    enum { UPLOADS = 900 };
+    const uint64_t total = 128 << 20;
+    static uint8_t megabyte[1 << 20];
+    open_client();
+    for (uint32_t i = 0; i < UPLOADS; i++) {
+        chunk(1 + i, 1 + i, total, 0, "x", 1);
+        expect(1 + i, HEMI_OK);
+    }
+    ck_assert_uint_le(worker.memory_used, UPLOADS * 65536ull);
+    uint64_t before = worker.memory_used;
+    for (uint32_t i = 0; i < 10; i++) {
+        chunk(2000 + i, 1, total, 1 + (uint64_t)i * sizeof megabyte, megabyte, sizeof megabyte);
+        expect(2000 + i, HEMI_OK);
+        uint64_t have = 1 + (uint64_t)(i + 1) * sizeof megabyte;
+        ck_assert_uint_le(worker.memory_used - before, 2 * have + 2 * 65536);
+    }
+}
+END_TEST
+
+START_TEST(an_upload_beyond_the_budget_fails_alone)
+{
+    static uint8_t megabyte[1 << 20];
+    boot.limits.memory = 16 << 20;
+    open_client();
+    uint32_t id = 1;
+    enum hemi_status status = HEMI_OK;
+    for (uint64_t at = 0; status == HEMI_OK && at < 32 << 20; at += sizeof megabyte, id++) {
+        chunk(id, 1, 64 << 20, at, megabyte, sizeof megabyte);
+        status = (enum hemi_status)reply_to(id).status;
+    }
+    ck_assert_int_eq(status, HEMI_NO_MEMORY);
+    chunk(id, 1, 64 << 20, 0, megabyte, 1);
+    expect(id, HEMI_DEPENDENCY_FAILED);
+    drop(1, 1);
+    module_new_wat(id + 1, 1, guest);
+    expect(id + 1, HEMI_OK);
+}
+END_TEST
+
+START_TEST(an_empty_module_is_malformed_and_no_more)
+{
+    open_client();
+    Hemi__V1__ModuleNew body = HEMI__V1__MODULE_NEW__INIT;
+    body.module = 1;
+    put(FRAME_MODULE_NEW, 1, 0, 0, &body, NULL, 0);
+    expect(1, HEMI_INVALID_MODULE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session");
@@ -445,5 +592,10 @@ int main(void)
     tcase_add_test(tc, a_client_that_goes_leaves_nothing);
     tcase_add_test(tc, a_client_goes_with_two_calls_running);
     tcase_add_test(tc, three_hundred_spinning_stores_of_one_client_are_one);
+    tcase_add_test(tc, queued_modules_hold_no_descriptors);
+    tcase_add_test(tc, a_descriptor_lost_to_a_full_table_is_one_failed_request);
+    tcase_add_test(tc, an_upload_costs_what_has_come_of_it);
+    tcase_add_test(tc, an_upload_beyond_the_budget_fails_alone);
+    tcase_add_test(tc, an_empty_module_is_malformed_and_no_more);
     return run_suite_forked(suite);
 }
