@@ -4,7 +4,7 @@
 #   text          libFuzzer: assembler and disassembler, and that they agree
 #   differential  libFuzzer: generated and mutated modules, run in every way, agree
 #   frames        mutated frames and modules against running daemons, the tests of the sanitize build with new seeds
-#   kills         clients killed at work, SECONDS times: no worker may end
+#   kills         clients killed at work, as many as SECONDS says: no worker may end
 #   session       wild clients against the sanitize build's daemon: lawful in form, killed, stopped, hung up on at any time
 # The libFuzzer ones start from the modules of the official test-suite where it is to be had, and keep their corpus in
 # build/fuzz/corpus, what they find in build/fuzz/findings. HEMI_FUZZ_INPUT=FILE runs one input instead.

@@ -22,7 +22,13 @@ static unsigned kill_a_pack(const char *socket, uint64_t *state, struct witness 
     static struct pack pack;
     double began = now_ms(), at[AT_ONCE], end = began + 60000 * slowness();
     int closing = hemi_client_fd(witness->client);
-    pack_start(&pack, socket, AT_ONCE, test_random(state), STEPS, WILD_VANISHES, &closing, 1);
+    pack_start(&pack, &(struct pack_order){.socket = socket,
+                                           .clients = AT_ONCE,
+                                           .seed = test_random(state),
+                                           .steps = STEPS,
+                                           .fate = WILD_VANISHES,
+                                           .closing = &closing,
+                                           .nclosing = 1});
     for (unsigned i = 0; i < AT_ONCE; i++) at[i] = (double)(test_random(state) % 1000) / 1000 * LATEST_MS * slowness();
     while (pack_tend(&pack) > 0) {
         for (unsigned i = 0; i < AT_ONCE; i++)

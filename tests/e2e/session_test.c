@@ -18,6 +18,7 @@ static struct daemon d;
 static struct witness witnesses[TENANTS];
 static uint64_t state; /* what the round draws from: begins anew with each, so that a round follows from its number */
 static unsigned rounds, robbed; /* workers that we killed */
+static bool tight;
 static struct pack_sum sum;
 
 static unsigned draw(unsigned n) { return (unsigned)(test_random(&state) % n); }
@@ -35,12 +36,30 @@ static void witnesses_leave(void)
     for (unsigned i = 0; i < TENANTS; i++) witness_leave(&witnesses[i]);
 }
 
+/* What tenants may use: mostly enough; or so little that clients meet every limit. */
+static const char *const profiles[] = {
+    "memory = \"512MiB\";",
+    "memory = \"512MiB\"; slice = \"1ms\"; fault_checks = \"off\"; canonical_nans = \"on\"; count_opcodes = \"on\";",
+    "memory = \"512MiB\"; connections = 9; stores = 12; modules = 6; instances = 4; handles = 200; table_elements = "
+    "300;\n"
+    "window_requests = 64; window_bytes = \"2MiB\"; output = \"64KiB\"; nesting = 3; linear_memory = \"1MiB\";\n"
+    "module_size = \"150KiB\"; stack = \"64KiB\"; slice = \"1ms\"; deadline = \"5s\";",
+    "memory = \"48MiB\"; heap = \"1MiB\"; stack = \"64KiB\";",
+};
+enum { PROFILES = sizeof profiles / sizeof profiles[0], TIGHT = 2 /* from this one on they are */ };
+
 static void daemon_up(void)
 {
-    daemon_start(&d, "restart_delay = \"1ms\"; restart_delay_max = \"1ms\"; log_rate = 100000;\n"
-                     "limits = { idle_exit = 0; memory = \"512MiB\"; };\n"
-                     "tenants = ( { name = \"a\"; socket = { path = \"%s/a.sock\"; }; },\n"
-                     "            { name = \"b\"; socket = { path = \"%s/b.sock\"; }; } );\n");
+    static char config[1200];
+    unsigned profile = draw(PROFILES);
+    snprintf(config, sizeof config,
+             "restart_delay = \"1ms\"; restart_delay_max = \"1ms\"; log_rate = 100000; limits = { idle_exit = 0; };\n"
+             "tenants = ( { name = \"a\"; socket = { path = \"%%s/a.sock\"; }; limits = { %s }; },\n"
+             "            { name = \"b\"; socket = { path = \"%%s/b.sock\"; }; } );\n",
+             profiles[profile]);
+    printf("the daemon starts, with limits %u\n", profile);
+    tight = profile >= TIGHT;
+    daemon_start(&d, config);
     robbed = 0;
     log_watch(&d);
     for (unsigned i = 0; i < TENANTS; i++) witness_come(&witnesses[i], &d, daemon_socket(&d, i));
@@ -55,7 +74,7 @@ static const char *const event_names[EVENTS] = {"nothing",          "SIGHUP",   
 
 static enum event some_event(void)
 {
-    unsigned at = draw(20);
+    unsigned at = draw(22);
     return at < 10   ? NOTHING
            : at < 12 ? HANGUP_SIGNAL
            : at < 14 ? STOPPED_SUPERVISOR
@@ -137,7 +156,14 @@ static void run_round(unsigned most_clients, unsigned steps)
     double began = now_ms(), end = began + 120000 * slowness();
     uint64_t seed = test_random(&state);
     printf("round %u: %u clients, %s\n", rounds, n, event_names[event]);
-    pack_start(&pack, daemon_socket(&d, 0), n, seed, steps, PACK_FATES_ANY, closing, TENANTS);
+    pack_start(&pack, &(struct pack_order){.socket = daemon_socket(&d, 0),
+                                           .clients = n,
+                                           .seed = seed,
+                                           .steps = steps,
+                                           .fate = PACK_FATES_ANY,
+                                           .tight = tight,
+                                           .closing = closing,
+                                           .nclosing = TENANTS});
     while (pack_tend(&pack) > 0) {
         if (event != NOTHING && now_ms() - began >= at) {
             make_happen(event, &pack);
@@ -164,6 +190,7 @@ START_TEST(wild_clients_disturb_nobody)
 {
     double seconds = seconds_wanted(), end = now_ms() + 1000 * seconds;
     wild_modules_init();
+    state = test_seed();
     daemon_up();
     while (seconds > 0 ? now_ms() < end : rounds < ROUNDS) run_round(6, STEPS);
     printf("%u rounds; the slowest call of those who do nothing wild took %.0f ms\n", rounds,

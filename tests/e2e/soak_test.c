@@ -133,8 +133,13 @@ static void run_round(void)
     double end = now_ms() + 120000 * slowness();
     for (unsigned i = 0; i < TENANTS; i++) closing[i] = hemi_client_fd(witnesses[i].client);
     for (unsigned i = 0; i < TENANTS; i++)
-        pack_start(&packs[i], daemon_socket(&d, i), WILD_EACH, test_random(&state), STEPS, PACK_FATES_ANY, closing,
-                   TENANTS);
+        pack_start(&packs[i], &(struct pack_order){.socket = daemon_socket(&d, i),
+                                                   .clients = WILD_EACH,
+                                                   .seed = test_random(&state),
+                                                   .steps = STEPS,
+                                                   .fate = PACK_FATES_ANY,
+                                                   .closing = closing,
+                                                   .nclosing = TENANTS});
     while (left > 0) {
         left = 0;
         for (unsigned i = 0; i < TENANTS; i++) left += pack_tend(&packs[i]);

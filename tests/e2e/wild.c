@@ -111,7 +111,8 @@ bool wild_dial(struct wild *c, size_t hello_bytes)
     uint8_t bytes[HELLO_MAX];
     struct wild fresh = {.process = c->process, .number = c->number, .fd = -1};
     *c = fresh;
-    c->restraint = 1 + wild_draw(c, wild_draw(c, 4) ? 40 : WILD_ASKED - 1);
+    c->mood = wild_draw(c, 3) ? WILD_PLAIN : (enum wild_mood)wild_draw(c, WILD_MOODS);
+    c->restraint = 1 + wild_draw(c, wild_draw(c, 4) && c->mood == WILD_PLAIN ? 40 : WILD_ASKED - 1);
     c->window = (struct window){.requests_max = WINDOW_INITIAL_REQUESTS, .bytes_max = WINDOW_INITIAL_BYTES};
     snprintf(addr.sun_path, sizeof addr.sun_path, "%s", c->process->socket);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -279,7 +280,10 @@ static void on_reply(struct wild *c, const struct frame *f)
     report->answered++;
     report->actions[a.action][0]++;
     report->statuses[r->status < 32 ? r->status : 31]++;
-    if (r->status == HEMI_INTERNAL || r->status == HEMI_WORKER_LOST || r->status > HEMI_VERSION_MISMATCH)
+    struct wild_store *s = wild_store_of(c, a.store);
+    bool closed = a.store && (!s || s->closing);
+    if (r->status == HEMI_INTERNAL || (r->status == HEMI_HANDLE && !closed) || r->status == HEMI_WORKER_LOST ||
+        r->status > HEMI_VERSION_MISMATCH)
         wild_found(c, "reply %u (%s): status %u: %.*s", a.id, frame_type_name(a.type), r->status, (int)r->message.len,
                    (const char *)r->message.data);
     settle_handle(c, &a, r);
@@ -379,7 +383,8 @@ static void on_welcome(struct wild *c, const struct frame *f)
 static void on_close(struct wild *c, const struct frame *f)
 {
     const Hemi__V1__Close *body = (const Hemi__V1__Close *)f->body;
-    bool expected = c->process->report->may_end || c->closing;
+    bool refused = body->status == HEMI_LIMIT || body->status == HEMI_NO_MEMORY;
+    bool expected = c->process->report->may_end || c->closing || (refused && c->process->report->tight);
     if (!expected)
         wild_found(c, "CLOSE with status %u, error %u: %.*s", body->status, body->error, (int)body->text.len,
                    (const char *)body->text.data);

@@ -20,11 +20,12 @@
 enum {
     WILD_CONNECTIONS = 3,
     WILD_THINGS = 384,
-    WILD_ASKED = 320,
+    WILD_ASKED = 600,
     WILD_STORES = 12,
     WILD_STREAMS = 48,
-    WILD_CALLS = 48,
+    WILD_CALLS = 200,
     WILD_EXTERNS = 16, /* ids of externs, per store */
+    WILD_FREE = 32,    /* handles that may be chosen again */
     WILD_ACTIONS_MAX = 64,
     WILD_LINES = 48, /* of its last actions */
 };
@@ -80,6 +81,7 @@ void wild_modules_deinit(void);
     X(write, WASI, FUNC, "i", "i", 4)                                                                                  \
     X(read, WASI, FUNC, "i", "i", 3)                                                                                   \
     X(chance, WASI, FUNC, "i", "i", 2)                                                                                 \
+    X(sleep, WASI, FUNC, "i", "i", 2)                                                                                  \
     X(exit, WASI, FUNC, "i", "", 1)
 
 enum wild_export {
@@ -105,6 +107,15 @@ struct wild_thing {
     uint8_t kind;   /* enum wild_kind */
     uint8_t sort;   /* of a module, an instance: enum wild_guest; a function: enum wild_export; a host function: 0 as
                        `out` wants it, 1 as `ask` does; a global: its content's letter */
+};
+
+/* What a connection has a bent for. */
+enum wild_mood {
+    WILD_PLAIN,
+    WILD_HOARDS, /* calls out, and leaves host calls unanswered */
+    WILD_NESTS,  /* the same, each from inside the last */
+    WILD_SPINS,  /* has loops that do not end in all its stores */
+    WILD_MOODS,
 };
 
 /* What the reply to a request must bear out. */
@@ -153,6 +164,7 @@ struct wild_report {
     uint64_t actions[WILD_ACTIONS_MAX][2]; /* answered, succeeded */
     unsigned lines;                        /* written so far */
     char line[WILD_LINES][112];
+    bool tight;   /* the tenant's limits are: a connection may be ended for one, by name */
     bool may_end; /* set by who started it: the daemon or a worker is being ended; connections may end without a word */
 };
 
@@ -163,12 +175,14 @@ struct wild {
     unsigned number;
     int fd; /* -1: not connected */
     bool welcome, deaf, closing;
+    enum wild_mood mood;
     uint32_t next_id, next_handle, next_stream;
     unsigned restraint; /* most requests it leaves unanswered */
     struct window window, nested;
     struct frame_writer w;
     struct frame_reader r;
-    unsigned nthings, nasked, nstores, nstreams, ncalls;
+    unsigned nthings, nasked, nstores, nstreams, ncalls, nfree;
+    uint32_t free[WILD_FREE]; /* bound once, and dropped */
     struct wild_thing things[WILD_THINGS];
     struct wild_asked asked[WILD_ASKED];
     struct wild_store stores[WILD_STORES];

@@ -45,6 +45,7 @@ static const char wasi_text[] =
     "(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"
     " (import \"wasi_snapshot_preview1\" \"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))\n"
     " (import \"wasi_snapshot_preview1\" \"random_get\" (func $c (param i32 i32) (result i32)))\n"
+    " (import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $p (param i32 i32 i32 i32) (result i32)))\n"
     " (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $e (param i32))) (memory (export \"memory\") 2)\n"
     " (func $io (param i32) (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (local.get 0)))\n"
     " (func (export \"write\") (param i32) (result i32) (call $io (local.get 0))\n"
@@ -52,6 +53,10 @@ static const char wasi_text[] =
     " (func (export \"read\") (param i32) (result i32) (call $io (local.get 0))\n"
     "   (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))\n"
     " (func (export \"chance\") (param i32) (result i32) (call $c (i32.const 64) (local.get 0)))\n"
+    " (func (export \"sleep\") (param i32) (result i32) (memory.fill (i32.const 1024) (i32.const 0) (i32.const 48))\n"
+    "   (i32.store (i32.const 1040) (i32.const 1))\n"
+    "   (i64.store (i32.const 1048) (i64.mul (i64.extend_i32_u (local.get 0)) (i64.const 100000)))\n"
+    "   (call $p (i32.const 1024) (i32.const 2048) (i32.const 1) (i32.const 16)))\n"
     " (func (export \"exit\") (param i32) (call $e (local.get 0))))\n";
 
 static const char failing_text[] =

@@ -20,30 +20,32 @@ static _Noreturn void be_wild(const struct pack *p, const struct pack_member *m)
     _exit(0);
 }
 
-static void member_start(struct pack *p, struct pack_member *m, const int *closing, unsigned nclosing)
+static void member_start(struct pack *p, struct pack_member *m, const struct pack_order *order)
 {
     m->report = mmap(NULL, sizeof *m->report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert(m->report != MAP_FAILED);
+    m->report->tight = order->tight;
     fflush(NULL);
     m->pid = fork();
     ck_assert_int_ge(m->pid, 0);
     if (m->pid != 0) return;
-    for (unsigned i = 0; i < nclosing; i++) close(closing[i]);
+    for (unsigned i = 0; i < order->nclosing; i++) close(order->closing[i]);
     be_wild(p, m);
 }
 
-void pack_start(struct pack *p, const char *socket, unsigned n, uint64_t seed, unsigned steps, int fate,
-                const int *closing, unsigned nclosing)
+void pack_start(struct pack *p, const struct pack_order *order)
 {
-    ck_assert_uint_le(n, PACK_MAX);
-    *p = (struct pack){.n = n};
-    snprintf(p->socket, sizeof p->socket, "%s", socket);
-    for (unsigned i = 0; i < n; i++) {
+    uint64_t seed = order->seed;
+    ck_assert_uint_le(order->clients, PACK_MAX);
+    *p = (struct pack){.n = order->clients};
+    snprintf(p->socket, sizeof p->socket, "%s", order->socket);
+    for (unsigned i = 0; i < p->n; i++) {
         struct pack_member *m = &p->members[i];
         m->seed = test_random(&seed);
-        m->fate = fate == PACK_FATES_ANY ? (enum wild_fate)(test_random(&seed) % WILD_FATES) : (enum wild_fate)fate;
-        m->steps = 1 + (unsigned)(test_random(&seed) % steps);
-        member_start(p, m, closing, nclosing);
+        m->fate = (enum wild_fate)(test_random(&seed) % WILD_FATES);
+        if (order->fate != PACK_FATES_ANY) m->fate = (enum wild_fate)order->fate;
+        m->steps = 1 + (unsigned)(test_random(&seed) % order->steps);
+        member_start(p, m, order);
     }
 }
 

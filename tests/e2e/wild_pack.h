@@ -32,10 +32,17 @@ struct pack_sum {
     uint64_t statuses[32], actions[WILD_ACTIONS_MAX][2];
 };
 
-/* Starts n clients at this socket. `fate`: what each ends like, or PACK_FATES_ANY. `closing`: descriptors of ours that
- * a client must not keep open. */
-void pack_start(struct pack *p, const char *socket, unsigned n, uint64_t seed, unsigned steps, int fate,
-                const int *closing, unsigned nclosing);
+/* Starts clients that draw what they do from `order->seed`. */
+struct pack_order {
+    const char *socket;
+    unsigned clients, steps; /* most steps of each */
+    uint64_t seed;
+    int fate;           /* what each ends like, or PACK_FATES_ANY */
+    bool tight;         /* wild_report.tight */
+    const int *closing; /* descriptors of ours that a client must not keep open */
+    unsigned nclosing;
+};
+void pack_start(struct pack *p, const struct pack_order *order);
 /* Reaps who has ended and continues who has stopped; never waits. Returns how many are left. */
 unsigned pack_tend(struct pack *p);
 /* From now on connections may end without a word. */
