@@ -225,5 +225,6 @@ void client_accept(struct door *door, int fd)
     if (uv_poll_init(&s->loop, &client->poll, fd) != 0)
         return client_refuse(client, HEMI_NO_MEMORY, "cannot be polled");
     watch(client);
-    (void)door_join(door, client);
+    /* HELLO is often there already; whoever has said it is not one of a crowd that says nothing. */
+    if (door_join(door, client)) on_readable(&client->poll, 0, UV_READABLE);
 }

@@ -749,6 +749,22 @@ START_TEST(a_stopped_worker_is_replaced)
 }
 END_TEST
 
+/* .can-start: its clients hold all descriptors that there are for connections. */
+START_TEST(a_stopped_worker_is_replaced_while_its_clients_hold_all_descriptors)
+{
+    int crowd[200];
+    nofile = 128;
+    start_config("watchdog = \"900ms\";\n" TENANT_A);
+    pid_t stopped = ask_pid(crowd[0] = dial_hello("a", NULL));
+    kill(stopped, SIGSTOP);
+    for (int i = 1; i < 200; i++) crowd[i] = dial_hello("a", NULL);
+    ck_assert(wait_for_log("nofile: others have"));
+    ck_assert_int_ne(ask_pid(crowd[1]), stopped);
+    ck_assert(!log_has("worker-not-started"));
+    for (int i = 0; i < 200; i++) close(crowd[i]);
+}
+END_TEST
+
 /* .own-turns: as a machine is frozen and thawed, for longer than the watchdog's time. */
 START_TEST(a_frozen_daemon_loses_no_worker)
 {
@@ -1200,6 +1216,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_connection_that_a_worker_cannot_take_is_refused_by_name);
     tcase_add_test(tests, another_worker_takes_what_one_cannot);
     tcase_add_test(tests, a_stopped_worker_is_replaced);
+    tcase_add_test(tests, a_stopped_worker_is_replaced_while_its_clients_hold_all_descriptors);
     tcase_add_test(tests, a_frozen_daemon_loses_no_worker);
     tcase_add_test(tests, a_worker_that_runs_and_does_not_answer_is_replaced);
     tcase_add_test(tests, an_answer_to_another_question_is_none);
