@@ -67,7 +67,8 @@
       "whether a worker may start where the kernel has no Landlock (its level is always reported)")                    \
     X(worker_user, TEXT, "", 0, 64,                                                                                    \
       "who workers are, where the daemon may change users (root): a user's name or id, or FIRST-LAST, of which each "  \
-      "tenant gets an id of its own, in their order; empty: 1900000000-1900004095")                                    \
+      "tenant gets an id of its own, in their order; empty: 1900000000-1900004095, or 61184-65279 in a user "          \
+      "namespace that lacks those")                                                                                    \
     X(rights, NEED, NEED_REPORT, NEED_REPORT, NEED_REQUIRE,                                                            \
       "whether a worker may start that could not leave the daemon's user and groups for its own (it is reported)")     \
     X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS, "time from SIGTERM until workers are killed")          \

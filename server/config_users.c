@@ -7,8 +7,10 @@
 
 #include "server/config.h"
 
-/* Of no account, no container and no dynamic user of systemd (its list of user ids calls them unused). */
-#define USERS_DEFAULT "1900000000-1900004095"
+/* Of no account, no container and no dynamic user of systemd (its list of user ids calls them unused). In a user
+ * namespace that does not have them: ids for dynamic users, of which a container has none. */
+#define USERS_DEFAULT (struct id_range){.first = 1900000000, .last = 1900004095}
+#define USERS_OF_NAMESPACE (struct id_range){.first = 61184, .last = 65279}
 
 struct id_range {
     uint64_t first, last;
@@ -43,10 +45,26 @@ static bool parse_range(const char *text, struct id_range *out)
     return *text == 0 && out->first <= out->last;
 }
 
+/* Whether this user namespace has the id. Where the kernel does not say, there are no namespaces. */
+static bool is_mapped(uint64_t id)
+{
+    unsigned long long first, outside, count;
+    bool found = false;
+    FILE *map = fopen("/proc/self/uid_map", "re");
+    if (map == NULL) return true;
+    while (!found && fscanf(map, "%llu %llu %llu", &first, &outside, &count) == 3)
+        found = id >= first && id - first < count;
+    fclose(map);
+    return found;
+}
+
 /* A name first, since a name may begin with a digit. */
 static bool parse_users(const char *text, struct id_range *out)
 {
-    if (*text == 0) return parse_range(USERS_DEFAULT, out);
+    if (*text == 0) {
+        *out = is_mapped(USERS_DEFAULT.last) ? USERS_DEFAULT : USERS_OF_NAMESPACE;
+        return true;
+    }
     const struct passwd *user = getpwnam(text);
     if (user == NULL && !parse_range(text, out)) return false;
     if (user == NULL && out->first == out->last) user = getpwuid((uid_t)out->first);

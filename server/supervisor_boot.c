@@ -117,13 +117,15 @@ static void send_line(enum log_level level, const char *line)
     (void)handover_send(WORKER_FD_CONTROL, &msg);
 }
 
-static void report_jail(const struct jail_report *report)
+/* A private daemon's log is the standard error of a program that may want none: there, who asks is told (INFO). */
+static void report_jail(const struct jail_report *report, bool private)
 {
+    enum log_level missing = private ? LOG_INFO : LOG_WARNING;
     char line[256];
     for (uint32_t i = 0; i < report->nsteps; i++) {
         const struct jail_step *step = &report->steps[i];
         jail_step_line(report, i, line, sizeof line);
-        send_line(step->error == 0 ? LOG_DEBUG : step->required ? LOG_ERROR : LOG_WARNING, line);
+        send_line(step->error == 0 ? LOG_DEBUG : step->required ? LOG_ERROR : missing, line);
     }
 }
 
@@ -163,7 +165,7 @@ static int enter_jail(const struct handover_boot *boot, uint64_t descriptors, st
 #endif
     jail_probe(report);
     int status = jail_enter(&policy, report);
-    report_jail(report);
+    report_jail(report, boot->private_client != 0);
     if (status != 0) send_phase(HANDOVER_JAIL_FAILED);
     return status;
 }

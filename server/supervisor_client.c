@@ -86,9 +86,11 @@ void client_refuse(struct client *client, enum hemi_status status, const char *w
     refuse(client, status, PROTO_OK, why);
 }
 
-void client_refuse_fd(int fd, enum hemi_status status, const char *why)
+void client_refuse_fd(const struct door *door, int fd, enum hemi_status status, const char *why)
 {
-    struct log_about what = {.status = status_text(status), .limited = true};
+    struct log_about what = {.tenant = door->tenant != NULL ? door->tenant->config.name : NULL,
+                             .status = status_text(status),
+                             .limited = true};
     log_event(LOG_WARNING, "client-refused", &what, "%s", why);
     send_close(fd, status, PROTO_OK, why);
     close(fd);
@@ -214,7 +216,7 @@ void client_accept(struct door *door, int fd)
     struct supervisor *s = door->supervisor;
     struct client *client = calloc(1, sizeof *client);
     socklen_t len = sizeof client->peer;
-    if (client == NULL) return client_refuse_fd(fd, HEMI_NO_MEMORY, "the supervisor has no memory");
+    if (client == NULL) return client_refuse_fd(door, fd, HEMI_NO_MEMORY, "the supervisor has no memory");
     client->supervisor = s;
     client->tenant = door->tenant;
     client->fd = fd;

@@ -112,13 +112,14 @@ void doors_refuse_greeting(struct supervisor *s, enum hemi_status status, const 
 /* --- accepting --- */
 
 /* No descriptor is left: gives up the reserve for as long as it takes to say so to whoever comes first. */
-static void refuse_one(struct supervisor *s, int listener)
+static void refuse_one(const struct door *door)
 {
+    struct supervisor *s = door->supervisor;
     if (s->reserve < 0) s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC); /* somebody was faster last time */
     if (s->reserve < 0) return;
     close(s->reserve);
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) client_refuse_fd(fd, HEMI_LIMIT, "the supervisor has no descriptors left");
+    int fd = accept4(door->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) client_refuse_fd(door, fd, HEMI_LIMIT, "the supervisor has no descriptors left");
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -132,7 +133,7 @@ static void on_door(uv_poll_t *poll, int status, int events)
         if (fd >= 0)
             client_accept(door, fd);
         else if (errno == EMFILE || errno == ENFILE)
-            return refuse_one(door->supervisor, door->listener.fd);
+            return refuse_one(door);
         else if (errno != EINTR && errno != ECONNABORTED)
             return;
     }

@@ -180,8 +180,8 @@ void client_accept(struct door *door, int fd);
 /* Sends CLOSE(status), closes and forgets a client that is in no list. `why` is a constant. */
 void client_refuse(struct client *client, enum hemi_status status, const char *why);
 
-/* Refuses a connection that nothing is known of yet. */
-void client_refuse_fd(int fd, enum hemi_status status, const char *why);
+/* Refuses a connection that nothing is known of yet but where it came from. */
+void client_refuse_fd(const struct door *door, int fd, enum hemi_status status, const char *why);
 
 /* Closes and forgets a client that is in no list. */
 void client_free(struct client *client);

@@ -57,7 +57,9 @@ static void append(const char *bytes, size_t len)
 {
     if (text_len + len + 1 > text_size) {
         text_size = (text_len + len + 1) * 2;
-        ck_assert_ptr_nonnull(text = realloc(text, text_size));
+        char *larger = realloc(text, text_size);
+        ck_assert_ptr_nonnull(larger);
+        text = larger;
     }
     memcpy(text + text_len, bytes, len);
     text[text_len += len] = 0;

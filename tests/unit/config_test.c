@@ -1,9 +1,11 @@
 /* tests/unit/config_test.c -- the configuration: rows, units, files good and bad, dump and manual. */
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/config.h"
@@ -263,6 +265,29 @@ START_TEST(users_of_workers)
 }
 END_TEST
 
+/* A rootless container's namespace, whose ids are few. */
+START_TEST(users_of_workers_are_the_namespaces)
+{
+    int made[2], mapped[2], status;
+    char byte = 0, command[128];
+    ck_assert_int_eq(load("tenants = ({ name = \"a\"; uids = [1]; });"), 0);
+    ck_assert(pipe(made) == 0 && pipe(mapped) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        bool in = unshare(CLONE_NEWUSER) == 0;
+        if (write(made[1], in ? "y" : "n", 1) != 1 || !in || read(mapped[0], &byte, 1) != 1) _exit(77);
+        _exit(config_assign_users(&config, "c", &error) == 0 && config.tenants[0].worker_uid == 61184 ? 0 : 1);
+    }
+    ck_assert_int_eq(read(made[0], &byte, 1), 1);
+    snprintf(command, sizeof command, "echo 0 %u %u >/proc/%d/uid_map", geteuid(), geteuid() == 0 ? 65536 : 1, child);
+    if (byte == 'y') ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(write(mapped[1], "m", 1), 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    if (byte == 'n') printf("SKIPPED users_of_workers_are_the_namespaces: no user namespaces\n");
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == (byte == 'y' ? 0 : 77));
+}
+END_TEST
+
 START_TEST(every_tenant_needs_a_user)
 {
     forget();
@@ -424,6 +449,7 @@ int main(void)
     tcase_add_test(tests, mistakes_are_named);
     tcase_add_test(tests, tokens);
     tcase_add_test(tests, users_of_workers);
+    tcase_add_test(tests, users_of_workers_are_the_namespaces);
     tcase_add_test(tests, every_tenant_needs_a_user);
     tcase_add_test(tests, tokens_are_their_owners_only);
     tcase_add_test(tests, only_regular_files_are_read);
