@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static long number_in(const char *json, const char *object, const char *key)
 {
@@ -17,6 +18,16 @@ static long number_in(const char *json, const char *object, const char *key)
     return (long)strtod(at + strlen(name), NULL);
 }
 
+/* Whether we may look into a worker: it cannot be traced, so only root may. */
+static bool may_look(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    return access(path, R_OK | X_OK) == 0;
+}
+
+static long descriptors_of(pid_t pid) { return may_look(pid) ? (long)open_fds(pid) : 0; }
+
 void figures_take(const struct daemon *d, hemi_client *client, struct figures *out)
 {
     char *json = NULL;
@@ -25,8 +36,8 @@ void figures_take(const struct daemon *d, hemi_client *client, struct figures *o
     FIGURES_INFO(X)
 #undef X
     hemi_free_text(json);
-    out->descriptors = open_fds((pid_t)out->pid);
-    out->supervisor_descriptors = open_fds(d->pid);
+    out->descriptors = descriptors_of((pid_t)out->pid);
+    out->supervisor_descriptors = descriptors_of(d->pid);
 }
 
 static int print(char *to, size_t size, const struct figures *f)
@@ -58,7 +69,7 @@ void figures_await(const struct daemon *d, hemi_client *client, const struct fig
 void footprint_take(pid_t pid, struct footprint *out)
 {
     char path[64], line[256];
-    *out = (struct footprint){.descriptors = open_fds(pid)};
+    *out = (struct footprint){.descriptors = descriptors_of(pid)};
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     FILE *f = fopen(path, "r");
     ck_assert(f != NULL);
@@ -67,6 +78,7 @@ void footprint_take(pid_t pid, struct footprint *out)
         sscanf(line, "RssAnon: %ld", &out->anon_kb);
     }
     fclose(f);
+    if (!may_look(pid)) return;
     snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
     f = fopen(path, "r");
     ck_assert(f != NULL);

@@ -1,4 +1,5 @@
-/* tests/e2e/figures.h -- what a daemon holds, as INFO and /proc have it: to be the same after others came and went. */
+/* tests/e2e/figures.h -- what a daemon holds, as INFO and /proc have it: to be the same after others came and went.
+ * What only root may see, a worker's descriptors and mappings, is 0 for others. */
 #ifndef HEMI_TESTS_E2E_FIGURES_H
 #define HEMI_TESTS_E2E_FIGURES_H
 

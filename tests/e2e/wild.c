@@ -81,6 +81,22 @@ struct wild_thing *wild_add(struct wild *c, uint32_t handle, enum wild_kind kind
 
 void wild_remove(struct wild *c, struct wild_thing *t) { *t = c->things[--c->nthings]; }
 
+void wild_free(struct wild *c, uint32_t handle)
+{
+    if (c->nfree < WILD_FREE) c->free[c->nfree++] = handle;
+}
+
+uint32_t wild_stream_id(struct wild *c)
+{
+    return c->nfree_streams > 0 && wild_draw(c, 2) ? c->free_streams[--c->nfree_streams] : ++c->next_stream;
+}
+
+static void stream_forget(struct wild *c, struct wild_stream *s)
+{
+    if (c->nfree_streams < WILD_FREE) c->free_streams[c->nfree_streams++] = s->id;
+    *s = c->streams[--c->nstreams];
+}
+
 struct wild_store *wild_store_of(struct wild *c, uint32_t handle)
 {
     for (unsigned i = 0; i < c->nstores; i++)
@@ -257,12 +273,14 @@ static void store_closed(struct wild *c, uint32_t store, bool closed)
     if (!closed) return;
     for (unsigned i = 0; i < c->nstreams;)
         if (c->streams[i].store == store)
-            c->streams[i] = c->streams[--c->nstreams];
+            stream_forget(c, &c->streams[i]);
         else
             i++;
     if (s) *s = c->stores[--c->nstores];
     struct wild_thing *t = wild_find(c, store);
-    if (t) t->kind = WILD_SPENT;
+    if (t == NULL) return;
+    wild_remove(c, t);
+    wild_free(c, store);
 }
 
 static void on_reply(struct wild *c, const struct frame *f)
@@ -360,13 +378,13 @@ static void on_stream(struct wild *c, const struct frame *f)
                            : ((const Hemi__V1__StreamEof *)f->body)->stream;
     struct wild_stream *s = wild_stream_of(c, id);
     if (!s) wild_found(c, "%s for stream %u, which is none", frame_type_name(f->head.type), id);
-    if (s->input != credit) wild_found(c, "%s on the wrong side of stream %u", frame_type_name(f->head.type), id);
-    if (s->ended && !s->input) wild_found(c, "%s after the end of stream %u", frame_type_name(f->head.type), id);
+    if ((data && s->input) || (credit && !s->input))
+        wild_found(c, "%s on the wrong side of stream %u", frame_type_name(f->head.type), id);
     if (data && f->raw_length > s->credit)
         wild_found(c, "%u bytes on %llu of credit", f->raw_length, (unsigned long long)s->credit);
     if (data) s->credit -= f->raw_length;
     if (credit) s->credit += ((const Hemi__V1__StreamCredit *)f->body)->bytes;
-    if (!data && !credit) s->ended = true;
+    if (!data && !credit) stream_forget(c, s);
     c->process->report->streamed += data ? f->raw_length : 0;
 }
 

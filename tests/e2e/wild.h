@@ -147,8 +147,8 @@ struct wild_store {
 
 struct wild_stream {
     uint32_t id, store;
-    bool input, ended;
-    uint64_t credit; /* output: what may still come; input: what may still be sent */
+    bool input, ended; /* ended: we said so, the worker has not yet */
+    uint64_t credit;   /* output: what may still come; input: what may still be sent */
 };
 
 struct wild_call { /* a host call that is not answered */
@@ -182,7 +182,9 @@ struct wild {
     struct frame_writer w;
     struct frame_reader r;
     unsigned nthings, nasked, nstores, nstreams, ncalls, nfree;
+    unsigned nfree_streams;
     uint32_t free[WILD_FREE]; /* bound once, and dropped */
+    uint32_t free_streams[WILD_FREE];
     struct wild_thing things[WILD_THINGS];
     struct wild_asked asked[WILD_ASKED];
     struct wild_store stores[WILD_STORES];
@@ -229,6 +231,9 @@ struct wild_thing *wild_find(struct wild *c, uint32_t handle);
 struct wild_thing *wild_add(struct wild *c, uint32_t handle, enum wild_kind kind, unsigned sort, uint32_t store);
 struct wild_store *wild_store_of(struct wild *c, uint32_t handle);
 void wild_remove(struct wild *c, struct wild_thing *t);
+/* This handle may be chosen again. */
+void wild_free(struct wild *c, uint32_t handle);
+uint32_t wild_stream_id(struct wild *c);
 struct wild_stream *wild_stream_of(struct wild *c, uint32_t id);
 
 /* ---- wild_actions.c */

@@ -29,8 +29,8 @@ bool wild_act_close_store(struct wild *c)
     Hemi__V1__StoreClose body = HEMI__V1__STORE_CLOSE__INIT;
     struct wild_thing *t = wild_pick_store(c);
     if (!t || wild_draw(c, 3)) return false;
-    body.store = t->handle;
-    uint32_t store = t->handle;
+    uint32_t store = body.store = t->handle;
+    body.in_order = wild_draw(c, 2);
     struct wild_asked a = wild_in_store(c, store);
     if (!wild_request(c, FRAME_STORE_CLOSE, &body, NULL, 0, a)) return false;
     wild_store_of(c, store)->closing = true;
@@ -85,8 +85,8 @@ bool wild_act_wasi(struct wild *c)
     body.args = 2;
     body.envs = 1;
     body.output_credit = wild_draw(c, 3) * 100000;
-    body.stdin_stream = wild_draw(c, 4) ? ++c->next_stream : 0;
-    body.stdout_stream = body.stderr_stream = ++c->next_stream;
+    body.stdin_stream = wild_draw(c, 4) ? wild_stream_id(c) : 0;
+    body.stdout_stream = body.stderr_stream = wild_stream_id(c);
     struct wild_asked a = wild_in_store(c, t->handle);
     if (!wild_make(c, FRAME_WASI_NEW, &body, &body.wasi, strings, sizeof strings, a, WILD_WASI, 0)) return false;
     if (body.stdin_stream)
@@ -255,7 +255,7 @@ static void drop(struct wild *c, struct wild_thing *const *things, unsigned n)
         struct wild_thing *t = wild_find(c, handles[i]);
         bool uploading = t->kind == WILD_MODULE || t->sort == WILD_GUEST_PADDED; /* more than one request binds it */
         bool bound = t->maker == 0 && t->handle < HANDLE_WORKER && !uploading;
-        if (bound && c->nfree < WILD_FREE) c->free[c->nfree++] = t->handle;
+        if (bound) wild_free(c, t->handle);
         wild_remove(c, t);
     }
     wild_say(c, "DROP %u handles, %u first", n, handles[0]);
