@@ -350,7 +350,8 @@ static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint
     stream_id_used(r->conn, id); /* also when nothing comes of it */
     if (!w || !r->store) return PROTO_OK;
     w->fds[fd].stream = stream_new(r->conn, r->store, id, fd == 0, credit);
-    return w->fds[fd].stream ? PROTO_OK : PROTO_NO_MEMORY;
+    if (!w->fds[fd].stream) request_fail(r, HEMI_NO_MEMORY, "no memory for a stream");
+    return PROTO_OK;
 }
 
 enum proto_error read_wasi_new(struct request *r)
@@ -359,8 +360,8 @@ enum proto_error read_wasi_new(struct request *r)
     bool malformed = false;
     if (r->store && r->reply.error.status == HEMI_OK) {
         r->wasi = wasi_new(r->store, r->raw, r->raw_length, b->args, b->envs, &malformed);
-        if (!r->wasi && !malformed) return PROTO_NO_MEMORY;
         if (malformed) return PROTO_RAW;
+        if (!r->wasi || !wasi_charge(r->wasi)) request_fail(r, HEMI_NO_MEMORY, "no memory for a WASI object");
     }
     enum proto_error e = make_stream(r, 0, b->stdin_stream, 0);
     if (e == PROTO_OK) e = make_stream(r, 1, b->stdout_stream, b->output_credit);

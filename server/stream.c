@@ -14,29 +14,37 @@ void stream_id_used(struct connection *c, uint32_t id)
     if (id > c->last_stream) c->last_stream = id;
 }
 
+/* An input stream has a buffer, which counts against the budget. */
+static bool make_buffer(struct stream *s)
+{
+    if (!worker_charge(s->store->worker, STREAM_INPUT_BYTES)) return false;
+    s->data = malloc(STREAM_INPUT_BYTES);
+    if (!s->data) worker_charge(s->store->worker, -STREAM_INPUT_BYTES);
+    return s->data != NULL;
+}
+
 struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t id, bool input, uint64_t credit)
 {
     if (c->streams.used >= c->handles.max) return NULL;
     struct stream *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     *s = (struct stream){.conn = c, .store = store, .id = id, .refs = 1, .input = input, .credit = credit};
-    if (input && !(s->data = malloc(STREAM_INPUT_BYTES))) goto no_memory;
-    if (!idmap_put(&c->streams, id, s)) goto no_memory;
+    if ((input && !make_buffer(s)) || !idmap_put(&c->streams, id, s)) {
+        stream_unref(s);
+        return NULL;
+    }
     s->refs++;
     s->next = store->streams;
     if (s->next) s->next->prev = s;
     store->streams = s;
     stream_id_used(c, id);
     return s;
-no_memory:
-    free(s->data);
-    free(s);
-    return NULL;
 }
 
 void stream_unref(struct stream *s)
 {
     if (!s || --s->refs > 0) return;
+    if (s->data) worker_charge(s->store->worker, -STREAM_INPUT_BYTES);
     free(s->data);
     free(s);
 }

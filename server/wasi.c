@@ -7,6 +7,7 @@
 #include "server/requests_values.h"
 #include "server/server.h"
 #include "server/stores.h"
+#include "server/worker_state.h"
 
 /* ---- the object ---- */
 
@@ -42,6 +43,14 @@ struct wasi *wasi_new(struct wstore *s, const uint8_t *raw, size_t n, uint32_t n
     return w;
 }
 
+bool wasi_charge(struct wasi *w)
+{
+    uint32_t bytes = (uint32_t)sizeof *w + w->args.bytes + w->envs.bytes;
+    if (!worker_charge(w->store->worker, bytes)) return false;
+    w->charged = bytes;
+    return true;
+}
+
 void wasi_unref(struct wasi *w)
 {
     if (--w->refs > 0) return;
@@ -49,6 +58,7 @@ void wasi_unref(struct wasi *w)
         if (w->fds[fd].stream) stream_close(w->fds[fd].stream);
         stream_unref(w->fds[fd].stream);
     }
+    if (w->charged > 0) worker_charge(w->store->worker, -(int64_t)w->charged);
     free(w);
 }
 

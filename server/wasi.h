@@ -67,6 +67,7 @@ struct wasi_strings {
 
 struct wasi {
     uint32_t refs;        /* the handle's object, each host function */
+    uint32_t charged;     /* bytes, to the worker's budget */
     struct wstore *store; /* borrowed */
     struct wasi_strings args, envs;
     struct wasi_fd {
@@ -80,6 +81,8 @@ struct wasi {
  * (*malformed). One reference for the caller. */
 struct wasi *wasi_new(struct wstore *s, const uint8_t *raw, size_t n, uint32_t nargs, uint32_t nenvs, bool *malformed);
 void wasi_unref(struct wasi *w);
+/* Counts it against the worker's budget until it goes. False: refused. */
+bool wasi_charge(struct wasi *w);
 
 /* A function for the import `name` of function type `type_id` (the module's). LINK when the type is another one. */
 enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id, uint32_t *func, struct rt_error *err);

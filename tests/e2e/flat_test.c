@@ -12,7 +12,7 @@
 #undef now_ms
 #include "tests/e2e/support.h"
 
-enum { WARM_UP = 100, CYCLES = 500, HEAP_SLACK = 64 << 10, DATA_SLACK_KB = 2048 };
+enum { WARM_UP = 100, CYCLES = 500, HEAP_SLACK = 64 << 10, DATA_SLACK_KB = 2048, MAPPINGS_SLACK = 16 };
 
 static const char TEXT[] =
     "(module (import \"h\" \"f\" (func $f (param externref)))\n"
@@ -48,7 +48,8 @@ static void stop(void)
 /* ---- what there is ---- */
 
 struct measure {
-    uint64_t handles, stores, worker_fds, fds, worker_data_kb; /* data: 0 in sanitizer builds */
+    uint64_t handles, stores, worker_fds, fds;
+    uint64_t worker_data_kb, worker_mappings; /* 0 in sanitizer builds */
     uint64_t nodes, requests, streams, host_funcs, host_calls, externs, blocks, cells, heap;
 };
 
@@ -65,6 +66,18 @@ static uint64_t data_kb(pid_t pid)
     return kb;
 }
 
+static uint64_t mappings(pid_t pid)
+{
+    char path[64];
+    uint64_t n = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    for (int c; (c = fgetc(f)) != EOF;) n += c == '\n';
+    fclose(f);
+    return n;
+}
+
 static struct measure measure(void)
 {
     pid_t worker;
@@ -76,6 +89,7 @@ static struct measure measure(void)
                         .worker_fds = open_fds(worker),
                         .fds = open_fds(getpid()),
                         .worker_data_kb = slowness() > 1 ? 0 : data_kb(worker),
+                        .worker_mappings = slowness() > 1 ? 0 : mappings(worker),
                         .requests = client->requests.count,
                         .streams = client->streams.count,
                         .host_funcs = client->host_funcs.count,
@@ -103,6 +117,7 @@ static void expect_flat(const struct measure *a, const struct measure *b)
     FLAT(worker_fds, 0);
     FLAT(fds, 0);
     FLAT(worker_data_kb, DATA_SLACK_KB);
+    FLAT(worker_mappings, MAPPINGS_SLACK);
     FLAT(nodes, 0);
     FLAT(requests, 0);
     FLAT(streams, 0);

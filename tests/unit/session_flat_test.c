@@ -234,6 +234,33 @@ START_TEST(a_wasi_object_takes_its_streams_along)
 }
 END_TEST
 
+/* Their strings and buffers were nobody's, and a connection ended where they found no memory. */
+START_TEST(wasi_objects_count_against_the_budget)
+{
+    struct frame f;
+    boot.limits.memory = 16 << 20;
+    open_client();
+    store_new_handle(++next_id, STORE);
+    settle(next_id);
+    uint64_t before = worker.memory_used;
+    enum hemi_status status = HEMI_OK;
+    uint32_t made = 0;
+    for (; status == HEMI_OK && made < 1000; made++) {
+        send_wasi(1000 + made, STORE);
+        do ck_assert(receive(&f, 10000));
+        while (f.head.type != FRAME_REPLY);
+        status = (enum hemi_status)((const Hemi__V1__Reply *)f.body)->status;
+    }
+    ck_assert_int_eq(status, HEMI_NO_MEMORY);
+    drop(1000, made);
+    ping(++next_id);
+    settle(next_id);
+    ck_assert_uint_eq(worker.memory_used, before);
+    send_wasi(1000, STORE);
+    settle(next_id);
+}
+END_TEST
+
 static void send_credit(uint32_t stream)
 {
     Hemi__V1__StreamCredit body = HEMI__V1__STREAM_CREDIT__INIT;
@@ -418,6 +445,7 @@ int main(void)
     tcase_add_test(tc, what_is_closed_is_gone);
     tcase_add_test(tc, a_failed_store_is_gone_once_dropped);
     tcase_add_test(tc, a_wasi_object_takes_its_streams_along);
+    tcase_add_test(tc, wasi_objects_count_against_the_budget);
     tcase_add_test(tc, frames_for_ended_streams_are_ignored_without_remembering_them);
     tcase_add_test(tc, exceptions_and_externs_die_in_a_living_store);
     tcase_add_test(tc, a_stores_handle_ends_with_the_answer);
