@@ -7,7 +7,13 @@
 
 #include <stdlib.h>
 
-enum { BUCKETS_MIN = 16, LINK = 4, ID = 8, SWEEP_WORK = 64 /* bytes that one object counts as */ };
+enum {
+    BUCKETS_MIN = 16,
+    BUCKETS_KEPT = 1024 /* not made fewer */,
+    LINK = 4,
+    ID = 8,
+    SWEEP_WORK = 64 /* bytes that one object counts as */
+};
 
 _Static_assert(HEAP_EXTERN_SIZE <= HEAP_SMALL_MAX, "externrefs are always copied");
 
@@ -46,14 +52,29 @@ static uint32_t lookup(const struct heap *h, uint64_t id)
     return at;
 }
 
-static void rehash(struct heap *h, const uint32_t *heads, uint32_t buckets)
+static void rehash(struct heap *h, uint8_t *base, const uint32_t *heads, uint32_t buckets)
 {
     for (uint32_t i = 0; i < buckets; i++) {
         for (uint32_t at = heads[i], next; at != 0; at = next) {
-            next = load_link(h->space.base, at);
-            insert(h, h->space.base, at);
+            next = load_link(base, at);
+            insert(h, base, at);
+            if (h->collecting) heap_worked(h, SWEEP_WORK);
         }
     }
+}
+
+/* After a burst that has died: far fewer heads will do. Without memory for them the old ones do, too. */
+static void shrink(struct heap *h, uint8_t *base)
+{
+    struct heap_externs *e = &h->externs;
+    uint32_t *before = e->heads, nbefore = e->buckets, buckets = nbefore;
+    while (buckets > BUCKETS_KEPT && e->count < buckets / 8) buckets /= 2;
+    uint32_t *heads = buckets < nbefore ? calloc(buckets, sizeof *heads) : NULL;
+    if (heads == NULL) return;
+    e->heads = heads;
+    e->buckets = buckets;
+    rehash(h, base, before, nbefore);
+    free(before);
 }
 
 /* Doubles the heads. Only the first time can it fail: later, longer chains will do. */
@@ -67,7 +88,7 @@ static bool grow(struct heap *h)
     e->heads = heads;
     e->buckets = before.buckets == 0 ? BUCKETS_MIN : before.buckets * 2;
     if (!heap_settle(h)) goto refused;
-    rehash(h, before.heads, before.buckets);
+    rehash(h, h->space.base, before.heads, before.buckets);
     free(before.heads);
     return true;
 
@@ -125,6 +146,7 @@ void heap_extern_sweep(struct heap *h, const struct heap_visitor *v)
             heap_worked(h, SWEEP_WORK);
         }
     }
+    shrink(h, v->to);
 }
 
 void heap_extern_report(struct heap *h)

@@ -57,6 +57,9 @@ static void add_connection(cJSON *to, const struct connection *c)
     cJSON_AddNumberToObject(to, "stores", c->nstores);
     cJSON_AddNumberToObject(to, "handles", c->handles.map.used);
     cJSON_AddNumberToObject(to, "modules", c->nmodules);
+    cJSON_AddNumberToObject(to, "streams", c->streams.used);
+    cJSON_AddNumberToObject(to, "requests", c->nrequests);
+    cJSON_AddNumberToObject(to, "host_calls_outstanding", c->calls.used);
     cJSON_AddNumberToObject(to, "reads", (double)c->reads);
     cJSON_AddNumberToObject(to, "writes", (double)c->writes);
     cJSON_AddNumberToObject(to, "frames_in", (double)c->frames_in);

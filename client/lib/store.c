@@ -25,23 +25,6 @@ static hemi_status store_request(hemi_store *store, const struct hemi_store_opti
     return request_run(store->node.client, &s, ticket);
 }
 
-hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *options, hemi_store **out,
-                           hemi_ticket *ticket)
-{
-    static const struct hemi_store_options nothing;
-    *out = NULL;
-    hemi_status status = usable(c, NULL);
-    if (status != HEMI_OK) return status;
-    hemi_store *store = node_new(c, NODE_STORE, sizeof *store);
-    if (!store) return fail(c, HEMI_NO_MEMORY, "out of memory");
-    status = store_request(store, options ? options : &nothing, ticket);
-    if (status == HEMI_OK)
-        *out = store;
-    else
-        node_count_down(&store->node);
-    return status;
-}
-
 /* Nothing is to come for it any more. */
 static void store_end(hemi_store *store)
 {
@@ -90,6 +73,32 @@ hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket) { return cl
 hemi_status hemi_store_close_in_order(hemi_store *store, hemi_ticket *ticket)
 {
     return close_store(store, true, ticket);
+}
+
+/* The answer was waited for in vain, and may still come: then it is a store that nobody knows. */
+static void give_up(hemi_store *store)
+{
+    hemi_ticket ticket;
+    if (close_store(store, false, &ticket) == HEMI_OK) hemi_forget(store->node.client, ticket);
+}
+
+hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *options, hemi_store **out,
+                           hemi_ticket *ticket)
+{
+    static const struct hemi_store_options nothing;
+    *out = NULL;
+    hemi_status status = usable(c, NULL);
+    if (status != HEMI_OK) return status;
+    hemi_store *store = node_new(c, NODE_STORE, sizeof *store);
+    if (!store) return fail(c, HEMI_NO_MEMORY, "out of memory");
+    status = store_request(store, options ? options : &nothing, ticket);
+    if (status == HEMI_OK)
+        *out = store;
+    else if (store->node.counts == 1)
+        node_count_down(&store->node);
+    else
+        give_up(store);
+    return status;
 }
 
 hemi_status hemi_store_gc(hemi_store *store, hemi_ticket *ticket)

@@ -98,6 +98,28 @@ START_TEST(a_store_that_came_to_nothing_is_forgotten)
 }
 END_TEST
 
+/* The answer comes too late for the caller, but not for the library: it closes what was made. */
+START_TEST(a_store_that_was_given_up_is_closed)
+{
+    struct peer p;
+    struct frame f;
+    hemi_store *store;
+    peer_open(&p);
+    hemi_client_set_deadline(p.client, 1);
+    ck_assert_int_eq(hemi_store_new(p.client, NULL, &store, NULL), HEMI_DEADLINE); /* after a second */
+    hemi_client_set_deadline(p.client, 0);
+    ck_assert_ptr_null(store);
+    peer_ok(&p);
+    peer_ok(&p);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_ping(p.client, NULL), HEMI_OK);
+    peer_expect(&p, FRAME_STORE_NEW, &f);
+    peer_expect(&p, FRAME_STORE_CLOSE, &f);
+    ck_assert_uint_eq(nodes_of(p.client), 0);
+    peer_deinit(&p);
+}
+END_TEST
+
 static void output(const void *bytes, size_t n, void *env) { (void)bytes, (void)n, (void)env; }
 
 static size_t input(void *bytes, size_t n, void *env)
@@ -226,6 +248,7 @@ int main(void)
     tcase_add_test(c, what_is_of_a_store_may_be_freed_after_it);
     tcase_add_test(c, a_forgotten_close_ends_the_store_too);
     tcase_add_test(c, a_store_that_came_to_nothing_is_forgotten);
+    tcase_add_test(c, a_store_that_was_given_up_is_closed);
     tcase_add_test(c, wasi_records_go_with_their_streams);
     tcase_add_test(c, a_closed_store_ends_its_streams);
     tcase_add_test(c, ids_come_round);

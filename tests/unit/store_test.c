@@ -375,6 +375,30 @@ START_TEST(host_functions_of_one_type_are_told_apart)
 }
 END_TEST
 
+/* The set of externrefs kept the size that it once had. */
+START_TEST(a_burst_of_externs_leaves_no_table)
+{
+    enum { BURST = 200000, SLACK = 256 << 10 };
+    static struct root roots[BURST];
+    struct rig r;
+    rig_init(&r);
+    int64_t before = 0;
+    for (int round = 0; round < 2; round++) {
+        uint32_t n = round == 0 ? 100 : BURST;
+        for (uint32_t i = 0; i < n; i++) ck_assert_int_eq(store_extern(r.store, 1 + i, &roots[i]), HEMI_OK);
+        for (uint32_t i = 0; i < n; i++) root_deinit(&roots[i]);
+        for (int i = 0; i < 3; i++) store_collect(r.store);
+        store_trim(r.store);
+        if (round == 0) before = r.charged;
+    }
+    ck_assert_int_le(r.charged, before + SLACK);
+    struct root again;
+    ck_assert_int_eq(store_extern(r.store, 7, &again), HEMI_OK);
+    root_deinit(&again);
+    rig_deinit(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store");
@@ -393,6 +417,7 @@ int main(void)
     tcase_add_test(c, reference_arguments_and_results_are_checked);
     tcase_add_test(c, calls_nest_through_host_functions_up_to_a_limit);
     tcase_add_test(c, host_functions_of_one_type_are_told_apart);
+    tcase_add_test(c, a_burst_of_externs_leaves_no_table);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
