@@ -210,15 +210,18 @@ static void on_signal(uv_signal_t *signal, int number)
     }
 }
 
-static void watch_signals(struct supervisor *s)
+/* Without its watcher a signal would end us. Returns 0 or a negative errno. */
+static int watch_signals(struct supervisor *s)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (numbers[i] == SIGCHLD && getpid() != 1) continue;
-        uv_signal_init(&s->loop, &s->signals[i]);
+        int status = uv_signal_init(&s->loop, &s->signals[i]);
+        if (status != 0) return status;
         s->signals[i].data = s;
-        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+        if ((status = uv_signal_start(&s->signals[i], on_signal, numbers[i])) != 0) return status;
     }
+    return 0;
 }
 
 /* --- the start --- */
@@ -279,7 +282,9 @@ static int divide_descriptors(struct supervisor *s)
                   "of %" PRIu64 ", %" PRIu64 " are for connections that no worker has adopted yet: %" PRIu64
                   " for each of %" PRIu64 " sockets and %" PRIu64 " tenants, %" PRIu64 " for whoever comes",
                   needs.limit, pool->total, pool->guaranteed, needs.doors, needs.tenants, pool->lendable);
-    return fd_presize_loop(&s->loop, &s->presized, fd_pool_most(pool));
+    int status = fd_presize_loop(&s->loop, &s->presized, fd_pool_most(pool));
+    if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "the event loop: %s", strerror(-status));
+    return status;
 }
 
 /* Closed standard descriptors would be given to sockets. */
@@ -290,26 +295,32 @@ static void fill_standard_fds(void)
     if (fd > STDERR_FILENO) close(fd);
 }
 
+static int open_exe(struct supervisor *s)
+{
+    s->exe = child_open_exe(s->given->self);
+    if (s->exe >= 0 || child_has_path(s->given->self)) return 0;
+    int error = errno;
+    log_event(LOG_ERROR, "cannot-start", NULL, "its own executable cannot be opened: %s", strerror(error));
+    return -error;
+}
+
+/* What close_loop closes comes first. */
 static int init(struct supervisor *s)
 {
     signal(SIGPIPE, SIG_IGN);
     log_configure(&s->config.options);
-    s->exe = child_open_exe(s->given->self);
-    if (s->exe < 0 && !child_has_path(s->given->self)) {
-        log_event(LOG_ERROR, "cannot-start", NULL, "its own executable cannot be opened: %s", strerror(errno));
-        return -ENOENT;
-    }
-    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     uv_timer_init(&s->loop, &s->drain);
     s->drain.data = s;
     watch_init(s);
-    watch_signals(s);
-    int status = make_tenants(s);
+    s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int status = open_exe(s);
+    if (status != 0) return status;
+    status = watch_signals(s);
+    if (status == 0) status = make_tenants(s);
     if (status == 0) status = log_start(&s->config);
-    if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "%s", strerror(-status));
     if (status == 0) status = doors_init(s);
-    if (status == 0) status = divide_descriptors(s);
-    return status;
+    if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "%s", strerror(-status));
+    return status != 0 ? status : divide_descriptors(s);
 }
 
 static void deinit(struct supervisor *s)
