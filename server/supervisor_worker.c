@@ -15,8 +15,10 @@
 #include "server/supervisor_state.h"
 #include "server/worker.h"
 
-#define MESSAGES_PER_TURN 256 /* of one worker, before others get their turn */
-#define LOG_BYTES_PER_TURN 65536
+#define MESSAGES_PER_TURN 64 /* of one worker, before others get their turn */
+#define LINES_PER_TURN 64    /* of its standard error */
+#define LINES_AT_END 1024
+#define LOG_BYTES 512 /* read at once; each may be a line */
 #define RETRY_MS 10
 #define END_GRACE_MS 2000 /* from the end of the control socket until a worker that stays is killed */
 
@@ -253,22 +255,27 @@ static void log_line(struct child *w)
     w->line_len = 0;
 }
 
-static void log_bytes(struct child *w, const char *bytes, size_t len)
+/* Returns the number of lines. */
+static unsigned log_bytes(struct child *w, const char *bytes, size_t len)
 {
+    unsigned lines = 0;
     for (size_t i = 0; i < len; i++) {
         if (bytes[i] != '\n') w->line[w->line_len++] = bytes[i];
-        if (bytes[i] == '\n' || w->line_len == sizeof w->line) log_line(w);
+        if (bytes[i] != '\n' && w->line_len < sizeof w->line) continue;
+        log_line(w);
+        lines++;
     }
+    return lines;
 }
 
-/* Returns false at the end. */
-static bool read_log(struct child *w)
+/* Returns false at the end. It is lines that take time, and a worker may write many short ones. */
+static bool read_log(struct child *w, unsigned most)
 {
-    char bytes[4096];
-    for (size_t total = 0; total < LOG_BYTES_PER_TURN; total += sizeof bytes) {
+    char bytes[LOG_BYTES];
+    for (unsigned lines = 0; lines < most;) {
         ssize_t got = read(w->log, bytes, sizeof bytes);
         if (got <= 0) return got < 0 && errno == EAGAIN;
-        log_bytes(w, bytes, (size_t)got);
+        lines += log_bytes(w, bytes, (size_t)got);
     }
     return true;
 }
@@ -276,7 +283,7 @@ static bool read_log(struct child *w)
 static void on_log(uv_poll_t *poll, int status, int events)
 {
     (void)events;
-    if (status != 0 || !read_log(poll->data)) uv_poll_stop(poll);
+    if (status != 0 || !read_log(poll->data, LINES_PER_TURN)) uv_poll_stop(poll);
 }
 
 /* --- the end --- */
@@ -373,7 +380,7 @@ static void child_ended(struct child *w, const siginfo_t *info, const struct rus
     w->ended = true;
     /* .drain-control: the process is gone, so this reads to the end. */
     (void)read_control(w, UINT32_MAX);
-    (void)read_log(w);
+    (void)read_log(w, LINES_AT_END);
     log_line(w);
     bool orderly = ended_in_order(w, info);
     log_end(w, info, usage, orderly);

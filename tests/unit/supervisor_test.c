@@ -144,6 +144,9 @@ static void echo_line(const struct echo *e, int fd, const char *line, size_t len
     if (send(fd, answer, len, MSG_NOSIGNAL) < 0) return;
 }
 
+#define SHORT_LINES "x\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx\n"
+static const char babble[] = SHORT_LINES SHORT_LINES SHORT_LINES SHORT_LINES SHORT_LINES SHORT_LINES SHORT_LINES;
+
 static int echo_worker(const struct worker_boot *boot)
 {
     static struct echo e;
@@ -153,7 +156,9 @@ static int echo_worker(const struct worker_boot *boot)
     e.count = 1;
     say_phases(&e);
     for (;;) {
-        if (poll(e.fds, e.count, -1) < 0) return WORKER_EXIT_ERROR;
+        bool babbles = is(&e, "babbler");
+        if (babbles && write(STDERR_FILENO, babble, sizeof babble - 1) < 0 && errno != EAGAIN) return WORKER_EXIT_ERROR;
+        if (poll(e.fds, e.count, babbles ? 0 : -1) < 0) return WORKER_EXIT_ERROR;
         for (nfds_t i = e.count; i-- > 1;) {
             if (e.fds[i].revents == 0) continue;
             ssize_t got = recv(e.fds[i].fd, line, sizeof line, 0);
@@ -718,6 +723,23 @@ START_TEST(a_worker_whose_phases_come_out_of_order_is_killed)
 }
 END_TEST
 
+/* Each turn of the supervisor took 64 KiB of its lines, which were tens of thousands. */
+START_TEST(a_worker_that_babbles_costs_others_nothing)
+{
+    start_config("tenants = ({ name = \"babbler\"; socket = { path = \"@/a\"; }; }, { name = \"b\"; "
+                 "socket = { path = \"@/b\"; }; });\n");
+    int a = dial_hello("a", NULL);
+    ask_pid(a);
+    ck_assert(wait_for_log("log-dropped"));
+    for (int i = 0; i < 100; i++) {
+        int b = dial_hello("b", NULL);
+        ask_pid(b);
+        close(b);
+    }
+    close(a);
+}
+END_TEST
+
 /* --- workers that hang --- */
 
 static void wait_for_state(pid_t pid, const char *states)
@@ -1215,6 +1237,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_connection_does_not_circulate_among_workers_that_leave);
     tcase_add_test(tests, a_connection_that_a_worker_cannot_take_is_refused_by_name);
     tcase_add_test(tests, another_worker_takes_what_one_cannot);
+    tcase_add_test(tests, a_worker_that_babbles_costs_others_nothing);
     tcase_add_test(tests, a_stopped_worker_is_replaced);
     tcase_add_test(tests, a_stopped_worker_is_replaced_while_its_clients_hold_all_descriptors);
     tcase_add_test(tests, a_frozen_daemon_loses_no_worker);
