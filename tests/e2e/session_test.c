@@ -53,7 +53,8 @@ static void daemon_up(void)
     static char config[1200];
     unsigned profile = draw(PROFILES);
     snprintf(config, sizeof config,
-             "restart_delay = \"1ms\"; restart_delay_max = \"1ms\"; log_rate = 100000; limits = { idle_exit = 0; };\n"
+             "restart_delay = \"1ms\"; restart_delay_max = \"1ms\"; log_rate = 100000;\n"
+             "drain_timeout = 1; limits = { idle_exit = 0; };\n"
              "tenants = ( { name = \"a\"; socket = { path = \"%%s/a.sock\"; }; limits = { %s }; },\n"
              "            { name = \"b\"; socket = { path = \"%%s/b.sock\"; }; } );\n",
              profiles[profile]);

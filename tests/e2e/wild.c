@@ -458,27 +458,29 @@ void wild_pump(struct wild *c, int ms)
 
 /* ---- the end in order */
 
-static void cancel_all(struct wild *c, uint32_t *upto)
+static void cancel_some(struct wild *c, bool all)
 {
     for (unsigned i = 0; i < c->nasked; i++) {
         Hemi__V1__Cancel body = HEMI__V1__CANCEL__INIT;
-        if (c->asked[i].id <= *upto) continue;
+        if (c->asked[i].cancelled || !(all || c->asked[i].endless)) continue;
+        c->asked[i].cancelled = true;
         body.request = c->asked[i].id;
         wild_tell(c, FRAME_CANCEL, 0, &body, NULL, 0);
     }
-    *upto = c->next_id;
 }
 
 void wild_settle(struct wild *c)
 {
     double end = now_ms() + 60000 * slowness();
-    uint32_t cancelled = 0;
+    unsigned still = 0; /* looks without a reply */
     c->deaf = false;
     wild_say(c, "settles: %u requests, %u host calls", c->nasked, c->ncalls);
     while (c->fd >= 0 && (c->nasked > 0 || c->ncalls > 0)) {
+        unsigned before = c->nasked;
         while (c->ncalls > 0) wild_answer(c, 0, true);
-        cancel_all(c, &cancelled);
-        wild_pump(c, 100);
+        cancel_some(c, still > 3);
+        wild_pump(c, still > 3 ? 100 : 20);
+        still = c->nasked == before ? still + 1 : 0;
         if (now_ms() > end)
             wild_found(c, "%u requests stay unanswered, one is %s %u", c->nasked, frame_type_name(c->asked[0].type),
                        c->asked[0].id);

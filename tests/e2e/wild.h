@@ -136,6 +136,8 @@ struct wild_asked {
     uint32_t length; /* BYTES: how many */
     uint16_t type;
     uint8_t check; /* enum wild_check */
+    bool endless;  /* ends only when it is made to */
+    bool cancelled;
     uint8_t action;
 };
 
@@ -214,7 +216,8 @@ bool wild_dial(struct wild *c, size_t hello);
 void wild_hang_up(struct wild *c);
 /* One look at the socket, waiting at most so long: reads unless `deaf`, writes what is queued. */
 void wild_pump(struct wild *c, int ms);
-/* Answers and cancels all that is outstanding and waits for every reply; what stays unanswered is a finding. */
+/* Answers all that is outstanding, cancels what does not come to its end, and waits for every reply; what stays
+ * unanswered is a finding. */
 void wild_settle(struct wild *c);
 
 /* A request; the fields of `asked` that are given are kept until its reply. 0: the window or the model is full. */

@@ -209,6 +209,7 @@ static bool call(struct wild *c, struct wild_thing *f, uint32_t deadline)
     }
     body.func = f->handle;
     body.deadline_ms = deadline;
+    a.endless = f->sort == WILD_EXPORT_spin || f->sort == WILD_EXPORT_read || f->sort == WILD_EXPORT_write;
     if (f->sort == WILD_EXPORT_add) a.check = WILD_CHECK_I32, a.expected = sum;
     if (f->sort == WILD_EXPORT_work || f->sort == WILD_EXPORT_keep || f->sort == WILD_EXPORT_churn)
         a.check = WILD_CHECK_I32, a.expected = 7;
