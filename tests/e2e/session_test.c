@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/e2e/wild_pack.h"
 #include "tests/e2e/witness.h"
@@ -69,16 +70,33 @@ static void daemon_up(void)
 
 /* ---- what happens to the daemon meanwhile */
 
-enum event { NOTHING, HANGUP_SIGNAL, STOPPED_SUPERVISOR, STOPPED_WORKER, ROBBED, ENDED, EVENTS };
-static const char *const event_names[EVENTS] = {"nothing",          "SIGHUP",          "the supervisor stopped",
-                                                "a worker stopped", "a worker killed", "SIGTERM"};
+enum event {
+    NOTHING,
+    HANGUP_SIGNAL,
+    STOPPED_SUPERVISOR,
+    STOPPED_WORKER,
+    SHORT_SUPERVISOR,
+    SHORT_WORKER,
+    ROBBED,
+    ENDED,
+    EVENTS
+};
+static const char *const event_names[EVENTS] = {"nothing",
+                                                "SIGHUP",
+                                                "the supervisor stopped",
+                                                "a worker stopped",
+                                                "the supervisor short of descriptors",
+                                                "a worker short of descriptors",
+                                                "a worker killed",
+                                                "SIGTERM"};
 
 /* Under tight limits no worker is robbed: whoever comes anew might find that wild clients have used them up. */
 static enum event some_event(void)
 {
-    static const enum event events[] = {HANGUP_SIGNAL, STOPPED_SUPERVISOR, STOPPED_WORKER, ENDED, ROBBED};
-    if (draw(22) < 10) return NOTHING;
-    return events[draw(tight ? 4 : 5)];
+    static const enum event events[] = {
+        HANGUP_SIGNAL, STOPPED_SUPERVISOR, STOPPED_WORKER, SHORT_SUPERVISOR, SHORT_WORKER, ENDED, ROBBED};
+    if (draw(2)) return NOTHING;
+    return events[draw(tight ? 6 : 7)];
 }
 
 static void stop_for_a_while(pid_t pid)
@@ -86,6 +104,20 @@ static void stop_for_a_while(pid_t pid)
     kill(pid, SIGSTOP);
     poll(NULL, 0, (int)(20 + draw(200)));
     kill(pid, SIGCONT);
+}
+
+/* Its table of descriptors is nearly full for a while, as if others had filled it; where we may do that, for a worker
+ * may have a user of its own. */
+static void fill_for_a_while(pid_t pid, struct pack *pack)
+{
+    struct rlimit was, less;
+    pack_may_be_refused(pack);
+    if (prlimit(pid, RLIMIT_NOFILE, NULL, &was) != 0) return;
+    less = was;
+    less.rlim_cur = 24 + draw(16);
+    ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE, &less, NULL), 0);
+    poll(NULL, 0, (int)(20 + draw(300)));
+    ck_assert_int_eq(prlimit(pid, RLIMIT_NOFILE, &was, NULL), 0);
 }
 
 static void make_happen(enum event event, struct pack *pack)
@@ -101,6 +133,12 @@ static void make_happen(enum event event, struct pack *pack)
         return;
     case STOPPED_WORKER:
         stop_for_a_while(worker);
+        return;
+    case SHORT_SUPERVISOR:
+        fill_for_a_while(d.pid, pack);
+        return;
+    case SHORT_WORKER:
+        fill_for_a_while(worker, pack);
         return;
     case ROBBED:
         pack_may_end(pack);

@@ -93,6 +93,11 @@ void pack_may_end(struct pack *p)
     for (unsigned i = 0; i < p->n; i++) p->members[i].report->may_end = true;
 }
 
+void pack_may_be_refused(struct pack *p)
+{
+    for (unsigned i = 0; i < p->n; i++) p->members[i].report->tight = true;
+}
+
 void pack_kill(struct pack *p, unsigned member)
 {
     struct pack_member *m = &p->members[member];

@@ -47,6 +47,8 @@ void pack_start(struct pack *p, const struct pack_order *order);
 unsigned pack_tend(struct pack *p);
 /* From now on connections may end without a word. */
 void pack_may_end(struct pack *p);
+/* Or be ended for a limit, by name. */
+void pack_may_be_refused(struct pack *p);
 void pack_kill(struct pack *p, unsigned member);
 /* When all have ended. */
 void pack_finish(struct pack *p, struct pack_sum *sum);
