@@ -217,6 +217,11 @@ static void check_group(struct decoder *d, struct cursor *c, uint32_t first, uin
     }
 }
 
+static bool may_declare(const struct engine_options *opt, uint32_t n)
+{
+    return !opt->types_claim || opt->types_claim(opt->ctx, n);
+}
+
 static void intern_group(struct decoder *d, struct cursor *c, struct group *g, uint32_t n, uint32_t offset)
 {
     struct module *m = d->module;
@@ -226,7 +231,8 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
         if (def->nfields > 0) def->fields = g->fields + g->starts[i];
     }
     if (n == 0) return;
-    enum hemi_status status = types_intern(d->engine, g->defs, n, m->types + m->ntypes);
+    enum hemi_status status = HEMI_LIMIT;
+    if (may_declare(&d->engine->options, n)) status = types_intern(d->engine, g->defs, n, m->types + m->ntypes);
     if (status == HEMI_LIMIT) {
         cursor_beyond(c, offset, LIMIT_ENGINE_TYPES);
     } else if (status != HEMI_OK) {

@@ -33,6 +33,7 @@ static struct host_type *host_type_get(struct store *s, uint32_t type)
         .refs = 1, .engine = s->engine, .nfuncs = 1, .funcs = &t->decl, .code = &t->code, .start = UINT32_MAX};
     t->next = s->host_types;
     s->host_types = t;
+    s->nhost_types++;
     return t;
 }
 
@@ -53,6 +54,8 @@ static enum hemi_status host_make(struct store *s, struct host_type *type, const
     *func = h->in.func_base;
     return HEMI_OK;
 }
+
+uint32_t store_host_types(const struct store *s) { return s->nhost_types; }
 
 enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t nparams, uint32_t nresults,
                                const struct host_func_options *opt, uint32_t *func)

@@ -49,6 +49,9 @@ struct engine_options {
     const volatile uint32_t *poll; /* NULL: a flag that is never set */
     bool explicit_checks; /* bounds and nulls are compared; no page fault is ever relied on. Otherwise the first
                            * engine of the process handles SIGSEGV (faults.h) */
+    /* A module that is being decoded declares n more types, which may be new ones or not. False: it is refused with
+     * LIMIT. NULL: it may. */
+    bool (*types_claim)(void *ctx, uint32_t n);
     bool canonical_nans;  /* every NaN that arithmetic makes is the canonical one with sign 0 */
     bool count_opcodes;   /* executed instructions are counted by opcode */
 };
@@ -193,6 +196,8 @@ uint32_t store_thrown(const struct store *s);
 void store_throw(struct store *s, uint32_t exn);
 enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t nparams, uint32_t nresults,
                                const struct host_func_options *opt, uint32_t *func);
+/* How many different types its host functions have; a type stays until the store ends. */
+uint32_t store_host_types(const struct store *s);
 enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const struct host_func_options *opt,
                                      uint32_t *func);
 

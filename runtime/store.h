@@ -100,6 +100,7 @@ struct store {
     struct global *globals; /* those that hold references or functions */
     struct tag **tags;      /* by tag id; nothing at 0 */
     struct host_type *host_types;
+    uint32_t nhost_types;
     struct host_func *host_funcs;
     struct store_block *blocks;
     uint32_t *types; /* canonical ids that the store holds a reference on */

@@ -256,6 +256,7 @@ static void drop(void *ctx)
 enum hemi_status hostcall_func_new(struct wstore *s, uint64_t host, uint32_t type_id, const valtype *vals,
                                    uint32_t nparams, uint32_t nresults, uint32_t *func)
 {
+    if (!share_allows(&s->conn->worker->pools[POOL_TYPES], &s->conn->types, 1)) return HEMI_LIMIT;
     struct host_func_ctx *f = calloc(1, sizeof *f);
     if (!f) return HEMI_NO_MEMORY;
     size_t n = (size_t)nparams + nresults;
@@ -269,6 +270,7 @@ enum hemi_status hostcall_func_new(struct wstore *s, uint64_t host, uint32_t typ
     struct host_func_options opt = {.ctx = f, .call = host_call, .drop = drop};
     enum hemi_status status = type_id == TYPE_NONE ? host_func_new(s->store, vals, nparams, nresults, &opt, func)
                                                    : host_func_new_typed(s->store, type_id, &opt, func);
+    wstore_count_types(s);
     if (status != HEMI_OK) drop(f);
     return status;
 }

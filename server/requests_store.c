@@ -27,10 +27,10 @@ static enum proto_error begin_module(struct request *r, uint32_t id, uint64_t to
         request_fail(r, HEMI_LIMIT, "modules: %u on this connection", r->conn->nmodules);
     } else if (r->fd >= 0) {
         const char *why;
-        r->makes->upload = upload_map(r->conn->worker, &r->conn->nmodules, r->fd, total, &why);
+        r->makes->upload = upload_map(r->conn, r->fd, total, &why);
         if (!r->makes->upload) request_fail(r, HEMI_ARGUMENT, "%s", why);
     } else {
-        r->makes->upload = upload_new(r->conn->worker, &r->conn->nmodules, total);
+        r->makes->upload = upload_new(r->conn, total);
         if (!r->makes->upload) request_fail(r, HEMI_NO_MEMORY, "no memory for a module");
     }
     return PROTO_OK;
@@ -131,6 +131,29 @@ static void free_bytes(struct request *r, struct upload *u)
     }
 }
 
+bool module_types_claim(void *ctx, uint32_t n)
+{
+    const struct scheduler *sched = ctx;
+    return upload_claim_types(request_of(sched->running)->makes->upload, n);
+}
+
+enum hemi_status request_types_limit(struct request *r)
+{
+    const struct connection *c = r->conn;
+    return request_fail(r, HEMI_LIMIT, "%s: this connection has %llu of the worker's %llu, and may not have more",
+                        pool_name(POOL_TYPES), (unsigned long long)c->types.used,
+                        (unsigned long long)c->worker->pools[POOL_TYPES].size);
+}
+
+/* A function type that a tag has makes one more, of the exception's layout. */
+static enum hemi_status claim_layouts(struct upload *u, struct module *m)
+{
+    uint32_t most = m->ntags < m->ntypes ? m->ntags : m->ntypes;
+    if (upload_claim_types(u, most)) return HEMI_OK;
+    module_unref(m);
+    return HEMI_LIMIT;
+}
+
 enum hemi_status run_module_new(struct request *r)
 {
     struct object *o = r->makes;
@@ -143,7 +166,9 @@ enum hemi_status run_module_new(struct request *r)
         status = module_new(e, o->upload->bytes, o->upload->total, &m, &r->reply.error);
     else
         status = module_take(e, upload_take_bytes(o->upload), o->upload->total, &m, &r->reply.error);
+    if (status == HEMI_OK) status = claim_layouts(o->upload, m);
     if (status != HEMI_OK) {
+        if (o->upload->types_refused) request_types_limit(r);
         upload_bury(o->upload, NULL);
         o->upload = NULL;
         return status;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runtime/release.h"
+#include "server/session.h"
 #include "server/worker_state.h"
 
 enum { CAPACITY_MIN = 65536 };
@@ -20,12 +21,12 @@ static bool charge(struct upload *u, uint64_t bytes)
     return true;
 }
 
-struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total)
+struct upload *upload_new(struct connection *c, uint64_t total)
 {
     struct upload *u = calloc(1, sizeof *u);
     if (!u) return NULL;
-    *u = (struct upload){.worker = w, .count = count, .total = total};
-    ++*count;
+    *u = (struct upload){.worker = c->worker, .conn = c, .total = total};
+    c->nmodules++;
     return u;
 }
 
@@ -58,7 +59,7 @@ bool upload_append(struct upload *u, const uint8_t *bytes, size_t n)
     return true;
 }
 
-struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why)
+struct upload *upload_map(struct connection *c, int fd, uint64_t total, const char **why)
 {
     enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, PAGE_BYTES = 4096 };
     int seals = fcntl(fd, F_GET_SEALS);
@@ -68,7 +69,7 @@ struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t to
     *why = "the memfd is smaller than the module is said to be";
     if (size < 0 || (uint64_t)size < total || total == 0) return NULL;
     *why = "no memory for the module";
-    struct upload *u = upload_new(w, count, total);
+    struct upload *u = upload_new(c, total);
     if (!u) return NULL;
     void *at = mmap(NULL, total, PROT_READ, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) {
@@ -97,6 +98,17 @@ bool upload_free_bytes(struct upload *u, uint32_t *units)
     return false;
 }
 
+bool upload_claim_types(struct upload *u, uint64_t n)
+{
+    struct pool *pool = &u->worker->pools[POOL_TYPES];
+    struct share *share = &u->conn->types;
+    u->types_refused = !share_allows(pool, share, n);
+    if (u->types_refused) return false;
+    share_set(pool, share, share->used + n);
+    u->types += n;
+    return true;
+}
+
 static bool free_some(struct corpse *corpse, uint32_t *units)
 {
     struct upload *u = (struct upload *)(void *)((char *)corpse - offsetof(struct upload, corpse));
@@ -108,8 +120,10 @@ static bool free_some(struct corpse *corpse, uint32_t *units)
 
 void upload_bury(struct upload *u, struct module *m)
 {
-    --*u->count;
-    u->count = NULL;
+    struct connection *c = u->conn;
+    c->nmodules--;
+    share_set(&u->worker->pools[POOL_TYPES], &c->types, c->types.used - u->types);
+    u->conn = NULL;
     u->module = m;
     grave_bury(&u->worker->grave, &u->corpse, free_some);
 }

@@ -8,15 +8,18 @@
 
 #include "server/grave.h"
 
+struct connection;
 struct module;
 struct worker;
 
 /* What was announced costs nothing until it comes. It stays with the module's object for as long as that lives: the
  * module keeps the bytes or a copy, which count against the budget here, and is one of the connection's modules. */
 struct upload {
-    struct worker *worker; /* whose budget `charged` is charged to */
-    uint32_t *count;       /* modules of the connection, this one included */
-    uint8_t *bytes;        /* NULL once the module is made */
+    struct worker *worker;   /* whose budget `charged` is charged to */
+    struct connection *conn; /* one of whose modules it is; NULL: in the grave */
+    uint64_t types;          /* of the connection's share: those that the module declares */
+    bool types_refused;
+    uint8_t *bytes; /* NULL once the module is made */
     uint64_t total, have, capacity, charged;
     struct module *module; /* counted; in the grave */
     struct corpse corpse;
@@ -26,13 +29,15 @@ struct upload {
 };
 
 /* NULL: no memory. */
-struct upload *upload_new(struct worker *w, uint32_t *count, uint64_t total);
+struct upload *upload_new(struct connection *c, uint64_t total);
 /* The next `n` bytes, within `total`. False: refused or no memory; nothing was taken. */
 bool upload_append(struct upload *u, const uint8_t *bytes, size_t n);
 /* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL with *why set if it is not that. */
-struct upload *upload_map(struct worker *w, uint32_t *count, int fd, uint64_t total, const char **why);
+struct upload *upload_map(struct connection *c, int fd, uint64_t total, const char **why);
 /* A mapping is charged when it is about to be copied: the bytes are the client's until then. False: refused. */
 bool upload_charge(struct upload *u);
+/* The module has n more types. False: its connection has its share. */
+bool upload_claim_types(struct upload *u, uint64_t n);
 uint8_t *upload_take_bytes(struct upload *u); /* the caller frees them; not if mapped */
 /* In pieces (runtime/release.h). True: more is left. */
 bool upload_free_bytes(struct upload *u, uint32_t *units);

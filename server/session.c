@@ -486,7 +486,7 @@ static void leave_worker(struct connection *c)
     *(c->prev ? &c->prev->next : &w->connections) = c->next;
     if (c->next) c->next->prev = c->prev;
     w->nconnections--;
-    SERVER_ASSERT(runqueue_empty(&c->runs) && c->stacks.used == 0 && c->promised == 0);
+    SERVER_ASSERT(runqueue_empty(&c->runs) && c->stacks.used == 0 && c->types.used == 0 && c->promised == 0);
     account_output(c, 0);
     for (struct connection **at = &w->to_flush; *at; at = &(*at)->next_flush) {
         if (*at != c) continue;

@@ -24,7 +24,9 @@
       "2: a call and one inside its host call",                                                                        \
       "a request waits for a call of the same connection that runs; when none does: LIMIT")                            \
     X(OUTPUT, "output", "bytes that wait for the client to read them, or will", "`memory` / 4", "512 KiB",             \
-      "guests that write, and requests whose reply may be large, wait for the connection's own client")
+      "guests that write, and requests whose reply may be large, wait for the connection's own client")                \
+    X(TYPES, "types", "types that its modules declare, and layouts of exceptions, and types of its host functions",    \
+      "1048576", "2048", "modules and host functions are refused: LIMIT")
 
 enum share_pool {
 #define X(name, ...) POOL_##name,

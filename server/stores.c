@@ -116,6 +116,15 @@ static bool free_some(struct corpse *corpse, uint32_t *units)
     return false;
 }
 
+static void share_types(struct wstore *s, uint32_t host_types)
+{
+    struct share *share = &s->conn->types;
+    share_set(&s->conn->worker->pools[POOL_TYPES], share, share->used + host_types - s->host_types);
+    s->host_types = host_types;
+}
+
+void wstore_count_types(struct wstore *s) { share_types(s, store_host_types(s->store)); }
+
 void wstore_end(struct wstore *s)
 {
     if (s->ended) return;
@@ -126,6 +135,7 @@ void wstore_end(struct wstore *s)
     verify(s);
     streams_end(s);
     wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
+    share_types(s, 0);
     *(s->prev ? &s->prev->next : &c->stores) = s->next;
     if (s->next) s->next->prev = s->prev;
     s->prev = s->next = NULL;

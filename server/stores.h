@@ -71,6 +71,7 @@ struct wstore {
     bool death_listed;
     uint64_t calls;
     struct corpse corpse;
+    uint32_t host_types; /* of its connection's share of types */
     uint32_t idle_beats; /* of the worker's heartbeat, since it was last used */
 };
 
@@ -86,6 +87,9 @@ enum hemi_status wstore_open(struct wstore *s, const struct store_options *limit
 void wstore_end(struct wstore *s);
 /* Ends every unanswered request that touches it, with `why`; then, when the last is answered, wstore_idle is called. */
 void wstore_stop(struct wstore *s, enum hemi_status why);
+
+/* It has one host function more. */
+void wstore_count_types(struct wstore *s);
 
 /* ---- externs */
 /* A value with this id came in a frame for this store. False: no memory. */

@@ -177,6 +177,7 @@ enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id,
     struct host_func_options opt = {.ctx = c, .call = run, .drop = drop};
     w->refs++;
     enum hemi_status status = host_func_new_typed(s, type_id, &opt, func);
+    wstore_count_types(w->store);
     if (status != HEMI_OK) drop(c);
     return status == HEMI_OK ? status : rt_fail(err, status, "no room for a WASI function");
 }

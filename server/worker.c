@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "server/fd_pool.h"
+#include "server/requests_rows.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/worker_state.h"
@@ -223,7 +224,8 @@ static uint32_t fibers_max(const struct tenant_limits *limits)
 static void init_pools(struct worker *w)
 {
     const struct tenant_limits *limits = &w->boot->limits;
-    const uint64_t sizes[POOLS] = {[POOL_STACKS] = fibers_max(limits), [POOL_OUTPUT] = limits->memory / 4};
+    const uint64_t sizes[POOLS] = {
+        [POOL_STACKS] = fibers_max(limits), [POOL_OUTPUT] = limits->memory / 4, [POOL_TYPES] = WASM_MAX_ENGINE_TYPES};
     for (int i = 0; i < POOLS; i++) pool_init(&w->pools[i], sizes[i], limits->connections);
 }
 
@@ -265,6 +267,7 @@ int worker_init(struct worker *w, const struct worker_boot *boot)
     struct engine_options opt = {.yield = scheduler_yield,
                                  .ctx = &w->sched,
                                  .poll = &w->sched.poll,
+                                 .types_claim = module_types_claim,
                                  .explicit_checks = boot->limits.fault_checks == SWITCH_OFF,
                                  .canonical_nans = boot->limits.canonical_nans == SWITCH_ON,
                                  .count_opcodes = boot->limits.count_opcodes == SWITCH_ON};

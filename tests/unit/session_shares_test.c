@@ -308,6 +308,77 @@ START_TEST(idle_stacks_are_given_back_before_memory_fails)
 }
 END_TEST
 
+/* A module of n function types, each different from all others' and from those of another `kind`. */
+static void declare_types(uint32_t id, uint32_t handle, uint32_t kind, uint32_t n)
+{
+    static char text[64 << 20];
+    char *at = text + sprintf(text, "(module");
+    for (uint32_t i = 0; i < n; i++) {
+        at += sprintf(at, "(type (func (param");
+        for (uint32_t bits = i + (kind << 20) + (1u << 28); bits > 1; bits >>= 1)
+            at += sprintf(at, bits & 1 ? " i32" : " i64");
+        at += sprintf(at, ")))");
+    }
+    sprintf(at, ")");
+    module_new_wat(id, handle, text);
+}
+
+static bool declares(uint32_t id, uint32_t kind, uint32_t n)
+{
+    struct frame f;
+    declare_types(id, id, kind, n);
+    must_receive(&f, FRAME_REPLY);
+    const Hemi__V1__Reply *reply = (const Hemi__V1__Reply *)f.body;
+    if (reply->status == HEMI_OK) return true;
+    ck_assert_uint_eq(reply->status, HEMI_LIMIT);
+    ck_assert_int_eq(memcmp(reply->message.data, "types:", 6), 0);
+    return false;
+}
+
+START_TEST(types_of_one_client_leave_some_to_others)
+{
+    enum { N = 8000, SIZE = 40000 };
+    pool_init(&worker.pools[POOL_TYPES], SIZE, 4);
+    const struct connection *c = worker.connections;
+    uint64_t other = c->next->types.used;
+    share_set(&worker.pools[POOL_TYPES], &worker.connections->types, c->types.used); /* as the pool is new */
+    uint32_t id = 200000, made = 0;
+    be(&others[0]);
+    while (declares(id++, made, N)) made++;
+    ck_assert_uint_ge(made, 1);
+    ck_assert_uint_le(c->types.used, SIZE / 8 + SIZE / 2);
+    uint64_t used = c->types.used;
+    ck_assert(!declares(id++, 9, N)); /* what was refused does not count */
+    ck_assert_uint_eq(c->types.used, used);
+    be(&others[1]);
+    ck_assert(declares(id++, 10, SIZE / 8 - (uint32_t)other - 1)); /* what it may count on */
+    be(&others[0]);
+    drop(200000, 1);
+    ck_assert(declares(id++, 11, N)); /* in the place of the other one */
+}
+END_TEST
+
+START_TEST(host_functions_count_their_types)
+{
+    struct connection *c = worker.connections;
+    be(&others[0]);
+    uint64_t used = c->types.used;
+    for (uint32_t i = 0; i < 100; i++)
+        host_func(1 + i, 90000000 + i, store_of(0), i); /* of a type that the store has */
+    all_ok(100);
+    ck_assert_uint_eq(c->types.used, used);
+    pool_init(&worker.pools[POOL_TYPES], 4, 4);
+    worker.pools[POOL_TYPES].lent = used;
+    host_func(200, 90001000, store_of(1), 0);
+    struct frame f;
+    must_receive(&f, FRAME_REPLY);
+    const Hemi__V1__Reply *reply = (const Hemi__V1__Reply *)f.body;
+    ck_assert_uint_eq(reply->status, HEMI_LIMIT);
+    ck_assert_int_eq(memcmp(reply->message.data, "types:", 6), 0);
+    pool_init(&worker.pools[POOL_TYPES], 1 << 20, 4);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session_shares");
@@ -322,5 +393,7 @@ int main(void)
     tcase_add_test(tc, a_reply_that_finds_no_room_holds_no_stack);
     tcase_add_test(tc, output_is_shared);
     tcase_add_test(tc, idle_stacks_are_given_back_before_memory_fails);
+    tcase_add_test(tc, types_of_one_client_leave_some_to_others);
+    tcase_add_test(tc, host_functions_count_their_types);
     return run_suite_forked(suite);
 }
