@@ -158,7 +158,7 @@ static enum stack find_stack(const struct request *r, const struct lane *l, bool
     const struct pool *pool = &c->worker->pools[POOL_STACKS];
     bool others = list_for_stack(l, c)->head && !turn;
     if (!r->row->fiber) return STACK_GRANTED;
-    if (!others && share_allows(pool, &c->stacks, stacks_needed(c, l->sheltered > 0))) return STACK_GRANTED;
+    if (share_allows(pool, &c->stacks, stacks_needed(c, l->sheltered > 0))) return others ? STACK_LATER : STACK_GRANTED;
     return runqueue_empty(&c->runs) ? STACK_REFUSED : STACK_LATER;
 }
 
@@ -273,6 +273,7 @@ static void start_if_room(struct request *r, struct lane *l, bool turn)
         wait_in(list_for_stack(l, c), l, turn);
         break;
     case STACK_REFUSED:
+        mark_first(c->worker, list_for_stack(l, c)); /* that one, too */
         refuse_stack(r);
         break;
     }

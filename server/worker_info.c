@@ -50,6 +50,16 @@ static void add_worker(cJSON *to, const struct worker *w)
     cJSON_AddNumberToObject(to, "writes_total", (double)atomic_load_explicit(&p->writes_total, memory_order_relaxed));
 }
 
+static void add_share(cJSON *to, enum share_pool pool, const struct worker *w, const struct share *s)
+{
+    const struct pool *p = &w->pools[pool];
+    cJSON *share = cJSON_AddObjectToObject(to, pool_name(pool));
+    cJSON_AddNumberToObject(share, "used", (double)s->used);
+    cJSON_AddNumberToObject(share, "least", (double)p->least);
+    cJSON_AddNumberToObject(share, "lendable", (double)p->lendable);
+    cJSON_AddNumberToObject(share, "lent", (double)p->lent);
+}
+
 static void add_connection(cJSON *to, const struct connection *c)
 {
     cJSON_AddNumberToObject(to, "window_requests", c->window.requests_max);
@@ -66,6 +76,10 @@ static void add_connection(cJSON *to, const struct connection *c)
     cJSON_AddNumberToObject(to, "frames_out", (double)c->frames_out);
     cJSON_AddNumberToObject(to, "host_calls", (double)c->host_calls);
     cJSON_AddNumberToObject(to, "externs_dead", (double)c->externs_dead);
+    cJSON *shares = cJSON_AddObjectToObject(to, "shares");
+    add_share(shares, POOL_STACKS, c->worker, &c->stacks);
+    add_share(shares, POOL_OUTPUT, c->worker, &c->output);
+    add_share(shares, POOL_TYPES, c->worker, &c->types);
 }
 
 static void add_stretches(cJSON *to, const struct stretches *s)
