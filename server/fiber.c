@@ -226,10 +226,11 @@ void fiber_give(struct fiber *f)
     pool->nidle++;
 }
 
-void fiber_pool_trim(struct fiber_pool *pool)
+void fiber_pool_trim(struct fiber_pool *pool, uint32_t n)
 {
-    for (struct fiber *f = pool->idle; f; f = f->next) {
+    for (struct fiber *f = pool->idle; f && n > 0; f = f->next) {
         if (!f->touched) continue;
+        n--;
         f->touched = false;
         madvise(f->native, f->native_size, MADV_DONTNEED);
         madvise(f->vm, pool->vm_size, MADV_DONTNEED);

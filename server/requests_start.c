@@ -146,6 +146,16 @@ static uint64_t stacks_needed(const struct connection *c, bool sheltered)
     return sheltered || used == 0 ? 1 : 2 + used / 4;
 }
 
+/* Memory is for more than stacks, and for those of others. */
+static bool may_have_stack(const struct connection *c, bool sheltered)
+{
+    const struct worker *w = c->worker;
+    const struct pool *pool = &w->pools[POOL_STACKS];
+    bool borrows = c->stacks.used >= pool->least;
+    if (borrows && !sheltered && w->sched.live >= w->stacks_borrowed_max) return false;
+    return share_allows(pool, &c->stacks, stacks_needed(c, sheltered));
+}
+
 static struct lane_list *list_for_stack(const struct lane *l, struct connection *c)
 {
     return l->sheltered > 0 ? &c->sheltered : &c->starved;
@@ -155,10 +165,9 @@ static struct lane_list *list_for_stack(const struct lane *l, struct connection 
 static enum stack find_stack(const struct request *r, const struct lane *l, bool turn)
 {
     struct connection *c = r->conn;
-    const struct pool *pool = &c->worker->pools[POOL_STACKS];
     bool others = list_for_stack(l, c)->head && !turn;
     if (!r->row->fiber) return STACK_GRANTED;
-    if (share_allows(pool, &c->stacks, stacks_needed(c, l->sheltered > 0))) return others ? STACK_LATER : STACK_GRANTED;
+    if (may_have_stack(c, l->sheltered > 0)) return others ? STACK_LATER : STACK_GRANTED;
     return runqueue_empty(&c->runs) ? STACK_REFUSED : STACK_LATER;
 }
 

@@ -12,6 +12,7 @@
 #include "server/worker_state.h"
 
 enum { BEAT_MS = 500, MAPPED_BLOCK = 4 << 20, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
+enum { FIBERS_PER_BEAT = 8 /* trimmed: some MiB each, when guests called deeply on them */ };
 enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
 
 #if defined __has_feature
@@ -46,8 +47,8 @@ static void dig_for(struct worker *w, int64_t delta)
 bool worker_charge(void *ctx, int64_t delta)
 {
     struct worker *w = ctx;
-    while (!fits(w, delta) && fiber_pool_shrink(&w->sched.fibers)) {
-    }
+    while (!fits(w, delta) && fiber_pool_shrink(&w->sched.fibers))
+        if (w->sched.poll) scheduler_yield(&w->sched);
     dig_for(w, delta);
     if (!fits(w, delta)) return false;
     worker_account(w, delta);
@@ -173,7 +174,7 @@ static void trim(struct worker *w)
             quiet = quiet && s->busy == 0;
             if (s->busy == 0 && s->store && ++s->idle_beats == TRIM_BEATS) store_trim(s->store);
         }
-    if (quiet) fiber_pool_trim(&w->sched.fibers);
+    if (quiet) fiber_pool_trim(&w->sched.fibers, FIBERS_PER_BEAT);
 }
 
 static void on_beat(uv_timer_t *beat)
@@ -226,6 +227,7 @@ static void init_pools(struct worker *w)
     const struct tenant_limits *limits = &w->boot->limits;
     const uint64_t sizes[POOLS] = {
         [POOL_STACKS] = fibers_max(limits), [POOL_OUTPUT] = limits->memory / 4, [POOL_TYPES] = WASM_MAX_ENGINE_TYPES};
+    w->stacks_borrowed_max = limits->memory / limits->stack / 2;
     for (int i = 0; i < POOLS; i++) pool_init(&w->pools[i], sizes[i], limits->connections);
 }
 

@@ -45,6 +45,7 @@ struct worker {
     uint32_t nconnections, nstores, served, nesting_max;
     struct lane_list pump; /* lanes to look at */
     struct pool pools[POOLS];
+    uint64_t stacks_borrowed_max; /* while so many are in use, none is lent except inside host calls */
     uint64_t memory_used; /* what the engine and we have announced */
     struct outbox {
         struct control_message *at;

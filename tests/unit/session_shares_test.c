@@ -164,6 +164,21 @@ START_TEST(parked_calls_of_one_client_stop_nobody_else)
 }
 END_TEST
 
+/* Stacks that are parked leave memory for everything else, however small the tenant is. */
+START_TEST(parked_calls_take_half_of_the_memory)
+{
+    boot.limits.memory = worker.memory_used + 64 * MIB;
+    worker.stacks_borrowed_max = 32;
+    be(&others[0]);
+    for (uint32_t k = 0; k < MANY; k++) call(1 + k, 0, h(k, P_CALL));
+    settle();
+    ck_assert_uint_eq(worker.sched.live, 32);
+    others_go_on();
+    be(&others[0]);
+    ck_assert_uint_eq(count_refused(), MANY - 32);
+}
+END_TEST
+
 /* Host functions that call back need stacks beyond those of all the calls that wait for them. */
 START_TEST(calls_inside_host_calls_find_stacks)
 {
@@ -255,7 +270,7 @@ END_TEST
 /* Several that do not read have less than `output` each, and one that does has its part. */
 START_TEST(output_is_shared)
 {
-    boot.limits.memory = 64 * MIB;
+    boot.limits.memory = worker.memory_used + 64 * MIB;
     pool_init(&worker.pools[POOL_OUTPUT], 8 * MIB, boot.limits.connections);
     uint64_t least = worker.pools[POOL_OUTPUT].least, sum = 0;
     for (int i = 3; i >= 0; i--) {
@@ -387,6 +402,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup_two, teardown_all);
     suite_add_tcase(suite, tc);
     tcase_add_loop_test(tc, parked_calls_of_one_client_stop_nobody_else, 0, 4);
+    tcase_add_test(tc, parked_calls_take_half_of_the_memory);
     tcase_add_test(tc, calls_inside_host_calls_find_stacks);
     tcase_add_test(tc, a_call_waits_for_a_stack_while_one_of_its_own_client_s_runs);
     tcase_add_test(tc, reads_by_one_that_never_reads_hold_no_stack);
