@@ -12,7 +12,8 @@ enum {
     BUCKETS_KEPT = 1024 /* not made fewer */,
     LINK = 4,
     ID = 8,
-    SWEEP_WORK = 64 /* bytes that one object counts as */
+    SWEEP_WORK = 64 /* bytes that one object counts as */,
+    REPORT_WORK = 512 /* and one that is reported dead */
 };
 
 _Static_assert(HEAP_EXTERN_SIZE <= HEAP_SMALL_MAX, "externrefs are always copied");
@@ -158,6 +159,7 @@ void heap_extern_report(struct heap *h)
         uint64_t id = load_id(base, at);
         at = load_link(base, at);
         h->emb.extern_dead(h->emb.ctx, id);
+        heap_worked(h, REPORT_WORK);
     }
 }
 

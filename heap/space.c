@@ -14,6 +14,7 @@ enum {
     TABLE_MIN = 32,
     END_STEP = 16 * 1024 * 1024 / HEAP_CHUNK, /* chunks unmapped at once: a few milliseconds at most */
     END_UNITS = HEAP_CHUNK / 4096,
+    END_CALL_UNITS = 32, /* the first unmapping of a window, of the largest part, and the last one */
 };
 
 /* --- Lists of chunks --------------------------------------------------------------------------------------------- */
@@ -123,6 +124,7 @@ bool heap_space_end_some(struct heap *h, uint32_t *units)
         size_t mapped = heap_chunk_start(h->mapped_end);
         munmap(h->window + mapped, HEAP_WINDOW_BYTES + GUARD_BYTES - mapped);
         h->window_end = 0;
+        *units -= END_CALL_UNITS < *units ? END_CALL_UNITS : *units;
     }
     while (h->mapped_end > HEAP_FIRST) {
         if (*units == 0) return true;

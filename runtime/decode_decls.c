@@ -207,41 +207,6 @@ void decode_start(struct decoder *d, struct cursor *c)
 
 /* ---- Exports */
 
-/* The set of export names: open addressing, at most half full; a slot holds an export's index + 1. */
-struct name_set {
-    uint32_t *slots;
-    uint32_t mask;
-    uint64_t seed;
-};
-
-static bool name_set_init(struct name_set *s, uint32_t n, uint64_t seed)
-{
-    uint32_t size = 16;
-    while (size < 2 * n) size *= 2;
-    *s = (struct name_set){.slots = calloc(size, sizeof *s->slots), .mask = size - 1, .seed = seed};
-    return s->slots != NULL;
-}
-
-static uint32_t name_hash(const struct name_set *s, struct name name)
-{
-    uint64_t h = s->seed;
-    for (uint32_t i = 0; i < name.len; i++) h = (h ^ (uint8_t)name.at[i]) * 0x9E3779B97F4A7C15u, h ^= h >> 32;
-    return (uint32_t)h;
-}
-
-/* False when an export before `index` has the same name. */
-static bool name_set_add(struct name_set *s, const struct export *exports, uint32_t index)
-{
-    struct name name = exports[index].name;
-    uint32_t at = name_hash(s, name) & s->mask;
-    for (; s->slots[at]; at = (at + 1) & s->mask) {
-        struct name other = exports[s->slots[at] - 1].name;
-        if (other.len == name.len && memcmp(other.at, name.at, name.len) == 0) return false;
-    }
-    s->slots[at] = index + 1;
-    return true;
-}
-
 static void check_export(struct decoder *d, struct cursor *c, const struct export *x, uint32_t offset)
 {
     const struct module *m = d->module;
@@ -264,7 +229,7 @@ static void check_export(struct decoder *d, struct cursor *c, const struct expor
     }
 }
 
-static void read_export(struct decoder *d, struct cursor *c, struct name_set *names)
+static void read_export(struct decoder *d, struct cursor *c)
 {
     struct module *m = d->module;
     struct export *x = &m->exports[m->nexports];
@@ -275,7 +240,7 @@ static void read_export(struct decoder *d, struct cursor *c, struct name_set *na
     x->index = cursor_u32(c);
     check_export(d, c, x, offset);
     if (!cursor_ok(c)) return;
-    if (name_set_add(names, m->exports, m->nexports))
+    if (name_set_add(&m->export_names, m->exports, m->nexports))
         m->nexports++;
     else
         cursor_fail(c, HEMI_INVALID_MODULE, start, "duplicate export name \"%.*s\"",
@@ -286,12 +251,10 @@ void decode_exports(struct decoder *d, struct cursor *c)
 {
     struct module *m = d->module;
     uint32_t n = cursor_count(c, LIMIT_EXPORTS), cap = 0;
-    struct name_set names;
     if (!decoder_reserve(c, (void **)&m->exports, &cap, 0, n, sizeof *m->exports)) return;
-    if (!name_set_init(&names, n, d->engine->seed)) {
+    if (!name_set_init(&m->export_names, n, d->engine->seed)) {
         cursor_fail(c, HEMI_NO_MEMORY, cursor_offset(c), "declaring exports");
         return;
     }
-    while (m->nexports < n && decoder_poll(d, c)) read_export(d, c, &names);
-    free(names.slots);
+    while (m->nexports < n && decoder_poll(d, c)) read_export(d, c);
 }

@@ -10,16 +10,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOST_VALS_INLINE = 16 };
+enum { HOST_VALS_INLINE = 16, HOST_BUCKETS_MIN = 8 };
 
 /* ---- Making */
+static void add_to_bucket(struct store *s, struct host_type *t)
+{
+    struct host_type **bucket = &s->host_type_buckets[t->decl.type & s->host_type_mask];
+    t->bucket_next = *bucket;
+    *bucket = t;
+}
+
+/* As many buckets as types, or more; where there is no memory for them, fewer will do. */
+static bool grow_buckets(struct store *s)
+{
+    uint32_t n = s->host_type_buckets != NULL ? s->host_type_mask + 1 : 0;
+    if (s->nhost_types < n) return true;
+    struct host_type **buckets = calloc(n != 0 ? 2 * n : HOST_BUCKETS_MIN, sizeof(struct host_type *));
+    if (buckets == NULL) return n != 0;
+    free(s->host_type_buckets);
+    s->host_type_buckets = buckets;
+    s->host_type_mask = (n != 0 ? 2 * n : HOST_BUCKETS_MIN) - 1;
+    for (struct host_type *t = s->host_types; t != NULL; t = t->next) add_to_bucket(s, t);
+    return true;
+}
+
+static struct host_type *find_type(const struct store *s, uint32_t type)
+{
+    if (s->host_type_buckets == NULL) return NULL;
+    struct host_type *t = s->host_type_buckets[type & s->host_type_mask];
+    while (t != NULL && t->decl.type != type) t = t->bucket_next;
+    return t;
+}
+
 /* Takes over one reference on the type. */
 static struct host_type *host_type_get(struct store *s, uint32_t type)
 {
-    for (struct host_type *t = s->host_types; t != NULL; t = t->next) {
-        if (t->decl.type != type) continue;
+    struct host_type *known = find_type(s, type);
+    if (known != NULL || !grow_buckets(s)) {
         types_unref(s->engine, type);
-        return t;
+        return known;
     }
     struct host_type *t = store_alloc(s, sizeof *t);
     if (t == NULL) {
@@ -34,6 +63,7 @@ static struct host_type *host_type_get(struct store *s, uint32_t type)
     t->next = s->host_types;
     s->host_types = t;
     s->nhost_types++;
+    add_to_bucket(s, t);
     return t;
 }
 

@@ -225,13 +225,11 @@ static void export_get(const struct instance *in, const struct export *e, struct
 bool instance_export(struct instance *in, const char *name, size_t len, struct rt_extern *out)
 {
     const struct module *m = in->module;
-    for (uint32_t i = 0; i < m->nexports; i++) {
-        const struct export *e = &m->exports[i];
-        if (e->name.len != len || (len != 0 && memcmp(e->name.at, name, len) != 0)) continue;
-        export_get(in, e, out);
-        return true;
-    }
-    return false;
+    struct name wanted = {.at = name, .len = (uint32_t)len};
+    const struct export *e = len <= UINT32_MAX ? name_set_find(&m->export_names, m->exports, wanted) : NULL;
+    if (e == NULL) return false;
+    export_get(in, e, out);
+    return true;
 }
 
 uint32_t instance_export_count(const struct instance *in) { return in->module->nexports; }

@@ -121,7 +121,10 @@ enum hemi_status memory_init(struct store *s, struct memory *m, const struct lim
 bool memory_free_some(struct memory *m, uint32_t *units)
 {
     struct store *s = m->store;
-    if (m->reserved > m->size) munmap(m->base + m->size, m->reserved - m->size);
+    if (m->reserved > m->size) {
+        munmap(m->base + m->size, m->reserved - m->size);
+        release_units(units, RELEASE_CALL_UNITS);
+    }
     uint64_t before = m->size;
     bool more = release_mapping((char *)m->base, &m->size, units);
     m->reserved = m->size;

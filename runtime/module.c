@@ -194,9 +194,10 @@ static bool types_some(struct module *m, uint32_t *units)
 
 static bool arrays_some(struct module *m, uint32_t *units)
 {
-    void *const arrays[] = {&m->code,   &m->const_code, &m->explicit_code, &m->types,      &m->imports, &m->funcs,
-                            &m->tables, &m->memories,   &m->globals,       &m->tags,       &m->exports, &m->elems,
-                            &m->datas,  &m->sites,      &m->live_slots,    &m->func_names, &m->bytes};
+    void *const arrays[] = {
+        &m->code,   &m->const_code, &m->explicit_code, &m->types,      &m->imports, &m->funcs,
+        &m->tables, &m->memories,   &m->globals,       &m->tags,       &m->exports, &m->elems,
+        &m->datas,  &m->sites,      &m->live_slots,    &m->func_names, &m->bytes,   &m->export_names.slots};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         if (release_block(arrays[i], &m->given, units)) return true;
     return false;

@@ -7,6 +7,7 @@
 #define HEMI_RUNTIME_MODULE_H
 
 #include "runtime/code.h"
+#include "runtime/name_set.h"
 #include "runtime/types.h"
 #include "runtime/val.h"
 
@@ -95,6 +96,7 @@ struct module {
     struct global_decl *globals;
     uint32_t *tags;         /* canonical function type ids */
     struct export *exports; /* in declaration order; names are unique */
+    struct name_set export_names;
     struct elem_seg *elems;
     struct data_seg *datas;
     uint32_t start; /* function index, or UINT32_MAX */

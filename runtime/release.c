@@ -22,6 +22,7 @@ bool release_mapping(char *base, uint64_t *size, uint32_t *units)
         uint64_t bytes = step(*size, units);
         *size -= bytes;
         munmap(base + *size, bytes);
+        release_units(units, RELEASE_CALL_UNITS);
     }
     return *size > 0;
 }

@@ -11,6 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { RELEASE_CALL_UNITS = 16 /* what one call of the kernel counts as, besides its pages */ };
+
+/* Takes what is left of `n` units. */
+static inline void release_units(uint32_t *units, uint32_t n) { *units -= n < *units ? n : *units; }
+
 /* Takes one unit; false: there is none. */
 static inline bool release_unit(uint32_t *units)
 {

@@ -262,7 +262,7 @@ static bool blocks_some(struct store *s, uint32_t *units)
 
 static bool arrays_some(struct store *s, uint32_t *units)
 {
-    void *const arrays[] = {&s->types, &s->tags, &s->vm.instances, &s->vm.func_blocks};
+    void *const arrays[] = {&s->types, &s->tags, &s->vm.instances, &s->vm.func_blocks, &s->host_type_buckets};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         if (release_block(arrays[i], &s->ending.given, units)) return true;
     return false;

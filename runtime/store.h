@@ -68,7 +68,7 @@ struct host_type {
     struct module module;
     struct func_decl decl;
     struct code code;
-    struct host_type *next;
+    struct host_type *next, *bucket_next;
 };
 struct host_func {
     struct host_func_options opt;
@@ -97,10 +97,11 @@ struct store {
     struct memory nothing;         /* mem0 of instances without a memory; guarded, as their code has no access to it */
     struct memory *memories;
     struct table *tables;
-    struct global *globals; /* those that hold references or functions */
-    struct tag **tags;      /* by tag id; nothing at 0 */
-    struct host_type *host_types;
-    uint32_t nhost_types;
+    struct global *globals;       /* those that hold references or functions */
+    struct tag **tags;            /* by tag id; nothing at 0 */
+    struct host_type *host_types; /* all of them */
+    struct host_type **host_type_buckets;
+    uint32_t nhost_types, host_type_mask; /* buckets less one */
     struct host_func *host_funcs;
     struct store_block *blocks;
     uint32_t *types; /* canonical ids that the store holds a reference on */

@@ -139,9 +139,9 @@ static void leave_store(struct request *r)
 {
     struct wstore *s = r->store;
     if (!s) return;
-    r->store = NULL;
+    wstore_leave(s, r);
     s->idle_beats = 0;
-    if (--s->busy == 0 && s->closer) request_finish_close(s->closer);
+    if (s->busy == 0 && s->closer) request_finish_close(s->closer);
     if (s->busy == 0 && s->failed) wstore_end(s);
     wstore_unref(s);
 }
@@ -161,6 +161,7 @@ static void leave_connection(struct request *r)
     idmap_remove(&c->requests, r->id);
     *(r->conn_prev ? &r->conn_prev->conn_next : &c->first_request) = r->conn_next;
     if (r->conn_next) r->conn_next->conn_prev = r->conn_prev;
+    if (c->stopping.at == r) c->stopping.at = r->conn_next;
     c->nrequests--;
     timeout_remove(&c->worker->timeouts, &r->deadline);
 }
@@ -229,8 +230,7 @@ void request_let_go_store(struct request *r)
 {
     struct wstore *s = r->store;
     leave_lane(r);
-    r->store = NULL;
-    s->busy--;
+    wstore_leave(s, r);
     wstore_unref(s);
 }
 
@@ -245,19 +245,57 @@ void request_stop(struct request *r, enum hemi_status why)
     }
 }
 
-static void stop_each(struct connection *c, enum hemi_status why, bool interrupt)
+/* ---- stopping many ---- */
+
+static void begin_stopping(struct worker *w, struct stopping *s, struct stopping as)
 {
-    for (struct request *r = c->first_request, *next; r; r = next) {
-        uint32_t before = c->nrequests;
-        next = r->conn_next;
-        if (!interrupt || r->row->interrupt) request_stop(r, why);
-        if (c->nrequests != before) next = c->first_request; /* it, and perhaps others, are gone */
-    }
+    requests_stop_forget(w, s);
+    if (!as.at) return;
+    *s = as;
+    s->listed = true;
+    s->next = w->stopping_some;
+    if (s->next) s->next->prev = s;
+    w->stopping_some = s;
 }
 
-void requests_interrupt(struct connection *c) { stop_each(c, HEMI_INTERRUPTED, true); }
+void requests_stop_forget(struct worker *w, struct stopping *s)
+{
+    if (!s->listed) return;
+    *(s->prev ? &s->prev->next : &w->stopping_some) = s->next;
+    if (s->next) s->next->prev = s->prev;
+    *s = (struct stopping){0};
+}
 
-void requests_stop_all(struct connection *c, enum hemi_status why) { stop_each(c, why, false); }
+uint32_t requests_stop_some(struct worker *w)
+{
+    uint32_t used = 0;
+    for (struct stopping *s; (s = w->stopping_some) && used < STOP_UNITS; used++) {
+        struct request *r = s->at;
+        if (!r) {
+            requests_stop_forget(w, s);
+            continue;
+        }
+        s->at = s->of_store ? r->store_next : r->conn_next;
+        if (!s->interrupt || r->row->interrupt) request_stop(r, s->why); /* `s` may be gone with it */
+    }
+    return used;
+}
+
+void requests_interrupt(struct connection *c)
+{
+    begin_stopping(c->worker, &c->stopping,
+                   (struct stopping){.at = c->first_request, .why = HEMI_INTERRUPTED, .interrupt = true});
+}
+
+void requests_stop_all(struct connection *c, enum hemi_status why)
+{
+    begin_stopping(c->worker, &c->stopping, (struct stopping){.at = c->first_request, .why = why});
+}
+
+void requests_stop_store(struct wstore *s, enum hemi_status why)
+{
+    begin_stopping(s->worker, &s->stopping, (struct stopping){.at = s->requests, .why = why, .of_store = true});
+}
 
 void requests_cancel(struct connection *c, uint32_t id)
 {

@@ -54,6 +54,7 @@ struct request {
     struct host_call *parent;                    /* counted; NULL: none */
     struct request *sibling_prev, *sibling_next; /* of the same parent */
     struct wstore *store;                        /* counted; NULL: touches none */
+    struct request *store_prev, *store_next;     /* of the same store */
     struct lane *lane, own_lane;
     struct request *lane_prev, *lane_next;
     struct activation act;     /* when the row runs on a fiber */
@@ -133,11 +134,16 @@ void request_finish(struct request *r, enum hemi_status status);
 void request_finish_close(struct request *closer);
 /* It runs, and from now on neither uses its store nor holds it. */
 void request_let_go_store(struct request *r);
-/* CANCEL and INTERRUPT. */
+/* CANCEL. */
 void requests_cancel(struct connection *c, uint32_t id);
+/* INTERRUPT; the end of a connection, and of a store: what was read before is ended, in the next stretches. */
 void requests_interrupt(struct connection *c);
-/* Ends all of a connection. */
 void requests_stop_all(struct connection *c, enum hemi_status why);
+void requests_stop_store(struct wstore *s, enum hemi_status why);
+/* One stretch of that; the units it took. */
+uint32_t requests_stop_some(struct worker *w);
+/* Its requests are gone. Idempotent. */
+void requests_stop_forget(struct worker *w, struct stopping *s);
 /* Puts a formatted message into the reply and returns `status`. */
 enum hemi_status request_fail(struct request *r, enum hemi_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -147,8 +153,9 @@ uint8_t *request_raw(struct request *r, size_t n);
 struct request *request_of(struct activation *a);
 
 /* ---- requests_wait.c */
-/* Would `r`, which is queued in its lane, wait for itself? (.no-cycle) */
-bool request_would_deadlock(struct request *r);
+/* May `r`, which is queued in its lane, wait? DEADLOCK if for itself (.no-cycle), LIMIT if that would be too long to
+ * find out. */
+enum hemi_status request_check_waiting(struct request *r);
 
 /* ---- one function per row: requests_rows.h */
 #endif

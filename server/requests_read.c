@@ -45,8 +45,7 @@ void request_join_store(struct request *r, const struct object *o, uint32_t id)
     } else if (r->store && r->store != s) {
         request_fail(r, HEMI_HANDLE, "handle %u is of another store", id);
     } else if (!r->store) {
-        r->store = wstore_ref(s);
-        s->busy++;
+        wstore_join(s, r);
     }
 }
 
@@ -132,9 +131,9 @@ static void enqueue(struct request *r)
         l = r->nested ? &h->lane : &r->store->lane;
     }
     lane_push(l, r); /* .lane-order */
-    if (h && request_would_deadlock(r)) {
-        request_fail(r, HEMI_DEADLOCK, "request %u would wait for the call inside which it is made", r->id);
-        request_finish(r, HEMI_DEADLOCK);
+    enum hemi_status status = h ? request_check_waiting(r) : HEMI_OK;
+    if (status != HEMI_OK) {
+        request_finish(r, status);
         return;
     }
     lane_mark(r->conn->worker, l);

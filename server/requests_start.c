@@ -3,6 +3,8 @@
 #include "server/server.h"
 #include "server/session.h"
 
+enum { BYTES_PER_UNIT = 4096 };
+
 /* ---- lists of lanes ---- */
 
 static void append(struct lane_list *list, struct lane *l)
@@ -292,6 +294,10 @@ static void lane_step(struct lane *l, bool turn)
 {
     struct request *r = l->head;
     if (l->active || !r) return;
+    if (r->store && r->store->stopping.listed) { /* it would be stopped in a later turn, and must not begin before */
+        request_stop(r, r->store->stopping.why);
+        return;
+    }
     switch (readiness(r)) {
     case WAITS:
         return;
@@ -306,8 +312,9 @@ static void lane_step(struct lane *l, bool turn)
 void requests_pump(struct worker *w)
 {
     struct lane *l;
-    while ((l = w->pump.head)) {
+    while (w->started < START_UNITS && (l = w->pump.head)) {
         bool turn = l->turn;
+        w->started += 1 + (l->head ? (uint32_t)(l->head->raw_length / BYTES_PER_UNIT) : 0);
         lane_unmark(l);
         lane_step(l, turn);
     }

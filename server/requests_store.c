@@ -189,8 +189,7 @@ enum proto_error read_store_new(struct request *r)
         request_fail(r, HEMI_LIMIT, "stores: %u in this worker", c->worker->nstores);
     struct wstore *s = wstore_new(c, b->store);
     if (!s) return PROTO_NO_MEMORY;
-    r->store = wstore_ref(s);
-    s->busy++;
+    wstore_join(s, r);
     s->failed = r->reply.error.status != HEMI_OK;
     r->makes_id = b->store;
     return request_promise(r, b->store, OBJECT_STORE, &r->makes);

@@ -3,7 +3,8 @@
  * Edges: a queued request waits for those before it in its lane and for what makes the things it uses; one that is
  * inside a host call waits for the requests made inside that call. Everything else makes progress by itself, or waits
  * for the client or a clock. New edges arise when a request is queued, and only one with a parent can close a circle
- * (nothing older waits for a request without one), so only those are checked. */
+ * (nothing older waits for a request without one), so only those are checked. A search looks at no more than SEARCH_MAX
+ * requests, and what it looked at counts as read. */
 #include "server/hostcall.h"
 #include "server/requests.h"
 #include "server/session.h"
@@ -12,8 +13,11 @@
 struct search {
     struct request *todo; /* seen, not looked at; through visit_next */
     uint32_t visit;
+    uint32_t seen;
     bool found;
 };
+
+enum { SEARCH_MAX = 1 << 14, PINS_PER_REQUEST = 16 };
 
 static void see(struct search *s, struct request *r)
 {
@@ -21,6 +25,7 @@ static void see(struct search *s, struct request *r)
     r->visited = s->visit;
     r->visit_next = s->todo;
     s->todo = r;
+    s->seen++;
     s->found = s->found || r->ancestor;
 }
 
@@ -32,10 +37,11 @@ static void see_maker(struct search *s, const struct object *o)
 static void look_at_queued(struct search *s, struct request *r)
 {
     see(s, r->lane->active);
-    for (struct request *q = r->lane_prev; q; q = q->lane_prev) see(s, q);
+    for (struct request *q = r->lane_prev; q && s->seen <= SEARCH_MAX; q = q->lane_prev) see(s, q);
     if (r->previous) see(s, r->previous->pending);
     for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) see_maker(s, r->uses[i]);
     for (uint32_t i = 0; r->pins && i < r->npins; i++) see_maker(s, r->pins[i]);
+    s->seen += r->npins / PINS_PER_REQUEST;
 }
 
 static void look_at(struct search *s, struct request *r)
@@ -52,16 +58,20 @@ static void mark_ancestors(struct request *r, bool mark)
     for (struct host_call *h = r->parent; h && h->request; h = h->request->parent) h->request->ancestor = mark;
 }
 
-bool request_would_deadlock(struct request *r)
+enum hemi_status request_check_waiting(struct request *r)
 {
     struct search s = {.visit = ++r->conn->worker->visit};
     mark_ancestors(r, true);
     see(&s, r);
-    while (s.todo && !s.found) {
+    while (s.todo && !s.found && s.seen <= SEARCH_MAX) {
         struct request *q = s.todo;
         s.todo = q->visit_next;
         look_at(&s, q);
     }
     mark_ancestors(r, false);
-    return s.found;
+    r->conn->worker->searched += s.seen;
+    if (s.found)
+        return request_fail(r, HEMI_DEADLOCK, "request %u would wait for the call inside which it is made", r->id);
+    if (s.seen <= SEARCH_MAX) return HEMI_OK;
+    return request_fail(r, HEMI_LIMIT, "request %u would wait for more than %d others", r->id, SEARCH_MAX);
 }

@@ -12,7 +12,14 @@
 #include "server/server.h"
 #include "server/stream.h"
 
-enum { LINGER_MS = 2000, READS_PER_TURN = 8, SETTLED_PER_TURN = 4096, UNREAD_KEPT = 1024 };
+enum {
+    LINGER_MS = 2000,
+    BYTES_PER_UNIT = 1024,
+    SEARCHED_PER_UNIT = 16,
+    END_UNITS = 4 /* of a store */,
+    SETTLED_PER_TURN = 4096,
+    UNREAD_KEPT = 1024
+};
 
 static void count(_Atomic uint64_t *counter) { atomic_fetch_add_explicit(counter, 1, memory_order_relaxed); }
 
@@ -215,7 +222,7 @@ void connection_flush(struct connection *c)
 
 /* ---- reading ---- */
 
-static enum proto_error drop_ranges(struct connection *c, const struct frame *f)
+static enum proto_error begin_drop(struct connection *c, const struct frame *f)
 {
     if (f->raw_length % 8 != 0) return PROTO_RAW;
     uint64_t sum = 0;
@@ -224,9 +231,28 @@ static enum proto_error drop_ranges(struct connection *c, const struct frame *f)
     for (uint32_t i = 0; i < f->raw_length; i += 8) {
         uint32_t first = wire_get_u32(f->raw + i), n = wire_get_u32(f->raw + i + 4);
         if (n > 0 && first > UINT32_MAX - (n - 1)) return PROTO_RAW;
-        for (uint32_t k = 0; k < n; k++) handles_drop(&c->handles, first + k);
     }
+    c->drop = (struct drop){.ranges = f->raw, .left = f->raw_length};
     return PROTO_OK;
+}
+
+/* True: no units were left for some; the frame stays in the reader's buffer until there are. */
+static bool drop_some(struct connection *c, uint32_t *units)
+{
+    struct drop *d = &c->drop;
+    while (d->left > 0 || d->count > 0) {
+        if (!release_unit(units)) return true;
+        if (d->count > 0) {
+            handles_drop(&c->handles, d->first++);
+            d->count--;
+            continue;
+        }
+        d->first = wire_get_u32(d->ranges);
+        d->count = wire_get_u32(d->ranges + 4);
+        d->ranges += 8;
+        d->left -= 8;
+    }
+    return false;
 }
 
 static enum proto_error handle(struct connection *c, const struct frame *f)
@@ -239,7 +265,7 @@ static enum proto_error handle(struct connection *c, const struct frame *f)
         requests_interrupt(c);
         return PROTO_OK;
     case FRAME_DROP:
-        return drop_ranges(c, f);
+        return begin_drop(c, f);
     case FRAME_HOST_REPLY:
         return hostcall_reply(c, f);
     case FRAME_STREAM_DATA:
@@ -259,36 +285,82 @@ static void read_error(struct connection *c, enum proto_error e)
         connection_end(c, e == PROTO_NO_MEMORY ? HEMI_NO_MEMORY : HEMI_PROTOCOL, e, NULL);
 }
 
-static void take_frames(struct connection *c)
+static void take(struct connection *c, const struct frame *f, uint32_t *units)
+{
+    c->worker->searched = 0;
+    c->frames_in++;
+    enum proto_error e = handle(c, f);
+    uint32_t more = f->raw_length / BYTES_PER_UNIT + c->worker->searched / SEARCHED_PER_UNIT;
+    *units -= more < *units ? more : *units;
+    if (e != PROTO_OK) read_error(c, e);
+}
+
+/* True: no units were left for some. */
+static bool take_frames(struct connection *c, uint32_t *units)
 {
     struct frame f;
     while (!c->ending) {
+        if (drop_some(c, units) || !release_unit(units)) return true;
         switch (frame_reader_next(&c->in, &f)) {
         case FRAME_NONE:
-            return;
+            return false;
         case FRAME_FAILED:
             read_error(c, c->in.error);
-            return;
+            return false;
         default:
-            break;
+            take(c, &f, units);
         }
-        c->frames_in++;
-        enum proto_error e = handle(c, &f);
-        if (e != PROTO_OK) read_error(c, e);
+    }
+    return false;
+}
+
+/* Until a read did not fill the buffer: the kernel has no more then, and asking would cost a call. True: it has, or
+ * there are frames left. */
+static bool read_some(struct connection *c, uint32_t *units)
+{
+    for (bool full = true;;) {
+        if (take_frames(c, units)) return true;
+        if (c->ending || !full) return false;
+        if (*units == 0) return true;
+        c->reads++;
+        count(&c->worker->boot->page->reads_total);
+        if (!frame_reader_recv(&c->in, c->fd)) return false;
+        full = c->in.end == c->in.capacity;
     }
 }
 
-/* Until a read did not fill the buffer: the kernel has no more then, and asking would cost a call. */
-static void read_some(struct connection *c)
+/* The worker's list of connections to read from. */
+static void queue_read(struct connection *c)
 {
-    for (int i = 0; i < READS_PER_TURN && !c->ending; i++) {
-        c->reads++;
-        count(&c->worker->boot->page->reads_total);
-        if (!frame_reader_recv(&c->in, c->fd)) return;
-        bool full = c->in.end == c->in.capacity;
-        take_frames(c);
-        if (!full) return;
+    struct worker *w = c->worker;
+    if (c->to_read) return;
+    c->to_read = true;
+    c->read_next = NULL;
+    c->read_prev = w->to_read.tail;
+    *(w->to_read.tail ? &w->to_read.tail->read_next : &w->to_read.head) = c;
+    w->to_read.tail = c;
+}
+
+static void unqueue_read(struct connection *c)
+{
+    struct worker *w = c->worker;
+    if (!c->to_read) return;
+    c->to_read = false;
+    *(c->read_prev ? &c->read_prev->read_next : &w->to_read.head) = c->read_next;
+    *(c->read_next ? &c->read_next->read_prev : &w->to_read.tail) = c->read_prev;
+}
+
+uint32_t connections_read(struct worker *w)
+{
+    struct connection *c;
+    uint32_t used = 0;
+    while (used < READ_UNITS && (c = w->to_read.head)) {
+        uint32_t units = READ_UNITS_EACH;
+        unqueue_read(c);
+        if (read_some(c, &units) && !c->ending) queue_read(c);
+        used += READ_UNITS_EACH - units + 1;
     }
+    return used;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -298,7 +370,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         connection_end(c, HEMI_CLOSED, PROTO_OK, NULL);
         return;
     }
-    if (events & UV_READABLE) read_some(c); /* .always-reads */
+    if (events & UV_READABLE) queue_read(c); /* .always-reads */
     if (events & UV_WRITABLE) connection_mark_flush(c);
 }
 
@@ -420,7 +492,6 @@ void connection_end(struct connection *c, enum hemi_status status, enum proto_er
     c->ending = true;
     c->end_status = status;
     timeout_set(&c->worker->timeouts, &c->linger, worker_now_ms(c->worker) + LINGER_MS, linger_over);
-    for (struct wstore *s = c->stores; s; s = s->next) s->closing = true;
     requests_stop_all(c, HEMI_CLOSED);
     connection_mark_flush(c);
 }
@@ -451,6 +522,7 @@ static bool forget_stores(struct connection *c, uint32_t *units)
 {
     while (c->stores) {
         if (!release_unit(units)) return true;
+        release_units(units, END_UNITS);
         wstore_end(c->stores);
     }
     return false;
@@ -493,6 +565,8 @@ static void leave_worker(struct connection *c)
         *at = c->next_flush;
         break;
     }
+    unqueue_read(c);
+    requests_stop_forget(w, &c->stopping);
     timeout_remove(&w->timeouts, &c->linger);
 }
 

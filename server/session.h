@@ -8,15 +8,14 @@
  * emptied it and that is out, the connection is freed.
  *
  * Invariants:
- *   .always-reads  An open connection is read whenever it is readable; what is bounded is what it may have unanswered
- *                  (the window), so memory is bounded too.
- *   .output-cap    Whoever produces output of its own accord (guests' output, host calls) first waits until there is
- *                  room: less than `output_max`, and less than the connection's share of the worker's output. A request
- *                  whose reply may be large does not begin before, and counts as if it were written from then on, so
- *                  that no finished reply waits on a fiber. Answers to the rest are bounded by the window.
- *   .unread        A request counts in its window until its reply was written, for only then can its client have read
- *                  it: one that never reads runs out of window.
- *   .one-flush     Frames queued during a turn of the loop go out together at its end: one sendmsg. */
+ *   .always-reads  An open connection is read whenever it is readable, in its turn; what is bounded is what it may have
+ * unanswered (the window), so memory is bounded too. .output-cap    Whoever produces output of its own accord (guests'
+ * output, host calls) first waits until there is room: less than `output_max`, and less than the connection's share of
+ * the worker's output. A request whose reply may be large does not begin before, and counts as if it were written from
+ * then on, so that no finished reply waits on a fiber. Answers to the rest are bounded by the window. .unread        A
+ * request counts in its window until its reply was written, for only then can its client have read it: one that never
+ * reads runs out of window. .one-flush     Frames queued during a turn of the loop go out together at its end: one
+ * sendmsg. */
 #ifndef HEMI_SERVER_SESSION_H
 #define HEMI_SERVER_SESSION_H
 
@@ -46,7 +45,14 @@ struct connection {
     enum hemi_status end_status;
     struct corpse corpse;
     struct timeout linger; /* how long CLOSE may take to go out */
+    bool to_read;          /* on the worker's list of those with something to read */
+    struct connection *read_prev, *read_next;
     struct frame_reader in;
+    struct drop { /* what is left of a DROP; its ranges are still in `in` */
+        const uint8_t *ranges;
+        uint32_t left; /* bytes of them */
+        uint32_t first, count;
+    } drop;
     struct frame_writer out;
     uint64_t output_max;
     uint64_t promised;                   /* bytes of replies that requests under way will make */
@@ -66,6 +72,7 @@ struct connection {
     struct handle_table handles;
     struct idmap requests; /* id -> request, unanswered */
     struct request *first_request;
+    struct stopping stopping;
     uint32_t nrequests;
     struct outcome *last; /* of the request read last */
     struct idmap calls;   /* id -> host_call, outstanding */
@@ -86,6 +93,9 @@ struct connection {
  * .adopt-before-read). */
 struct connection *connection_new(struct worker *w, int fd, uint64_t id, const uint8_t *hello, size_t hello_len);
 void connection_start(struct connection *c);
+
+/* Reads from those that have something, in turn, for one stretch; the units it took. */
+uint32_t connections_read(struct worker *w);
 
 /* Ends it in an orderly way: CLOSE with this status and text, then everything is stopped and freed. */
 void connection_end(struct connection *c, enum hemi_status status, enum proto_error error, const char *text);

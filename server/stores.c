@@ -132,6 +132,7 @@ void wstore_end(struct wstore *s)
     struct connection *c = s->conn;
     s->ended = s->closing = true;
     lane_unmark(&s->lane);
+    requests_stop_forget(s->worker, &s->stopping);
     verify(s);
     streams_end(s);
     wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
@@ -146,15 +147,27 @@ void wstore_end(struct wstore *s)
 
 void wstore_stop(struct wstore *s, enum hemi_status why)
 {
-    wstore_ref(s); /* it may end with the last of them */
     s->closing = true;
-    for (struct request *r = s->conn->first_request, *next; r; r = next) {
-        uint32_t before = s->conn->nrequests;
-        next = r->conn_next;
-        if (r->store == s) request_stop(r, why);
-        if (s->conn->nrequests != before) next = s->conn->first_request; /* it, and perhaps others, are gone */
-    }
-    wstore_unref(s);
+    requests_stop_store(s, why);
+}
+
+void wstore_join(struct wstore *s, struct request *r)
+{
+    r->store = wstore_ref(s);
+    s->busy++;
+    r->store_next = s->requests;
+    if (r->store_next) r->store_next->store_prev = r;
+    s->requests = r;
+}
+
+void wstore_leave(struct wstore *s, struct request *r)
+{
+    *(r->store_prev ? &r->store_prev->store_next : &s->requests) = r->store_next;
+    if (r->store_next) r->store_next->store_prev = r->store_prev;
+    if (s->stopping.at == r) s->stopping.at = r->store_next;
+    r->store_prev = r->store_next = NULL;
+    r->store = NULL;
+    s->busy--;
 }
 
 /* ---- externs ---- */

@@ -39,6 +39,16 @@ struct lane_list {
     struct lane *head, *tail;
 };
 
+/* A walk through the requests of a connection, or of a store, which are to end with `why`; it goes on where it was. */
+struct stopping {
+    struct stopping *prev, *next;
+    struct request *at; /* the next one; NULL: it is over */
+    enum hemi_status why;
+    bool listed;    /* with the worker */
+    bool of_store;  /* those of a store */
+    bool interrupt; /* only those that INTERRUPT ends */
+};
+
 /* Ids received and not reported dead. */
 struct extern_count {
     uint64_t id;
@@ -60,8 +70,10 @@ struct wstore {
     bool ended;
     struct run_queue runs; /* its activations, in the connection's */
     struct lane lane;
-    struct request *closer; /* STORE_CLOSE waiting for `busy` to become 0 */
-    uint32_t busy;          /* unanswered requests that touch it */
+    struct request *closer;   /* STORE_CLOSE waiting for `busy` to become 0 */
+    uint32_t busy;            /* unanswered requests that touch it */
+    struct request *requests; /* these */
+    struct stopping stopping;
     struct object *objects; /* handles.h .of-store */
     struct stream *streams; /* stream.h .open */
     struct idmap externs;   /* id -> struct extern_count */
@@ -85,8 +97,11 @@ enum hemi_status wstore_open(struct wstore *s, const struct store_options *limit
 /* Takes it from its connection and buries it, with what its objects hold. Nothing may use it (busy == 0). Idempotent.
  */
 void wstore_end(struct wstore *s);
-/* Ends every unanswered request that touches it, with `why`; then, when the last is answered, wstore_idle is called. */
+/* Ends every unanswered request that touches it, with `why`: some now, the rest in the next turns. */
 void wstore_stop(struct wstore *s, enum hemi_status why);
+/* A request touches it, until it is answered. */
+void wstore_join(struct wstore *s, struct request *r);
+void wstore_leave(struct wstore *s, struct request *r);
 
 /* It has one host function more. */
 void wstore_count_types(struct wstore *s);

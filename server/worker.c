@@ -98,10 +98,22 @@ static void maybe_leave(struct worker *w)
     if (w->idle_since_ms == 0) w->idle_since_ms = worker_now_ms(w);
 }
 
+/* What input brought, and what can begin now. */
+static void take_input(struct worker *w)
+{
+    struct stretches *s = &w->stretches;
+    stretch_begin(s);
+    stretch_end(s, STRETCH_read, connections_read(w));
+    stretch_end(s, STRETCH_stop, requests_stop_some(w));
+    w->started = 0;
+    requests_pump(w);
+    stretch_end(s, STRETCH_start, w->started);
+}
+
 static void on_check(uv_check_t *check)
 {
     struct worker *w = check->data;
-    requests_pump(w);
+    take_input(w);
     if (scheduler_ready(&w->sched)) scheduler_turn(&w->sched);
     requests_pump(w);
     flush_all(w);
@@ -116,7 +128,8 @@ static void on_idle(uv_idle_t *idle) { (void)idle; /* its being active keeps the
 static void on_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
-    timeouts_fire(&w->timeouts, worker_now_ms(w));
+    stretch_begin(&w->stretches);
+    stretch_end(&w->stretches, STRETCH_timeouts, timeouts_fire(&w->timeouts, worker_now_ms(w), TIMEOUT_UNITS));
 }
 
 static void set_timer(struct worker *w)
@@ -136,8 +149,8 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct worker *w = prepare->data;
     set_timer(w);
-    bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush || w->grave.head ||
-                (w->timeouts.head && w->timeouts.next_ms <= worker_now_ms(w));
+    bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush || w->to_read.head || w->stopping_some ||
+                w->grave.head || (w->timeouts.root && w->timeouts.next_ms <= worker_now_ms(w));
     if (busy == w->idling) return;
     w->idling = busy;
     if (busy)
@@ -251,11 +264,18 @@ static int init_loop(struct worker *w)
     return 0;
 }
 
+/* Freed blocks are joined when they are freed, not some 100,000 of them at once when a large one is. Large blocks grow by
+ * remapping, and leave nothing when they are freed. */
+static void init_malloc(void)
+{
+    mallopt(M_MXFAST, 0);
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK);
+}
+
 int worker_init(struct worker *w, const struct worker_boot *boot)
 {
+    init_malloc();
     memset(w, 0, sizeof *w);
-    mallopt(M_MMAP_THRESHOLD,
-            MAPPED_BLOCK); /* larger blocks grow by remapping, and leave nothing when they are freed */
     w->boot = boot;
     w->nesting_max = (uint32_t)(boot->limits.nesting < PROTO_NESTING_MAX ? boot->limits.nesting : PROTO_NESTING_MAX);
     timeouts_init(&w->timeouts);

@@ -42,6 +42,11 @@ struct worker {
     struct engine *engine;
     struct connection *connections;
     struct connection *to_flush;
+    struct connection_list {
+        struct connection *head, *tail;
+    } to_read;
+    struct stopping *stopping_some;
+    uint32_t started; /* units of STRETCH_start in this turn */
     uint32_t nconnections, nstores, served, nesting_max;
     struct lane_list pump; /* lanes to look at */
     struct pool pools[POOLS];
@@ -55,7 +60,8 @@ struct worker {
     uint64_t idle_since_ms; /* without connections; 0: has some */
     struct timeout drain_end;
     int exit_status;
-    uint32_t visit; /* requests_wait.c */
+    uint32_t visit;    /* requests_wait.c */
+    uint32_t searched; /* requests that it looked at for the frame being read */
 };
 
 static inline uint64_t worker_now_ms(struct worker *w) { return uv_now(&w->loop); }

@@ -114,15 +114,150 @@ START_TEST(closed_memory_is_there_for_the_next_store)
 }
 END_TEST
 
+/* ---- many requests, ids and deadlines at once ---- */
+
+enum { QUEUED = 900, FIRST_QUEUED = 10000 };
+
+/* A call that does not end, and many behind it. */
+static void queue_calls(uint32_t store, uint32_t deadline_ms)
+{
+    call(FIRST_QUEUED, 0, h(store, LOOP));
+    for (uint32_t i = 1; i < QUEUED; i++) call_deadline(FIRST_QUEUED + i, h(store, QUICK), deadline_ms);
+}
+
+static void expect_many(uint32_t n, enum hemi_status status)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct frame f;
+        must_receive(&f, FRAME_REPLY);
+        ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, status);
+    }
+    check_stretches();
+}
+
+START_TEST(interrupt_stops_many_in_slices)
+{
+    open_client();
+    make_stores(1);
+    queue_calls(0, 0);
+    put(FRAME_INTERRUPT, 0, 0, 0, NULL, NULL, 0);
+    expect_many(QUEUED, HEMI_INTERRUPTED);
+    ck_assert_uint_eq(worker.stretches.longest[STRETCH_stop].units, STOP_UNITS);
+}
+END_TEST
+
+START_TEST(interrupts_do_not_walk_again_and_again)
+{
+    open_client();
+    make_stores(1);
+    queue_calls(0, 0);
+    for (int i = 0; i < 10000; i++) put(FRAME_INTERRUPT, 0, 0, 0, NULL, NULL, 0);
+    expect_many(QUEUED, HEMI_INTERRUPTED);
+}
+END_TEST
+
+START_TEST(closed_store_stops_its_many_requests_in_slices)
+{
+    open_client();
+    make_stores(1);
+    queue_calls(0, 0);
+    store_close(2, store_of(0));
+    expect_many(QUEUED, HEMI_CLOSED);
+    expect(2, HEMI_OK);
+}
+END_TEST
+
+START_TEST(deadlines_that_pass_at_once_fire_in_slices)
+{
+    open_client();
+    make_stores(1);
+    queue_calls(0, 30);
+    expect_many(QUEUED - 1, HEMI_DEADLINE);
+    cancel(FIRST_QUEUED);
+    expect(FIRST_QUEUED, HEMI_CANCELLED);
+    ck_assert_uint_gt(worker.stretches.longest[STRETCH_timeouts].units, 0);
+}
+END_TEST
+
+START_TEST(drop_of_many_ids_is_sliced)
+{
+    open_client();
+    drop(1, DROP_IDS_MAX);
+    ping(1);
+    expect(1, HEMI_OK);
+    check_stretches();
+    ck_assert_uint_ge(worker.stretches.longest[STRETCH_read].units, READ_UNITS_EACH);
+}
+END_TEST
+
+/* Each of them looks at all that is before it. */
+START_TEST(nested_requests_behind_many_are_read_in_slices)
+{
+    open_client();
+    make_stores(2);
+    queue_calls(1, 0);
+    call(1, 0, h(0, CALL_OUT));
+    uint32_t inside = must_receive_host_call(0);
+    for (uint32_t i = 0; i < WINDOW_NESTED_REQUESTS; i++) call(100 + i, inside, h(1, QUICK));
+    ping(2);
+    expect(2, HEMI_OK);
+    check_stretches();
+    ck_assert_uint_ge(worker.stretches.longest[STRETCH_read].units, READ_UNITS_EACH);
+}
+END_TEST
+
+static uint32_t nfired;
+static uint64_t last_ms;
+
+static void fired(struct timeout *t)
+{
+    ck_assert_uint_ge(t->at_ms, last_ms);
+    last_ms = t->at_ms;
+    nfired++;
+}
+
+/* In order whatever was set, moved and removed before, and no more than asked for. */
+START_TEST(timeouts_fire_in_order_and_in_slices)
+{
+    enum { TIMEOUTS = 1000 };
+    static struct timeout timeouts[TIMEOUTS];
+    struct timeouts ts;
+    timeouts_init(&ts);
+    nfired = 0, last_ms = 0;
+    uint64_t random = 1;
+    for (int i = 0; i < 20 * TIMEOUTS; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        struct timeout *t = &timeouts[(random >> 33) % TIMEOUTS];
+        if ((random >> 20) % 4 == 0)
+            timeout_remove(&ts, t);
+        else
+            timeout_set(&ts, t, (random >> 40) % 500, fired);
+    }
+    uint32_t left = ts.count;
+    while (left > 0) {
+        uint32_t n = timeouts_fire(&ts, 1000, 7);
+        ck_assert_uint_eq(n, left < 7 ? left : 7);
+        left -= n;
+        ck_assert_uint_eq(ts.next_ms == UINT64_MAX, left == 0);
+    }
+    ck_assert_ptr_null(ts.root);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("grave");
-    TCase *engine = tcase_create("engine"), *session = tcase_create("session");
-    tcase_add_test(engine, store_is_freed_in_slices);
-    suite_add_tcase(suite, engine);
-    tcase_add_checked_fixture(session, setup, teardown);
+    TCase *alone = tcase_create("alone"), *session = session_case(suite);
+    suite_add_tcase(suite, alone);
+    tcase_add_test(alone, store_is_freed_in_slices);
+    tcase_add_test(alone, timeouts_fire_in_order_and_in_slices);
     tcase_add_test(session, connection_with_many_stores_ends_in_slices);
     tcase_add_test(session, closed_memory_is_there_for_the_next_store);
-    suite_add_tcase(suite, session);
+    tcase_add_test(session, interrupt_stops_many_in_slices);
+    tcase_add_test(session, interrupts_do_not_walk_again_and_again);
+    tcase_add_test(session, closed_store_stops_its_many_requests_in_slices);
+    tcase_add_test(session, deadlines_that_pass_at_once_fire_in_slices);
+    tcase_add_test(session, drop_of_many_ids_is_sliced);
+    tcase_add_test(session, nested_requests_behind_many_are_read_in_slices);
     return run_suite_forked(suite);
 }
