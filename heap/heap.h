@@ -227,6 +227,8 @@ void heap_collect(struct heap *h);
 /* Gives free chunks back to the system, and their charge to the embedder. Call it when the store has idled for a while
  * (a second, say): it keeps a minimum, and does nothing for less than an eighth of what is in use. */
 void heap_trim(struct heap *h);
+/* The same in pieces, as heap_free_some, but the heap may be used between them. True: more is left. */
+bool heap_trim_some(struct heap *h, uint32_t *units);
 void heap_get_stats(const struct heap *h, struct heap_stats *out);
 /* Walks every label, object, reference, root and externref; returns true, or false with what and where in `why` (also
  * when it has no memory for its bitmap). Garbage not yet collected is walked, too. Not during a collection. */

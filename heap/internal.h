@@ -118,6 +118,7 @@ struct heap {
     uint32_t hole_fail;       /* no run this long is free; UINT32_MAX: not known */
     struct heap_list warm, cold;
     uint64_t charged; /* bytes told to emb.charge */
+    bool trimming;    /* heap_trim_some has begun */
 
     /* Policy */
     uint32_t growth_percent;
@@ -225,6 +226,8 @@ enum heap_status heap_space_init(struct heap *h);
 void heap_space_deinit(struct heap *h);
 /* heap_free_some's parts: the window's memory, and the reports of externrefs. */
 bool heap_space_end_some(struct heap *h, uint32_t *units);
+/* How many chunks go back to the system at once; takes their units. */
+uint32_t heap_end_step(uint32_t *units);
 /* Tells the embedder's budget what the heap now costs; false (and nothing told) when it refuses an increase. */
 bool heap_settle(struct heap *h);
 /* .reserve: the most chunks that copying `bytes` takes, `medium` of them in medium objects. */

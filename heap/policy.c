@@ -32,10 +32,23 @@ bool heap_policy_worthwhile(struct heap *h, uint32_t size)
     return heap_commit(h, heap_required(bytes, s->medium, (uint32_t)chunks, s->run_chunks)) == HEAP_OK;
 }
 
-void heap_trim(struct heap *h)
+bool heap_trim_some(struct heap *h, uint32_t *units)
 {
     HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
     uint32_t used = h->resident - h->warm.count;
-    if (h->warm.count > HEAP_YOUNG_MIN + used / 8) heap_chill(h, h->warm.count - HEAP_YOUNG_MIN);
+    h->trimming = h->warm.count > HEAP_YOUNG_MIN && (h->trimming || h->warm.count > HEAP_YOUNG_MIN + used / 8);
+    while (h->trimming) {
+        if (*units == 0) return true;
+        uint32_t n = h->warm.count - HEAP_YOUNG_MIN, most = heap_end_step(units);
+        heap_chill(h, n < most ? n : most);
+        h->trimming = n > most;
+    }
     heap_shrink(h);
+    return false;
+}
+
+void heap_trim(struct heap *h)
+{
+    uint32_t units = UINT32_MAX;
+    while (heap_trim_some(h, &units)) units = UINT32_MAX;
 }

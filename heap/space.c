@@ -117,6 +117,14 @@ enum heap_status heap_space_init(struct heap *h)
     return HEAP_OK;
 }
 
+uint32_t heap_end_step(uint32_t *units)
+{
+    uint32_t chunks = *units / END_UNITS + 1;
+    if (chunks > END_STEP) chunks = END_STEP;
+    *units -= chunks * END_UNITS < *units ? chunks * END_UNITS : *units;
+    return chunks;
+}
+
 /* From the end of what is mapped; what is behind it, without pages, goes first. */
 bool heap_space_end_some(struct heap *h, uint32_t *units)
 {
@@ -128,10 +136,8 @@ bool heap_space_end_some(struct heap *h, uint32_t *units)
     }
     while (h->mapped_end > HEAP_FIRST) {
         if (*units == 0) return true;
-        uint32_t step = h->mapped_end - HEAP_FIRST, most = *units / END_UNITS + 1;
-        if (step > END_STEP) step = END_STEP;
+        uint32_t step = h->mapped_end - HEAP_FIRST, most = heap_end_step(units);
         if (step > most) step = most;
-        *units -= step * END_UNITS < *units ? step * END_UNITS : *units;
         h->mapped_end -= step;
         munmap(h->window + heap_chunk_start(h->mapped_end), (size_t)step * HEAP_CHUNK);
         if (h->committed > h->mapped_end - HEAP_FIRST) h->committed = h->mapped_end - HEAP_FIRST;

@@ -292,6 +292,7 @@ void store_free(struct store *s)
 /* ---- The heap, for the embedder */
 void store_collect(struct store *s) { heap_collect(s->heap); }
 void store_trim(struct store *s) { heap_trim(s->heap); }
+bool store_trim_some(struct store *s, uint32_t *units) { return heap_trim_some(s->heap, units); }
 
 void store_get_stats(const struct store *s, struct store_stats *out)
 {

@@ -9,6 +9,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { MAPPED_MIN = 1 << 18, PAGE_BYTES = 4096 };
 
 bool table_within(const struct table *t, uint64_t at, uint64_t n) { return n <= t->size && at <= t->size - n; }
 
@@ -16,6 +19,35 @@ bool table_within(const struct table *t, uint64_t at, uint64_t n) { return n <= 
 static uint64_t size_max(const struct table *t)
 {
     return t->limits.has_max && t->limits.max < UINT32_MAX ? t->limits.max : UINT32_MAX;
+}
+
+/* A large table is a mapping, which grows zeroed and without a copy. */
+static bool resize_mapping(struct table *t, uint64_t bytes)
+{
+    void *at;
+    if (t->mapped != 0) {
+        at = mremap(t->elems, t->mapped, bytes, MREMAP_MAYMOVE);
+    } else {
+        at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (at != MAP_FAILED && t->elems != NULL) memcpy(at, t->elems, (size_t)t->capacity * 4);
+        if (at != MAP_FAILED) free(t->elems);
+    }
+    if (at == MAP_FAILED) return false;
+    t->elems = at;
+    t->mapped = bytes;
+    return true;
+}
+
+/* The new elements are null. */
+static bool resize(struct table *t, uint32_t capacity)
+{
+    uint64_t bytes = (uint64_t)capacity * 4;
+    if (bytes >= MAPPED_MIN) return resize_mapping(t, (bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1));
+    uint32_t *elems = realloc(t->elems, bytes);
+    if (elems == NULL) return false;
+    memset(elems + t->capacity, 0, bytes - (uint64_t)t->capacity * 4);
+    t->elems = elems;
+    return true;
 }
 
 /* Room for `size` elements: doubled, so that growing by one is cheap, but not beyond what the table may ever hold. */
@@ -27,14 +59,10 @@ static enum hemi_status reserve(struct table *t, uint32_t size)
     if (capacity < size) capacity = size;
     int64_t delta = (int64_t)(capacity - t->capacity) * 4;
     if (!store_charge(t->store, delta)) return HEMI_NO_MEMORY;
-    /* A new table comes zeroed from the system without being touched; a grown one is cleared by table_extend. */
-    uint32_t *elems = t->elems == NULL ? calloc(capacity, 4) : realloc(t->elems, (size_t)capacity * 4);
-    if (elems == NULL) {
+    if (!resize(t, capacity)) {
         store_charge(t->store, -delta);
         return HEMI_NO_MEMORY;
     }
-    if (t->elems != NULL) memset(elems + t->capacity, 0, (size_t)delta);
-    t->elems = elems;
     t->capacity = capacity;
     return HEMI_OK;
 }
@@ -69,7 +97,10 @@ enum hemi_status table_init(struct store *s, struct table *t, valtype type, cons
 bool table_free_some(struct table *t, size_t *given, uint32_t *units)
 {
     struct store *s = t->store;
-    if (release_block((void **)&t->elems, given, units)) return true;
+    bool more = t->mapped != 0 ? release_mapping((char *)t->elems, &t->mapped, units)
+                               : release_block((void **)&t->elems, given, units);
+    if (more) return true;
+    t->elems = NULL;
     store_charge(s, -(int64_t)t->capacity * 4);
     s->table_elems -= t->size;
     t->size = t->capacity = 0;
@@ -106,10 +137,14 @@ uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint
 /* ---- The embedder's view */
 static bool fits(const struct table *t, union val v) { return store_ref_is(t->store, v, t->type); }
 
-/* The embedder's fill is not polled: it runs outside any activation. */
+/* The embedder's fill runs outside any activation: what a poll answers does not end it. */
 static void set_plain(struct table *t, uint32_t at, uint32_t bits)
 {
-    for (uint32_t i = at; bits != 0 && i < t->size; i++) t->elems[i] = bits;
+    for (uint32_t i = at, end; bits != 0 && i < t->size; i = end) {
+        end = t->size - i > BULK_STEP / 4 ? i + BULK_STEP / 4 : t->size;
+        for (uint32_t k = i; k < end; k++) t->elems[k] = bits;
+        if (end < t->size) (void)engine_poll(t->store->engine);
+    }
 }
 
 enum hemi_status table_new(struct store *s, valtype type, const struct limits *l, union val init, struct table **out)

@@ -57,6 +57,7 @@ struct table {
     valtype type;
     struct limits limits;
     uint32_t capacity;
+    uint64_t mapped; /* bytes of the mapping at `elems`; 0: it is from malloc */
     struct store *store;
     struct table *next;
 };

@@ -226,15 +226,16 @@ void fiber_give(struct fiber *f)
     pool->nidle++;
 }
 
-void fiber_pool_trim(struct fiber_pool *pool, uint32_t n)
+bool fiber_pool_trim(struct fiber_pool *pool, uint32_t most)
 {
-    for (struct fiber *f = pool->idle; f && n > 0; f = f->next) {
+    for (struct fiber *f = pool->idle; f; f = f->next) {
         if (!f->touched) continue;
-        n--;
+        if (most-- == 0) return true;
         f->touched = false;
         madvise(f->native, f->native_size, MADV_DONTNEED);
         madvise(f->vm, pool->vm_size, MADV_DONTNEED);
     }
+    return false;
 }
 
 bool fiber_pool_shrink(struct fiber_pool *pool)

@@ -77,8 +77,8 @@ struct fiber_pool {
 void fiber_pool_init(struct fiber_pool *pool, size_t vm_size, uint32_t max);
 /* All fibers must have been given back. */
 void fiber_pool_deinit(struct fiber_pool *pool);
-/* Returns the memory of the stacks of up to `n` idle fibers to the system: of those that have any. */
-void fiber_pool_trim(struct fiber_pool *pool, uint32_t n);
+/* Returns the memory of idle fibers' stacks to the system, of `most` of them. True: there are more. */
+bool fiber_pool_trim(struct fiber_pool *pool, uint32_t most);
 /* Frees an idle fiber. False: there is none. */
 bool fiber_pool_shrink(struct fiber_pool *pool);
 

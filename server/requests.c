@@ -140,7 +140,6 @@ static void leave_store(struct request *r)
     struct wstore *s = r->store;
     if (!s) return;
     wstore_leave(s, r);
-    s->idle_beats = 0;
     if (s->busy == 0 && s->closer) request_finish_close(s->closer);
     if (s->busy == 0 && s->failed) wstore_end(s);
     wstore_unref(s);

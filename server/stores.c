@@ -133,6 +133,7 @@ void wstore_end(struct wstore *s)
     s->ended = s->closing = true;
     lane_unmark(&s->lane);
     requests_stop_forget(s->worker, &s->stopping);
+    wstore_rouse(s);
     verify(s);
     streams_end(s);
     wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
@@ -151,8 +152,29 @@ void wstore_stop(struct wstore *s, enum hemi_status why)
     requests_stop_store(s, why);
 }
 
+static void rest(struct wstore *s)
+{
+    struct worker *w = s->worker;
+    s->resting = true;
+    s->resting_since_ms = worker_now_ms(w);
+    s->rest_next = NULL;
+    s->rest_prev = w->resting.tail;
+    *(w->resting.tail ? &w->resting.tail->rest_next : &w->resting.head) = s;
+    w->resting.tail = s;
+}
+
+void wstore_rouse(struct wstore *s)
+{
+    struct worker *w = s->worker;
+    if (!s->resting) return;
+    s->resting = false;
+    *(s->rest_prev ? &s->rest_prev->rest_next : &w->resting.head) = s->rest_next;
+    *(s->rest_next ? &s->rest_next->rest_prev : &w->resting.tail) = s->rest_prev;
+}
+
 void wstore_join(struct wstore *s, struct request *r)
 {
+    wstore_rouse(s);
     r->store = wstore_ref(s);
     s->busy++;
     r->store_next = s->requests;
@@ -167,7 +189,7 @@ void wstore_leave(struct wstore *s, struct request *r)
     if (s->stopping.at == r) s->stopping.at = r->store_next;
     r->store_prev = r->store_next = NULL;
     r->store = NULL;
-    s->busy--;
+    if (--s->busy == 0) rest(s);
 }
 
 /* ---- externs ---- */

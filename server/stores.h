@@ -84,7 +84,9 @@ struct wstore {
     uint64_t calls;
     struct corpse corpse;
     uint32_t host_types; /* of its connection's share of types */
-    uint32_t idle_beats; /* of the worker's heartbeat, since it was last used */
+    bool resting; /* on the worker's list of stores that nothing touches, the one longest first */
+    struct wstore *rest_prev, *rest_next;
+    uint64_t resting_since_ms;
 };
 
 /* On the connection's list, with one reference for that. NULL: no memory. */
@@ -102,6 +104,8 @@ void wstore_stop(struct wstore *s, enum hemi_status why);
 /* A request touches it, until it is answered. */
 void wstore_join(struct wstore *s, struct request *r);
 void wstore_leave(struct wstore *s, struct request *r);
+/* Takes it off the list of those that rest. Idempotent. */
+void wstore_rouse(struct wstore *s);
 
 /* It has one host function more. */
 void wstore_count_types(struct wstore *s);

@@ -17,7 +17,7 @@
 enum { READ_UNITS = 1024, READ_UNITS_EACH = 256, READ_UNITS_MORE = READ_UNITS_EACH + 1 };
 /* As a stretch of starting does with its last request. */
 enum { START_UNITS = 1024, START_UNITS_MORE = 256 };
-enum { TIMEOUT_UNITS = 512, STOP_UNITS = 512 };
+enum { TIMEOUT_UNITS = 512, STOP_UNITS = 512, TRIM_UNITS = 4096 };
 
 /* name, most units of one stretch, what a unit is */
 #define STRETCH_KINDS(X)                                                                                               \
@@ -25,6 +25,7 @@ enum { TIMEOUT_UNITS = 512, STOP_UNITS = 512 };
     X(timeouts, TIMEOUT_UNITS, "a timeout fired")                                                                      \
     X(stop, STOP_UNITS, "a request stopped by INTERRUPT or with its store or connection")                              \
     X(start, START_UNITS + START_UNITS_MORE, "a request started, or 4 KiB of its raw part")                            \
+    X(trim, TRIM_UNITS, "a page given back of stores that are not used")                                               \
     X(grave, GRAVE_UNITS, "a page given back, a small block freed or an entry looked at of what was buried")
 
 enum stretch_kind {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/release.h"
 #include "server/fd_pool.h"
 #include "server/requests_rows.h"
 #include "server/server.h"
@@ -12,7 +13,7 @@
 #include "server/worker_state.h"
 
 enum { BEAT_MS = 500, MAPPED_BLOCK = 4 << 20, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
-enum { FIBERS_PER_BEAT = 8 /* trimmed: some MiB each, when guests called deeply on them */ };
+enum { TRIM_FIBERS = 4 /* whose stacks are given back in one stretch */ };
 enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
 
 #if defined __has_feature
@@ -69,6 +70,21 @@ static void flush_all(struct worker *w)
     }
 }
 
+/* Memory of what has not been used for some beats goes back to the system, a stretch of it at a time. */
+static void trim(struct worker *w)
+{
+    uint32_t units = TRIM_UNITS;
+    struct wstore *s;
+    if (!w->trims) return;
+    stretch_begin(&w->stretches);
+    uint64_t before = worker_now_ms(w) - TRIM_BEATS * BEAT_MS;
+    while ((s = w->resting.head) && s->resting_since_ms <= before && release_unit(&units))
+        if (!store_trim_some(s->store, &units)) wstore_rouse(s);
+    w->trims = s && s->resting_since_ms <= before;
+    if (w->sched.live == 0 && fiber_pool_trim(&w->sched.fibers, TRIM_FIBERS)) w->trims = true;
+    stretch_end(&w->stretches, STRETCH_trim, TRIM_UNITS - units);
+}
+
 static void dig(struct worker *w)
 {
     if (!w->grave.head) return;
@@ -119,6 +135,7 @@ static void on_check(uv_check_t *check)
     flush_all(w);
     requests_feed(w);
     dig(w);
+    trim(w);
     reap(w);
     maybe_leave(w);
 }
@@ -150,7 +167,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct worker *w = prepare->data;
     set_timer(w);
     bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush || w->to_read.head || w->stopping_some ||
-                w->grave.head || (w->timeouts.root && w->timeouts.next_ms <= worker_now_ms(w));
+                w->grave.head || w->trims || (w->timeouts.root && w->timeouts.next_ms <= worker_now_ms(w));
     if (busy == w->idling) return;
     w->idling = busy;
     if (busy)
@@ -178,23 +195,11 @@ static void publish_counters(struct worker *w)
     page_heartbeat(p);
 }
 
-/* Memory of what has not been used for some beats goes back to the system. */
-static void trim(struct worker *w)
-{
-    bool quiet = w->sched.live == 0;
-    for (struct connection *c = w->connections; c; c = c->next)
-        for (struct wstore *s = c->stores; s; s = s->next) {
-            quiet = quiet && s->busy == 0;
-            if (s->busy == 0 && s->store && ++s->idle_beats == TRIM_BEATS) store_trim(s->store);
-        }
-    if (quiet) fiber_pool_trim(&w->sched.fibers, FIBERS_PER_BEAT);
-}
-
 static void on_beat(uv_timer_t *beat)
 {
     struct worker *w = beat->data;
     publish_counters(w);
-    trim(w);
+    w->trims = true;
     control_flush(w);
     uint64_t longest = w->boot->limits.idle_exit;
     if (longest == 0 || w->stopping || w->idle_since_ms == 0) return;

@@ -46,6 +46,10 @@ struct worker {
         struct connection *head, *tail;
     } to_read;
     struct stopping *stopping_some;
+    struct wstore_list {
+        struct wstore *head, *tail;
+    } resting;
+    bool trims;       /* something is to be trimmed in the next turn, too */
     uint32_t started; /* units of STRETCH_start in this turn */
     uint32_t nconnections, nstores, served, nesting_max;
     struct lane_list pump; /* lanes to look at */

@@ -46,13 +46,55 @@ START_TEST(store_is_freed_in_slices)
     struct limits limits = {.min = 1000000, .max = UINT64_MAX};
     ck_assert_int_eq(table_new(s, VT_REF(true, HT_EXTERN), &limits, (union val){0}, &t), HEMI_OK);
     ck_assert_int_eq(table_grow(t, 10, (union val){0}, &old), HEMI_OK);
-    for (uint64_t id = 1; id <= MANY; id++) {
-        struct root r;
-        ck_assert_int_eq(store_extern(s, id, &r), HEMI_OK);
-        root_deinit(&r);
-    }
+    static struct root roots[MANY];
+    for (uint64_t id = 1; id <= MANY; id++) ck_assert_int_eq(store_extern(s, id, &roots[id - 1]), HEMI_OK);
+    for (size_t i = 0; i < MANY; i++) root_deinit(&roots[i]);
     ck_assert_uint_ge(free_store(s), (1024 + 976 + MANY) / SLICE); /* pages of memory and table, externrefs */
     ck_assert_int_eq(charged, 0);
+    engine_free(e);
+}
+END_TEST
+
+static uint32_t polls;
+
+static enum hemi_status polled(void *ctx)
+{
+    (void)ctx;
+    polls++;
+    return HEMI_OK;
+}
+
+/* A million elements, in steps of a quarter of that; what it had goes along. */
+START_TEST(table_grows_and_is_filled_with_polls)
+{
+    struct engine *e;
+    struct store *s;
+    struct table *t;
+    struct root r;
+    union val v;
+    uint32_t old;
+    ck_assert_int_eq(engine_new(&(struct engine_options){.yield = polled}, &e), HEMI_OK);
+    ck_assert_int_eq(store_new(e, &(struct store_options){0}, &s), HEMI_OK);
+    ck_assert_int_eq(store_extern(s, 7, &r), HEMI_OK);
+    struct limits limits = {.min = 10, .max = UINT64_MAX};
+    ck_assert_int_eq(table_new(s, VT_REF(true, HT_EXTERN), &limits, (union val){.ref = r.bits}, &t), HEMI_OK);
+    for (uint32_t size = 10; size < 1000; size += 90)
+        ck_assert_int_eq(table_grow(t, 90, (union val){0}, &old), HEMI_OK);
+    polls = 0;
+    ck_assert_int_eq(table_grow(t, 1 << 20, (union val){.ref = r.bits}, &old), HEMI_OK);
+    ck_assert_uint_ge(polls, 3);
+    ck_assert_int_eq(table_grow(t, 1 << 20, (union val){0}, &old), HEMI_OK);
+    static const uint32_t full[] = {0, 9, 1000, 500000, 1000 + (1 << 20) - 1}, empty[] = {10, 999, 1000 + (1 << 20)};
+    for (size_t i = 0; i < sizeof full / sizeof full[0]; i++) {
+        ck_assert_int_eq(table_get(t, full[i], &v), HEMI_OK);
+        ck_assert_uint_eq(v.ref, r.bits);
+    }
+    for (size_t i = 0; i < sizeof empty / sizeof empty[0]; i++) {
+        ck_assert_int_eq(table_get(t, empty[i], &v), HEMI_OK);
+        ck_assert_uint_eq(v.ref, 0);
+    }
+    root_deinit(&r);
+    store_free(s);
     engine_free(e);
 }
 END_TEST
@@ -250,6 +292,7 @@ int main(void)
     TCase *alone = tcase_create("alone"), *session = session_case(suite);
     suite_add_tcase(suite, alone);
     tcase_add_test(alone, store_is_freed_in_slices);
+    tcase_add_test(alone, table_grows_and_is_filled_with_polls);
     tcase_add_test(alone, timeouts_fire_in_order_and_in_slices);
     tcase_add_test(session, connection_with_many_stores_ends_in_slices);
     tcase_add_test(session, closed_memory_is_there_for_the_next_store);
