@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/jail_seccomp.h"
@@ -89,6 +90,7 @@ int child_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd)
     if (fd < 0) {
         int error = errno;
         kill(child, SIGKILL);
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
         return -error;
     }
     *pid = child;

@@ -85,19 +85,22 @@ static bool no_memory(void)
     return true;
 }
 
-static bool full(void)
+/* HEMI_SWEEP: the n to begin with, of a sweep without gaps; 0 where CI's steps are taken. */
+static long given(void)
 {
     const char *how = getenv("HEMI_SWEEP");
-    return how != NULL && strcmp(how, "full") == 0;
+    if (how == NULL) return 0;
+    return strcmp(how, "full") == 0 ? 1 : strtol(how, NULL, 10);
 }
 
 long sweep_first(long stride)
 {
     const char *seed = getenv("HEMI_SEED");
-    return full() || stride <= 1 ? 1 : 1 + (long)((seed ? strtoul(seed, NULL, 10) : 1) % (unsigned long)stride);
+    if (given() > 0) return given();
+    return 1 + (long)((seed ? strtoul(seed, NULL, 10) : 0) % (unsigned long)stride);
 }
 
-long sweep_next(long n, long stride) { return n + (full() ? 1 : stride); }
+long sweep_next(long n, long stride) { return n + (given() > 0 ? 1 : stride); }
 
 /* ---- what libc does */
 

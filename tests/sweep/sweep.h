@@ -6,7 +6,8 @@
  * the plans, so that a test arms a daemon while it serves.
  *
  * A sweep is the same scenario with n = 1, 2, ... until nothing was left to fail. In CI it takes every nth step
- * (sweep_first, sweep_next) from an offset that the seed gives; HEMI_SWEEP=full takes all (CONTRIBUTING.md). */
+ * (sweep_first, sweep_next) from an offset that the seed gives; HEMI_SWEEP=full takes all, HEMI_SWEEP=N those
+ * from the Nth on (CONTRIBUTING.md). */
 #ifndef HEMI_TESTS_SWEEP_H
 #define HEMI_TESTS_SWEEP_H
 
