@@ -230,8 +230,9 @@ void heap_trim(struct heap *h);
 /* The same in pieces, as heap_free_some, but the heap may be used between them. True: more is left. */
 bool heap_trim_some(struct heap *h, uint32_t *units);
 void heap_get_stats(const struct heap *h, struct heap_stats *out);
-/* Walks every label, object, reference, root and externref; returns true, or false with what and where in `why` (also
- * when it has no memory for its bitmap). Garbage not yet collected is walked, too. Not during a collection. */
+/* Walks every label, object, reference, root and externref; returns true (also when it has no memory for
+ * its bitmap), or false with what and where in `why`. Garbage not yet collected is walked, too. Not during a
+ * collection. */
 bool heap_verify(struct heap *h, char *why, size_t len);
 
 /* A broken precondition or corrupted state of the heap itself ends the process: the hook gets one line of text first

@@ -171,6 +171,7 @@ struct frame_writer {
         int fd;
     } *fds;
     unsigned nfds, fds_capacity;
+    size_t kept;            /* bytes of the buffer that only the last frame may use */
     enum proto_error error; /* sticky: IO or NO_MEMORY or END (the peer is gone) */
 };
 
@@ -194,6 +195,12 @@ size_t frame_writer_put(struct frame_writer *w, const struct frame_out *f);
 /* As frame_writer_put, but leaves the raw part to the caller: *raw points at f->raw_length bytes to be filled in before
  * any other call on `w`. f->raw is not looked at. */
 size_t frame_writer_reserve(struct frame_writer *w, const struct frame_out *f, uint8_t **raw);
+/* Keeps n bytes for one last frame, which can be queued when there is no memory any more. False: no memory. */
+bool frame_writer_keep(struct frame_writer *w, size_t n);
+/* Queues the last frame, of at most the bytes kept, behind what was queued before memory was out. */
+size_t frame_writer_put_last(struct frame_writer *w, const struct frame_out *f);
+/* Lays a frame without a descriptor out in `out`; its size, or 0 when that is more than `room`. */
+size_t frame_pack(const struct frame_out *f, uint8_t *out, size_t room);
 /* The size that a frame would have. */
 size_t frame_size(const struct frame_out *f);
 /* Queues bytes that are no frame (HELLO). False when memory is out. */

@@ -30,9 +30,10 @@ static bool out_of_memory(struct frame_writer *w)
     return false;
 }
 
-/* Makes room for n more bytes at the end of the queue. */
+/* Makes room for n more bytes at the end of the queue, and for what is kept for its last frame. */
 static bool make_room(struct frame_writer *w, size_t n)
 {
+    n += w->kept;
     if (n <= w->capacity - w->end) return true;
     size_t queued = w->end - w->begin;
     if (w->begin > 0) {
@@ -49,6 +50,12 @@ static bool make_room(struct frame_writer *w, size_t n)
     w->buffer = grown;
     w->capacity = capacity;
     return true;
+}
+
+bool frame_writer_keep(struct frame_writer *w, size_t n)
+{
+    w->kept = n;
+    return make_room(w, 0);
 }
 
 bool frame_writer_bytes(struct frame_writer *w, const void *bytes, size_t n)
@@ -89,6 +96,31 @@ static bool lawful(const struct frame_out *f, size_t body_length)
            f->raw_length <= info->raw_max && (!with_fd || info->fds);
 }
 
+/* A frame's header and body; its raw part follows. Returns how many bytes these two are. */
+static size_t lay_out(const struct frame_out *f, size_t body_length, uint8_t *at)
+{
+    struct frame_header head = {.length = (uint32_t)(body_length + f->raw_length),
+                                .type = f->type,
+                                .flags = f->flags,
+                                .request = f->request,
+                                .parent = f->parent,
+                                .body_length = (uint32_t)body_length};
+    frame_header_write(&head, at);
+    protobuf_c_message_pack(body_of(f), at + FRAME_HEADER_BYTES);
+    return FRAME_HEADER_BYTES + body_length;
+}
+
+size_t frame_pack(const struct frame_out *f, uint8_t *out, size_t room)
+{
+    size_t size = frame_size(f);
+    bool ours = lawful(f, size - FRAME_HEADER_BYTES - f->raw_length);
+    assert(ours);
+    if (!ours || size > room) return 0;
+    size_t at = lay_out(f, size - FRAME_HEADER_BYTES - f->raw_length, out);
+    if (f->raw_length != 0) memcpy(out + at, f->raw, f->raw_length);
+    return size;
+}
+
 size_t frame_writer_reserve(struct frame_writer *w, const struct frame_out *f, uint8_t **raw)
 {
     size_t size = frame_size(f), body_length = size - FRAME_HEADER_BYTES - f->raw_length;
@@ -101,15 +133,7 @@ size_t frame_writer_reserve(struct frame_writer *w, const struct frame_out *f, u
         return 0;
     }
     uint8_t *at = w->buffer + w->end;
-    struct frame_header head = {.length = (uint32_t)(size - FRAME_HEADER_BYTES),
-                                .type = f->type,
-                                .flags = f->flags,
-                                .request = f->request,
-                                .parent = f->parent,
-                                .body_length = (uint32_t)body_length};
-    frame_header_write(&head, at);
-    protobuf_c_message_pack(body_of(f), at + FRAME_HEADER_BYTES);
-    *raw = at + FRAME_HEADER_BYTES + body_length;
+    *raw = at + lay_out(f, body_length, at);
     w->end += size;
     return size;
 }
@@ -120,6 +144,13 @@ size_t frame_writer_put(struct frame_writer *w, const struct frame_out *f)
     size_t size = frame_writer_reserve(w, f, &raw);
     if (size != 0 && f->raw_length != 0) memcpy(raw, f->raw, f->raw_length);
     return size;
+}
+
+size_t frame_writer_put_last(struct frame_writer *w, const struct frame_out *f)
+{
+    if (w->error == PROTO_NO_MEMORY) w->error = PROTO_OK; /* what did not fit was not queued: the rest is whole */
+    w->kept = 0;
+    return frame_writer_put(w, f);
 }
 
 /* What one sendmsg may carry: up to the next descriptor's frame, which begins its own (.once). */
@@ -134,6 +165,17 @@ static size_t next_piece(const struct frame_writer *w, bool *with_fd)
     return queued;
 }
 
+/* The buffer is empty, and larger than it need be. */
+static void give_back(struct frame_writer *w)
+{
+    size_t capacity = w->kept;
+    uint8_t *smaller = capacity > 0 ? realloc(w->buffer, capacity) : NULL;
+    if (capacity > 0 && !smaller) return;
+    if (capacity == 0) free(w->buffer);
+    w->buffer = smaller;
+    w->capacity = capacity;
+}
+
 static void sent(struct frame_writer *w, size_t n, bool with_fd)
 {
     if (with_fd) {
@@ -145,11 +187,7 @@ static void sent(struct frame_writer *w, size_t n, bool with_fd)
     w->position += n;
     if (w->begin < w->end) return;
     w->begin = w->end = 0;
-    if (w->capacity > WRITER_CAPACITY_IDLE) {
-        free(w->buffer);
-        w->buffer = NULL;
-        w->capacity = 0;
-    }
+    if (w->capacity > WRITER_CAPACITY_IDLE) give_back(w);
 }
 
 static void attach_fd(struct msghdr *message, void *control, size_t size, int fd)

@@ -423,7 +423,9 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id, const u
     struct hello hello = {0};
     size_t need;
     struct connection *c = calloc(1, sizeof *c);
-    if (!c) {
+    if (c) frame_writer_init(&c->out);
+    if (!c || !frame_writer_keep(&c->out, CLOSE_BYTES_MAX)) {
+        free(c);
         close(fd);
         return NULL;
     }
@@ -434,7 +436,6 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id, const u
     c->output_max = w->boot->limits.output;
     c->handles.max = (uint32_t)w->boot->limits.handles;
     frame_reader_init(&c->in, FRAME_C2W, FRAME_OPEN);
-    frame_writer_init(&c->out);
     c->next = w->connections;
     if (c->next) c->next->prev = c;
     w->connections = c;
@@ -481,7 +482,7 @@ static void send_close(struct connection *c, enum hemi_status status, enum proto
     body.status = status;
     body.error = status == HEMI_PROTOCOL ? error : 0;
     body.text = (ProtobufCBinaryData){len, (uint8_t *)line};
-    if (frame_writer_put(&c->out, &(struct frame_out){.type = FRAME_CLOSE, .body = &body.base, .fd = -1}) > 0)
+    if (frame_writer_put_last(&c->out, &(struct frame_out){.type = FRAME_CLOSE, .body = &body.base, .fd = -1}) > 0)
         c->frames_out++;
 }
 

@@ -28,6 +28,8 @@
 #include "server/stores.h"
 #include "server/worker_state.h"
 
+#define CLOSE_BYTES_MAX 512u /* of the CLOSE that we send: memory for it is kept, so that no end is without one */
+
 /* An activation that waits until output has room; lives on its fiber. */
 struct output_wait {
     struct output_wait *next;

@@ -26,11 +26,12 @@ static const char *status_text(enum hemi_status status)
 
 /* --- refusing --- */
 
-/* One nonblocking write: a peer that does not even have room for this much gets nothing. */
+/* One nonblocking write, for which no memory is needed: a peer that does not even have room for this much gets nothing.
+ */
 static void send_close(int fd, enum hemi_status status, enum proto_error error, const char *why)
 {
-    struct frame_writer writer;
     Hemi__V1__Close close_body = HEMI__V1__CLOSE__INIT;
+    uint8_t bytes[512];
     char text[256];
     size_t len = strlen(why);
     if (len > sizeof text) len = sizeof text;
@@ -38,10 +39,9 @@ static void send_close(int fd, enum hemi_status status, enum proto_error error, 
     close_body.status = status;
     close_body.error = error;
     close_body.text = (ProtobufCBinaryData){.len = len, .data = (uint8_t *)text};
-    frame_writer_init(&writer);
     struct frame_out frame = {.type = FRAME_CLOSE, .body = &close_body.base, .fd = -1};
-    if (frame_writer_put(&writer, &frame) > 0) (void)frame_writer_send(&writer, fd);
-    frame_writer_deinit(&writer);
+    size_t size = frame_pack(&frame, bytes, sizeof bytes);
+    if (size > 0) (void)send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void on_handle_closed(uv_handle_t *handle)

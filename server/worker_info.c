@@ -1,10 +1,21 @@
 /* server/worker_info.c -- INFO: what is in force, as JSON. Keys may be added, never change their meaning. */
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "proto/tables/opcodes.h"
 #include "server/session.h"
 #include "server/worker_state.h"
+
+/* cJSON leaves out what it has no memory for, and says so to nobody. */
+static bool incomplete;
+
+static void *take(size_t n)
+{
+    void *p = malloc(n);
+    incomplete |= p == NULL;
+    return p;
+}
 
 static void add_limits(cJSON *to, const struct tenant_limits *limits)
 {
@@ -100,6 +111,8 @@ static void add_opcodes(cJSON *to, const uint64_t *counts)
 char *worker_info(const struct connection *c)
 {
     const struct worker *w = c->worker;
+    cJSON_InitHooks(&(cJSON_Hooks){take, free});
+    incomplete = false;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "version", HEMI_VERSION);
     cJSON_AddStringToObject(root, "tenant", w->boot->tenant);
@@ -111,7 +124,9 @@ char *worker_info(const struct connection *c)
     add_jail(cJSON_AddArrayToObject(jail, "steps"), cJSON_AddObjectToObject(jail, "features"), w->boot->jail);
     const uint64_t *opcodes = engine_opcode_counts(w->engine);
     if (opcodes) add_opcodes(cJSON_AddObjectToObject(root, "opcodes"), opcodes);
-    char *text = cJSON_PrintUnformatted(root); /* NULL when anything above found no memory */
+    char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
-    return text;
+    if (!incomplete) return text;
+    free(text);
+    return NULL;
 }
