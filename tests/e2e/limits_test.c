@@ -187,8 +187,8 @@ START_TEST(three_hundred_idle_connections)
     for (int i = 0; i < N; i++) ok(c[i], hemi_ping(c[i], NULL));
     for (int i = 0; i < N; i++) hemi_client_free(c[i]);
     double end = now_ms() + 5000;
-    while (open_fds(worker) > fds - N && now_ms() < end) usleep(10000);
-    ck_assert_uint_eq(open_fds(worker), fds - N);
+    while (fds > 0 && open_fds(worker) > fds - N && now_ms() < end) usleep(10000);
+    if (fds > 0) ck_assert_uint_eq(open_fds(worker), fds - N);
     stop();
 }
 END_TEST

@@ -219,6 +219,7 @@ unsigned open_fds(pid_t pid)
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd", pid);
     DIR *dir = opendir(path);
+    if (dir == NULL && errno == EACCES) return 0;
     ck_assert_msg(dir != NULL, "%s: %s", path, strerror(errno));
     unsigned n = 0;
     for (struct dirent *e; (e = readdir(dir)) != NULL;) n += e->d_name[0] != '.';

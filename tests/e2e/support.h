@@ -38,7 +38,7 @@ const char *daemon_socket(const struct daemon *d, unsigned tenant);
 unsigned daemon_workers(const struct daemon *d, pid_t *out, unsigned max);
 /* Waits until exactly n workers are alive (10 s). */
 void daemon_wait_workers(const struct daemon *d, unsigned n);
-/* How many descriptors a process has open. */
+/* How many descriptors a process has open; 0 where only root may know, as of a worker. */
 unsigned open_fds(pid_t pid);
 /* Does the daemon's log contain this text? */
 bool daemon_logged(const struct daemon *d, const char *text);
