@@ -410,7 +410,8 @@ START_TEST(nothing_is_left_behind)
     for (long i = 0; i < (steps ? atol(steps) : STEPS); i++) step(&clients[below(CLIENTS)]);
     for (int i = 0; i < CLIENTS; i++) hang_up(&clients[i]);
     time_t began = time(NULL);
-    while (worker.nconnections > 0 && time(NULL) - began < 20) uv_run(&worker.loop, UV_RUN_NOWAIT);
+    while ((worker.nconnections > 0 || worker.grave.head) && time(NULL) - began < 20)
+        uv_run(&worker.loop, UV_RUN_NOWAIT);
     printf("%llu requests, %llu calls, %llu host calls, %llu traps, %llu connections\n",
            (unsigned long long)page->requests_total, (unsigned long long)page->calls_total,
            (unsigned long long)page->host_calls_total, (unsigned long long)page->traps_total,
