@@ -50,6 +50,7 @@ struct request {
     uint32_t depth;    /* host calls it is inside of */
     uint64_t promised; /* of its connection's */
     bool started, answered, nested;
+    bool sheltered;                              /* its stack is of those kept for host calls */
     enum hemi_status result;                     /* of run() on a fiber */
     struct host_call *parent;                    /* counted; NULL: none */
     struct request *sibling_prev, *sibling_next; /* of the same parent */

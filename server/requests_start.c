@@ -141,21 +141,25 @@ static bool must_wait_for_output(const struct request *r, bool turn)
 
 enum stack { STACK_GRANTED, STACK_LATER, STACK_REFUSED };
 
-/* Those that others wait for inside host calls, however deep, may use what the rest leaves of a connection's share. */
-static uint64_t stacks_needed(const struct connection *c, bool sheltered)
+/* What stands outside host calls may wait for what is made inside them, however deep: so a connection claims a quarter
+ * more than it has outside, which nobody else is lent. */
+static uint64_t stacks_claimed(uint64_t outer, uint64_t inner)
 {
-    uint64_t used = c->stacks.used;
-    return sheltered || used == 0 ? 1 : 2 + used / 4;
+    uint64_t aside = outer > 1 ? 1 + (outer - 1) / 4 : 0;
+    return outer + (inner > aside ? inner : aside);
 }
+
+static uint64_t stacks_in_use(const struct connection *c) { return (uint64_t)c->stacks_outer + c->stacks_inner; }
 
 /* Memory is for more than stacks, and for those of others. */
 static bool may_have_stack(const struct connection *c, bool sheltered)
 {
     const struct worker *w = c->worker;
     const struct pool *pool = &w->pools[POOL_STACKS];
-    bool borrows = c->stacks.used >= pool->least;
+    bool borrows = stacks_in_use(c) >= pool->least;
     if (borrows && !sheltered && w->sched.live >= w->stacks_borrowed_max) return false;
-    return share_allows(pool, &c->stacks, stacks_needed(c, sheltered));
+    uint64_t after = stacks_claimed(c->stacks_outer + !sheltered, c->stacks_inner + sheltered);
+    return after <= c->stacks.used || share_allows(pool, &c->stacks, after - c->stacks.used);
 }
 
 static struct lane_list *list_for_stack(const struct lane *l, struct connection *c)
@@ -173,20 +177,28 @@ static enum stack find_stack(const struct request *r, const struct lane *l, bool
     return runqueue_empty(&c->runs) ? STACK_REFUSED : STACK_LATER;
 }
 
-/* False: there is no memory for it. */
-static bool take_stack(struct connection *c)
+static void claim_stacks(struct connection *c)
 {
-    struct worker *w = c->worker;
-    if (!worker_charge(w, (int64_t)w->sched.fibers.vm_size)) return false;
-    share_set(&w->pools[POOL_STACKS], &c->stacks, c->stacks.used + 1);
+    share_set(&c->worker->pools[POOL_STACKS], &c->stacks, stacks_claimed(c->stacks_outer, c->stacks_inner));
+}
+
+/* False: there is no memory for it. */
+static bool take_stack(struct request *r)
+{
+    struct connection *c = r->conn;
+    if (!worker_charge(c->worker, (int64_t)c->worker->sched.fibers.vm_size)) return false;
+    r->sheltered = r->parent || r->lane->sheltered > 0;
+    ++*(r->sheltered ? &c->stacks_inner : &c->stacks_outer);
+    claim_stacks(c);
     return true;
 }
 
-static void give_stack(struct connection *c)
+static void give_stack(struct request *r)
 {
-    struct worker *w = c->worker;
-    worker_charge(w, -(int64_t)w->sched.fibers.vm_size);
-    share_set(&w->pools[POOL_STACKS], &c->stacks, c->stacks.used - 1);
+    struct connection *c = r->conn;
+    worker_charge(c->worker, -(int64_t)c->worker->sched.fibers.vm_size);
+    --*(r->sheltered ? &c->stacks_inner : &c->stacks_outer);
+    claim_stacks(c);
 }
 
 static void feed_from(struct worker *w, struct lane_list *list)
@@ -218,7 +230,7 @@ static void fiber_done(struct activation *a)
 {
     struct request *r = request_of(a);
     struct connection *c = r->conn;
-    give_stack(c);
+    give_stack(r);
     mark_first(c->worker, &c->sheltered);
     mark_first(c->worker, &c->starved);
     request_finish(r, r->result);
@@ -231,9 +243,9 @@ static bool start_on_fiber(struct request *r)
 {
     r->act.run = run_on_fiber;
     r->act.done = fiber_done;
-    if (!take_stack(r->conn)) return false;
+    if (!take_stack(r)) return false;
     if (scheduler_start(&r->conn->worker->sched, &r->act, run_queue_of(r))) return true;
-    give_stack(r->conn);
+    give_stack(r);
     return false;
 }
 
@@ -261,7 +273,7 @@ static void refuse_stack(struct request *r)
     const struct connection *c = r->conn;
     request_fail(r, HEMI_LIMIT,
                  "%s: this connection has %llu of the worker's %llu, may not have more, and all of them wait",
-                 pool_name(POOL_STACKS), (unsigned long long)c->stacks.used,
+                 pool_name(POOL_STACKS), (unsigned long long)stacks_in_use(c),
                  (unsigned long long)c->worker->pools[POOL_STACKS].size);
     request_finish(r, HEMI_LIMIT);
 }

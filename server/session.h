@@ -59,7 +59,8 @@ struct connection {
     uint64_t output_max;
     uint64_t promised;                   /* bytes of replies that requests under way will make */
     struct share output;                 /* those, and what is written and not sent */
-    struct share stacks;                 /* of its activations */
+    struct share stacks;                 /* what its activations claim (requests_start.c) */
+    uint32_t stacks_outer, stacks_inner; /* of them: outside host calls, inside */
     struct share types;                  /* of its modules, and of its stores' host functions */
     struct lane_list stalled;            /* lanes whose next request waits for output, or for a stack: */
     struct lane_list starved, sheltered; /* the latter with one made inside a host call */

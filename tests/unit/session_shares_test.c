@@ -194,6 +194,23 @@ START_TEST(calls_inside_host_calls_find_stacks)
 }
 END_TEST
 
+START_TEST(what_others_park_leaves_stacks_inside_host_calls)
+{
+    uint32_t parked[MANY], n = 0;
+    struct frame f;
+    be(&others[0]);
+    for (uint32_t k = 0; k < MANY; k++) call(1 + k, 0, h(k, P_CALL));
+    while (receive(&f, 300))
+        if (f.head.type == FRAME_HOST_CALL) parked[n++] = f.head.request;
+    enter(&others[2], MANY / 2);
+    for (uint32_t k = 0; k < MANY / 2; k++) call(1 + k, 0, h(k, P_CALL));
+    while (receive(&f, 300)) continue;
+    be(&others[0]);
+    for (uint32_t i = 0; i < n; i++) call(10000 + i, parked[i], h(i, P_QUICK));
+    all_ok(n);
+}
+END_TEST
+
 START_TEST(a_call_waits_for_a_stack_while_one_of_its_own_client_s_runs)
 {
     struct connection *c = worker.connections;
@@ -404,6 +421,7 @@ int main(void)
     tcase_add_loop_test(tc, parked_calls_of_one_client_stop_nobody_else, 0, 4);
     tcase_add_test(tc, parked_calls_take_half_of_the_memory);
     tcase_add_test(tc, calls_inside_host_calls_find_stacks);
+    tcase_add_test(tc, what_others_park_leaves_stacks_inside_host_calls);
     tcase_add_test(tc, a_call_waits_for_a_stack_while_one_of_its_own_client_s_runs);
     tcase_add_test(tc, reads_by_one_that_never_reads_hold_no_stack);
     tcase_add_test(tc, a_reply_that_finds_no_room_holds_no_stack);
