@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/inherited.h"
 #include "server/supervisor.h"
 #include "server/supervisor_boot.h"
 
@@ -79,6 +80,7 @@ static int parse_level(const char *text)
 
 int main(int argc, char **argv)
 {
+    inherited_reset();
     if (supervisor_is_worker(argc, argv)) return supervisor_boot(worker_main);
     struct supervisor_options options = {.self = argv[0], .private_fd = -1, .log_level = -1};
     bool dump = false, check = false;

@@ -307,7 +307,6 @@ static int open_exe(struct supervisor *s)
 /* What close_loop closes comes first. */
 static int init(struct supervisor *s)
 {
-    signal(SIGPIPE, SIG_IGN);
     log_configure(&s->config.options);
     uv_timer_init(&s->loop, &s->drain);
     s->drain.data = s;

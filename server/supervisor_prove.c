@@ -94,6 +94,7 @@ int supervisor_prove(struct supervisor *s)
     struct proof proof = {.worker = {.tenant = &s->tenants[0]}};
     siginfo_t info = {0};
     int status = child_make(&proof.worker);
+    if (status == -EFBIG) return fail(&proof, "File too large (RLIMIT_FSIZE is below the size of its page)");
     if (status != 0) return fail(&proof, strerror(-status));
     bool in_time = listen_to(&proof, s->config.options.start_timeout);
     end(&proof, &info);

@@ -215,6 +215,21 @@ START_TEST(a_log_that_takes_nothing_stops_nobody)
 }
 END_TEST
 
+/* RLIMIT_FSIZE: a write to a file that has reached it raises a signal that ends who does not ignore it. */
+START_TEST(a_log_file_at_its_limit_stops_nobody)
+{
+    struct rlimit limit, small;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small = (struct rlimit){.rlim_cur = 8192, .rlim_max = limit.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    daemon_start(&d, "log_rate = 100000; log_format = \"json\";\n" TENANTS);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    misbehave_often(0, 100);
+    serves(0);
+    daemon_stop(&d);
+}
+END_TEST
+
 /* All that is shared is used up by one tenant's peers: another tenant's lines are written all the same. */
 START_TEST(one_tenants_flood_leaves_others_their_lines)
 {
@@ -261,6 +276,7 @@ int main(void)
     tcase_add_test(t, an_inherited_descriptor_stays_blocking);
     tcase_add_test(t, a_torn_line_is_ended_before_the_next);
     tcase_add_loop_test(t, a_log_that_takes_nothing_stops_nobody, 0, 2);
+    tcase_add_test(t, a_log_file_at_its_limit_stops_nobody);
     tcase_add_test(t, one_tenants_flood_leaves_others_their_lines);
     tcase_add_test(t, a_lost_worker_is_an_error_in_the_log);
     suite_add_tcase(s, t);

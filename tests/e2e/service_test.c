@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -286,6 +287,19 @@ START_TEST(a_start_without_workers_fails_and_names_the_step)
 }
 END_TEST
 
+/* A worker's page is a file of 4 KiB in memory: making it raised a signal that ended the daemon. */
+static void limit_files(void) { (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){2048, 2048}); }
+
+START_TEST(a_start_with_too_small_files_fails_and_says_so)
+{
+    char said[16384];
+    make_dir();
+    ck_assert_int_eq(start_fails(TENANT_A, limit_files, said, sizeof said), 1);
+    ck_assert_msg(strstr(said, "no worker can start: File too large (RLIMIT_FSIZE") != NULL, "%s", said);
+    remove_dir();
+}
+END_TEST
+
 /* ---- users of workers */
 
 static unsigned uid_of(pid_t pid)
@@ -334,6 +348,7 @@ int main(void)
     tcase_add_test(t, the_daemon_lives_under_the_units_filter);
     tcase_add_loop_test(t, a_service_manager_is_told, 0, 2);
     tcase_add_loop_test(t, a_start_without_workers_fails_and_names_the_step, 0, 3);
+    tcase_add_test(t, a_start_with_too_small_files_fails_and_says_so);
     tcase_add_test(t, each_tenants_worker_has_a_user_of_its_own);
     suite_add_tcase(s, t);
     return run_suite(s);

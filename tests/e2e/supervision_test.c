@@ -66,6 +66,31 @@ START_TEST(a_stopped_worker_is_lost_and_replaced)
 }
 END_TEST
 
+/* Nothing of what a parent left of its own (SIGCHLD ignored, everything blocked) is left in the daemon. */
+START_TEST(a_workers_end_is_seen_whatever_the_parent_ignores_and_blocks)
+{
+    struct daemon d;
+    pid_t worker;
+    sigset_t all, before;
+    sigfillset(&all);
+    signal(SIGCHLD, SIG_IGN);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    daemon_start_tenants(&d, 1, "");
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    signal(SIGCHLD, SIG_DFL);
+    hemi_client *client = client_open(d.socket);
+    ck_assert_uint_eq(daemon_workers(&d, &worker, 1), 1);
+    ck_assert_int_eq(kill(worker, SIGKILL), 0);
+    expect(client, HEMI_WORKER_LOST, hemi_ping(client, NULL));
+    hemi_client *next = client_open(d.socket);
+    ok(next, hemi_ping(next, NULL));
+    ck_assert(daemon_logged(&d, "worker-lost"));
+    hemi_client_free(client);
+    hemi_client_free(next);
+    daemon_stop(&d); /* it sees SIGTERM, and that the worker has ended */
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("supervision");
@@ -73,6 +98,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_full_table_of_a_worker_costs_one_handover);
     tcase_add_test(t, a_stopped_worker_is_lost_and_replaced);
+    tcase_add_test(t, a_workers_end_is_seen_whatever_the_parent_ignores_and_blocks);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
