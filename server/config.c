@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <libconfig.h>
 #include <pwd.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/config_check.h"
 #include "server/config_files.h"
 #include "server/config_table.h"
 
@@ -189,9 +189,16 @@ static const char *const no_subgroups[] = {NULL};
 
 static int read_socket(const struct reader *r, const config_setting_t *setting, struct socket_options *socket)
 {
+    uid_t uid;
+    gid_t gid;
     int status = read_group(r, &config_socket_group, setting, no_subgroups, socket);
-    if (status == 0 && socket->path[0] == 0) return refuse_at(r, setting, "needs a path");
-    return status;
+    if (status != 0) return status;
+    if (socket->path[0] == 0) return refuse_at(r, setting, "needs a path");
+    if (!config_find_user(socket->owner, &uid))
+        return refuse_at(r, config_setting_get_member(setting, "owner"), "no user \"%s\"", socket->owner);
+    if (!config_find_group(socket->group, &gid))
+        return refuse_at(r, config_setting_get_member(setting, "group"), "no group \"%s\"", socket->group);
+    return 0;
 }
 
 static int read_token(const struct reader *r, const config_setting_t *at, struct tenant_config *tenant)
@@ -263,62 +270,6 @@ static int read_root(const struct reader *r, const config_t *parsed, struct conf
     return 0;
 }
 
-/* --- checks between options --- */
-
-static bool name_is_plain(const char *name)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    return name[0] != '.' && name[0] != '-' && name[strspn(name, letters)] == 0;
-}
-
-static bool share_uid(const struct config_uids *a, const struct config_uids *b)
-{
-    for (uint32_t i = 0; i < a->count; i++)
-        for (uint32_t j = 0; j < b->count; j++)
-            if (a->at[i] == b->at[j]) return true;
-    return false;
-}
-
-/* What two tenants may not have in common, or NULL. */
-static const char *common_identity(const struct tenant_config *a, const struct tenant_config *b)
-{
-    if (strcmp(a->name, b->name) == 0) return "name";
-    if (a->has_socket && b->has_socket && strcmp(a->socket.path, b->socket.path) == 0) return "socket";
-    if (a->token_len != 0 && a->token_len == b->token_len && memcmp(a->token, b->token, a->token_len) == 0)
-        return "token";
-    if (share_uid(&a->uids, &b->uids)) return "user id";
-    return NULL;
-}
-
-static int check_pairs(const struct config *config, const char *file, struct config_error *error)
-{
-    for (size_t i = 0; i < config->ntenants; i++)
-        for (size_t j = i + 1; j < config->ntenants; j++) {
-            const char *what = common_identity(&config->tenants[i], &config->tenants[j]);
-            if (what != NULL)
-                return refuse(error, "%s: tenants: \"%s\" and \"%s\" have the same %s", file, config->tenants[i].name,
-                              config->tenants[j].name, what);
-        }
-    return 0;
-}
-
-int config_check(const struct config *config, const char *file, struct config_error *error)
-{
-    size_t shared = 0;
-    for (size_t i = 0; i < config->ntenants; i++) {
-        const struct tenant_config *tenant = &config->tenants[i];
-        if (!name_is_plain(tenant->name)) return refuse(error, "%s: tenants: \"%s\" is no name", file, tenant->name);
-        if (!tenant->has_socket) shared++;
-        if (tenant->has_socket && strcmp(tenant->socket.path, config->socket.path) == 0)
-            return refuse(error, "%s: tenants: \"%s\" has the shared socket as its own", file, tenant->name);
-    }
-    if (shared == 0 && config->ntenants > 0 && config->socket.path[0] != 0)
-        return refuse(error, "%s: socket: no tenant has a token or user ids, so nobody could use it", file);
-    if (config->options.restart_delay > config->options.restart_delay_max)
-        return refuse(error, "%s: restart_delay: exceeds restart_delay_max", file);
-    return check_pairs(config, file, error);
-}
-
 /* --- whole configurations --- */
 
 void config_set_defaults(struct config *config)
@@ -327,6 +278,28 @@ void config_set_defaults(struct config *config)
     config_group_defaults(&config_daemon_group, &config->options);
     config_group_defaults(&config_socket_group, &config->socket);
     config_group_defaults(&config_limits_group, &config->limits);
+}
+
+/* Says where in the file a fault between options is. */
+static int refuse_fault(const struct reader *r, const config_t *parsed, const struct config_fault *fault)
+{
+    char path[64] = "";
+    if (fault->tenant != CONFIG_TOP_LEVEL) snprintf(path, sizeof path, "tenants.[%zu].", fault->tenant);
+    size_t used = strlen(path);
+    snprintf(path + used, sizeof path - used, "%s", fault->key);
+    const config_setting_t *at = config_lookup(parsed, path);
+    if (at == NULL && fault->or_key != NULL) at = config_lookup(parsed, fault->or_key);
+    if (at != NULL) return refuse_at(r, at, "%s", fault->reason);
+    return refuse(r->error, "%s: %s: %s", r->file, fault->key, fault->reason);
+}
+
+static int read_parsed(const struct reader *r, const config_t *parsed, struct config *config)
+{
+    struct config_fault fault;
+    int status = read_root(r, parsed, config);
+    if (status != 0) return status;
+    status = config_find_fault(config, &fault);
+    return status == -EINVAL ? refuse_fault(r, parsed, &fault) : status;
 }
 
 int config_load(struct config *config, const char *file, struct config_error *error)
@@ -341,10 +314,9 @@ int config_load(struct config *config, const char *file, struct config_error *er
         status = refuse(error, "%s:%d: %s", where != NULL ? where : file, config_error_line(&parsed),
                         config_error_text(&parsed));
     } else {
-        status = read_root(&r, &parsed, config);
+        status = read_parsed(&r, &parsed, config);
     }
     config_destroy(&parsed);
-    if (status == 0) status = config_check(config, file, error);
     if (status == -ENOMEM) snprintf(error->text, sizeof error->text, "%s: out of memory", file);
     return status;
 }

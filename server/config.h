@@ -90,7 +90,8 @@
 
 /* A listening socket. */
 #define SOCKET_OPTIONS(X)                                                                                              \
-    X(path, TEXT, "", 1, 107, "where it is; the directory must exist")                                                 \
+    X(path, TEXT, "", 1, 107,                                                                                          \
+      "where it is; its directory must exist, and holds PATH.lock as well, which says whose it is")                    \
     X(mode, MODE, 0600, 0, 0777, "its file mode, whatever the umask")                                                  \
     X(owner, TEXT, "", 0, 64, "user name or id that owns it; empty: the daemon's")                                     \
     X(group, TEXT, "", 0, 64, "group name or id that owns it; empty: the daemon's")
@@ -144,7 +145,7 @@ struct tenant_config {
     TENANT_OPTIONS(CONFIG_MEMBER)
     bool has_socket;
     struct socket_options socket; /* valid if has_socket */
-    uid_t worker_uid;             /* config_assign_users */
+    uid_t worker_uid;             /* config_check */
     gid_t worker_gid;
     size_t token_len; /* 0: no token */
     uint8_t token[CONFIG_TOKEN_MAX];
@@ -185,11 +186,15 @@ int config_default(struct config *config, const char *path, struct config_error 
  * Returns 0 or -ENOMEM. */
 int config_private(struct config *config);
 
-/* Checks what holds between options (names unique, one identity per tenant, no socket twice...). 0 or -EINVAL. */
-int config_check(const struct config *config, const char *file, struct config_error *error);
+/* Checks what holds between options (names unique, one identity per tenant, no socket twice however it is spelled...),
+ * and gives each tenant its worker_uid and worker_gid, as worker_user says. config_load has done so. Returns 0;
+ * -EINVAL, and `error` begins with `source`; -ENOMEM. */
+int config_check(struct config *config, const char *source, struct config_error *error);
 
-/* Gives each tenant its worker_uid and worker_gid, as worker_user says. Returns 0 or -EINVAL. */
-int config_assign_users(struct config *config, const char *file, struct config_error *error);
+/* The id of a user or group, a name or a number; an empty text stands for -1, which chown leaves as it is. False: there
+ * is none. */
+bool config_find_user(const char *text, uid_t *out);
+bool config_find_group(const char *text, gid_t *out);
 
 void config_deinit(struct config *config);
 

@@ -11,6 +11,7 @@
 
 #define TOKEN_MIN 16         /* bytes; shorter ones can be guessed */
 #define INCLUDE_DEPTH_MAX 10 /* libconfig's */
+#define FILES_MAX (16 * MIB) /* bytes of a configuration with all it includes: thousands of tenants need a few */
 
 /* --- regular files --- */
 
@@ -36,6 +37,15 @@ static int refuse_kind(const struct stat *st, const char **why)
     return S_ISDIR(st->st_mode) ? -EISDIR : -EINVAL;
 }
 
+/* The kernel's own files call themselves regular and empty; what reads them may wait for more for ever. */
+static int refuse_endless(int fd, const struct stat *st, const char **why)
+{
+    char byte;
+    if (st->st_size != 0 || read(fd, &byte, 1) == 0) return 0;
+    *why = "has no size, as a regular file has";
+    return -EINVAL;
+}
+
 /* Opens a regular file. Asked before it is opened, since opening may do something to a device; asked again, since it
  * may be another by then. Returns the descriptor, or -errno and `why`. */
 static int open_regular(const char *file, struct stat *st, const char **why)
@@ -47,7 +57,7 @@ static int open_regular(const char *file, struct stat *st, const char **why)
     if (fd < 0 || fstat(fd, st) != 0) {
         status = -errno;
         *why = strerror(-status);
-    } else if ((status = refuse_kind(st, why)) == 0) {
+    } else if ((status = refuse_kind(st, why)) == 0 && (status = refuse_endless(fd, st, why)) == 0) {
         return fd;
     }
     if (fd >= 0) close(fd);
@@ -56,7 +66,15 @@ static int open_regular(const char *file, struct stat *st, const char **why)
 
 /* --- the configuration and its includes --- */
 
-static int check_file(const char *file, const char *from, unsigned line, unsigned depth, struct config_error *error);
+/* What is looked at, on the way down. */
+struct including {
+    const char *file;
+    unsigned depth;
+    uint64_t *left; /* of FILES_MAX */
+    struct config_error *error;
+};
+
+static int check_file(const struct including *up, unsigned line, const char *file);
 
 /* The file that `@include "FILE"` names, which begins a line; false when the line is another. */
 static bool included_file(const char *line, char *out, size_t size)
@@ -75,34 +93,52 @@ static bool included_file(const char *line, char *out, size_t size)
 }
 
 /* Line by line; one in a block comment counts, too. */
-static int check_includes(FILE *text, const char *file, unsigned depth, struct config_error *error)
+static int check_includes(FILE *text, const struct including *here)
 {
     char *line = NULL, included[1024];
     size_t size = 0;
     int status = 0;
     for (unsigned number = 1; status == 0 && getline(&line, &size, text) >= 0; number++)
         if (included_file(line, included, sizeof included))
-            status = check_file(included, file, number, depth + 1, error) != 0 ? -EINVAL : 0;
+            status = check_file(here, number, included) != 0 ? -EINVAL : 0;
     free(line);
     return status;
 }
 
-/* `from` and `line` include it; `from` is NULL for the first. */
-static int check_file(const char *file, const char *from, unsigned line, unsigned depth, struct config_error *error)
+static int open_next(const struct including *up, const char *file, const char **why)
 {
     struct stat st;
-    const char *why = "includes nest too deep";
-    int fd = depth > INCLUDE_DEPTH_MAX ? -ELOOP : open_regular(file, &st, &why);
-    if (fd < 0 && from == NULL) return snprintf(error->text, sizeof error->text, "%s: %s", file, why), fd;
-    if (fd < 0) return snprintf(error->text, sizeof error->text, "%s:%u: @include: %s: %s", from, line, file, why), fd;
+    *why = "includes nest too deep";
+    int fd = up->depth > INCLUDE_DEPTH_MAX ? -ELOOP : open_regular(file, &st, why);
+    if (fd < 0) return fd;
+    if ((uint64_t)st.st_size <= *up->left) return *up->left -= (uint64_t)st.st_size, fd;
+    *why = "a configuration has at most 16 MiB with all that it includes";
+    close(fd);
+    return -EFBIG;
+}
+
+/* Which `line` of `up` includes; the first has none. */
+static int check_file(const struct including *up, unsigned line, const char *file)
+{
+    struct including here = {file, up->depth + 1, up->left, up->error};
+    const char *why;
+    char *out = up->error->text;
+    size_t size = sizeof up->error->text;
+    int fd = open_next(up, file, &why);
+    if (fd < 0 && line == 0) return snprintf(out, size, "%s: %s", file, why), fd;
+    if (fd < 0) return snprintf(out, size, "%s:%u: @include: %s: %s", up->file, line, file, why), fd;
     FILE *text = fdopen(fd, "r");
     if (text == NULL) return close(fd), -ENOMEM;
-    int status = check_includes(text, file, depth, error);
+    int status = check_includes(text, &here);
     fclose(text);
     return status;
 }
 
-int config_check_files(const char *file, struct config_error *error) { return check_file(file, NULL, 0, 0, error); }
+int config_check_files(const char *file, struct config_error *error)
+{
+    uint64_t left = FILES_MAX;
+    return check_file(&(struct including){.left = &left, .error = error}, 0, file);
+}
 
 /* --- tokens --- */
 

@@ -1,11 +1,11 @@
-/* server/config_users.c -- which users workers are. */
+/* server/config_users.c -- whose sockets are, and which users workers are. */
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/config.h"
+#include "server/config_check.h"
 
 /* Of no account, no container and no dynamic user of systemd (its list of user ids calls them unused). In a user
  * namespace that does not have them: ids for dynamic users, of which a container has none. */
@@ -17,15 +17,6 @@ struct id_range {
     gid_t gid; /* of a single user that has an account */
     bool has_gid;
 };
-
-__attribute__((format(printf, 2, 3))) static int refuse(struct config_error *error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof error->text, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 /* Digits up to `end`, which is left after them. */
 static bool parse_id(const char **text, uint64_t *out)
@@ -43,6 +34,27 @@ static bool parse_range(const char *text, struct id_range *out)
     out->last = out->first;
     if (*text == '-' && (text++, !parse_id(&text, &out->last))) return false;
     return *text == 0 && out->first <= out->last;
+}
+
+/* One id and nothing else. */
+static bool parse_one(const char *text, uint64_t *out) { return parse_id(&text, out) && *text == 0; }
+
+bool config_find_user(const char *text, uid_t *out)
+{
+    uint64_t id = (uid_t)-1;
+    const struct passwd *user = *text != 0 ? getpwnam(text) : NULL;
+    if (*text != 0 && user == NULL && !parse_one(text, &id)) return false;
+    *out = user != NULL ? user->pw_uid : (uid_t)id;
+    return true;
+}
+
+bool config_find_group(const char *text, gid_t *out)
+{
+    uint64_t id = (gid_t)-1;
+    const struct group *group = *text != 0 ? getgrnam(text) : NULL;
+    if (*text != 0 && group == NULL && !parse_one(text, &id)) return false;
+    *out = group != NULL ? group->gr_gid : (gid_t)id;
+    return true;
 }
 
 /* Whether this user namespace has the id. Where the kernel does not say, there are no namespaces. */
@@ -72,21 +84,22 @@ static bool parse_users(const char *text, struct id_range *out)
     return true;
 }
 
-int config_assign_users(struct config *config, const char *file, struct config_error *error)
+int config_assign_users(struct config *config, struct config_fault *fault)
 {
     struct id_range users = {0};
-    const char *text = config->options.worker_user;
+    const char *text = config->options.worker_user, *key = "worker_user";
     if (!parse_users(text, &users))
-        return refuse(error, "%s: worker_user: \"%s\" is no user, no id and no FIRST-LAST", file, text);
+        return config_fault_at(fault, CONFIG_TOP_LEVEL, key, "\"%s\" is no user, no id and no FIRST-LAST", text);
     bool shared = users.first == users.last;
     if (!shared && users.last - users.first + 1 < config->ntenants)
-        return refuse(error, "%s: worker_user: %s are fewer ids than the %zu tenants", file, text, config->ntenants);
+        return config_fault_at(fault, CONFIG_TOP_LEVEL, key, "%s are fewer ids than the %zu tenants", text,
+                               config->ntenants);
     for (size_t i = 0; i < config->ntenants; i++) {
         struct tenant_config *tenant = &config->tenants[i];
         tenant->worker_uid = (uid_t)(users.first + (shared ? 0 : i));
         tenant->worker_gid = users.has_gid ? users.gid : (gid_t)tenant->worker_uid;
         if (tenant->worker_uid == 0 || tenant->worker_gid == 0 || config_uid_is_overflow(tenant->worker_uid))
-            return refuse(error, "%s: worker_user: user %u cannot be a worker's", file, tenant->worker_uid);
+            return config_fault_at(fault, CONFIG_TOP_LEVEL, key, "user %u cannot be a worker's", tenant->worker_uid);
     }
     return 0;
 }

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +50,7 @@ static int take_lock(const char *path, int *out, struct config_error *error)
     snprintf(name, sizeof name, "%s.lock", path);
     for (int i = 0; i < LOCK_TRIES; i++) {
         int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-        if (fd < 0) return fail(error, -errno, "%s: %s", name, strerror(errno));
+        if (fd < 0) return fail(error, -errno, "%s: its lock file, %s: %s", path, name, strerror(errno));
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             close(fd);
             return fail(error, -EADDRINUSE, "%s: another hemid serves it", path);
@@ -87,22 +85,12 @@ static int clear_stale(const struct sockaddr_un *address, struct config_error *e
     return 0;
 }
 
-/* A name or a number; empty: `none`, which chown leaves alone. */
 static int find_ids(const struct socket_options *socket, uid_t *uid, gid_t *gid, struct config_error *error)
 {
-    char *end;
-    *uid = (uid_t)-1;
-    *gid = (gid_t)-1;
-    if (socket->owner[0] != 0) {
-        const struct passwd *user = getpwnam(socket->owner);
-        *uid = user != NULL ? user->pw_uid : (uid_t)strtoul(socket->owner, &end, 10);
-        if (user == NULL && *end != 0) return fail(error, -EINVAL, "%s: no user \"%s\"", socket->path, socket->owner);
-    }
-    if (socket->group[0] != 0) {
-        const struct group *group = getgrnam(socket->group);
-        *gid = group != NULL ? group->gr_gid : (gid_t)strtoul(socket->group, &end, 10);
-        if (group == NULL && *end != 0) return fail(error, -EINVAL, "%s: no group \"%s\"", socket->path, socket->group);
-    }
+    if (!config_find_user(socket->owner, uid))
+        return fail(error, -EINVAL, "%s: no user \"%s\"", socket->path, socket->owner);
+    if (!config_find_group(socket->group, gid))
+        return fail(error, -EINVAL, "%s: no group \"%s\"", socket->path, socket->group);
     return 0;
 }
 

@@ -45,7 +45,6 @@ int supervisor_load(const struct supervisor_options *options, struct config *con
     if (status == 0 && config->ntenants == 0) status = config_default(config, config->socket.path, error);
     if (status == 0) status = set_shared_socket(options, config, error);
     if (status == 0) status = config_check(config, file != NULL ? file : "command line", error);
-    if (status == 0) status = config_assign_users(config, file != NULL ? file : "command line", error);
     if (options->log_level >= 0) config->options.log_level = (uint64_t)options->log_level;
     return status;
 }
@@ -354,7 +353,7 @@ static int load(struct supervisor *s)
     config_set_defaults(&s->config);
     bool private = s->given->private_fd >= 0 && s->given->config_file == NULL;
     int status = private ? config_private(&s->config) : supervisor_load(s->given, &s->config, &error);
-    if (private && status == 0) status = config_assign_users(&s->config, "--private-fd", &error);
+    if (private && status == 0) status = config_check(&s->config, "--private-fd", &error);
     if (s->given->log_level >= 0) s->config.options.log_level = (uint64_t)s->given->log_level;
     if (status != 0) fprintf(stderr, "hemid: %s\n", error.text[0] != 0 ? error.text : strerror(-status));
     return status;

@@ -163,19 +163,24 @@ START_TEST(mistakes_are_named)
     refused("tenants = ({ name = \"a\"; });", "c.conf:1:", "exactly one of");
     refused("tenants = ({ name = \"a\"; uids = [1]; socket = { path = \"/x\"; }; });", "c.conf:1:", "exactly one of");
     refused("tenants = ({ uids = [1]; });", "c.conf:1:", "needs a name");
-    refused("tenants = ({ name = \"a b\"; uids = [1]; });", "c.conf", "is no name");
+    refused("tenants = ({ name = \"a b\"; uids = [1]; });", "c.conf:1: name: ", "is no name");
     refused("tenants = ({ name = \"a\"; uids = [65534]; });", "c.conf:1:", "identifies nobody");
     refused("tenants = ({ name = \"a\"; uids = [-1]; });", "c.conf:1:", "no user id");
     refused("tenants = ({ name = \"a\"; uids = (\"no-such-user-here\"); });", "c.conf:1:", "no user");
     refused("tenants = ({ name = \"a\"; uids = []; });", "c.conf:1:", "from 1 to 64");
     refused("tenants = ({ name = \"a\"; token_file = \"/nonexistent/t\"; });", "c.conf:1:", "/nonexistent/t: No such");
-    refused("tenants = ({ name = \"a\"; uids = [1]; }, { name = \"a\"; uids = [2]; });", "c.conf", "the same name");
-    refused("tenants = ({ name = \"a\"; uids = [1]; }, { name = \"b\"; uids = [2, 1]; });", "c.conf", "same user id");
+    refused("tenants = ({ name = \"a\"; uids = [1]; },\n { name = \"a\"; uids = [2]; });",
+            "c.conf:2: name: ", "the same name");
+    refused("tenants = ({ name = \"a\"; uids = [1]; },\n { name = \"b\"; uids = [2, 1]; });",
+            "c.conf:2: uids: ", "same user id");
     refused("tenants = {};", "c.conf:1:", "expected a list");
     refused("tenants = (3);", "c.conf:1:", "expected a group");
     refused("log_level = ", "c.conf:1", "syntax error");
     refused("log_level = \"info\"; log_level = \"info\";", "c.conf:1", "duplicate");
-    refused("restart_delay = \"10s\"; restart_delay_max = \"1s\";", "c.conf", "restart_delay");
+    refused("restart_delay = \"10s\"; restart_delay_max = \"1s\";", "c.conf:1: restart_delay: ", "exceeds");
+    refused("log_rate = 1;\nrestart_delay_max = \"1ms\";", "c.conf:2: restart_delay_max: ", "exceeds");
+    refused("tenants = ({ name = \"a\"; socket = { path = \"/a\"; }; });\nsocket = { path = \"/x\"; };",
+            "c.conf:2: socket: ", "nobody could use it");
 }
 END_TEST
 
@@ -190,7 +195,7 @@ START_TEST(tokens)
     snprintf(text, sizeof text,
              "tenants = ({ name = \"a\"; token_file = \"%s\"; }, { name = \"b\"; token_file = \"%s\"; });",
              write_token("t1", "0123456789abcdef"), write_token("t2", "0123456789abcdef\n"));
-    refused(text, "c.conf", "the same token");
+    refused(text, "c.conf:1: token_file: ", "the same token");
 }
 END_TEST
 
@@ -232,9 +237,8 @@ static void users_refused(const char *users, const char *why)
     snprintf(text, sizeof text, "worker_user = \"%s\"; tenants = ({ name = \"a\"; uids = [1]; }, %s;", users,
              "{ name = \"b\"; uids = [2]; })");
     forget();
-    ck_assert_msg(load(text) == 0, "%s", error.text);
-    ck_assert_msg(config_assign_users(&config, "c.conf", &error) == -EINVAL, "accepted: %s", users);
-    ck_assert_msg(strstr(error.text, "c.conf: worker_user: ") && strstr(error.text, why), "%s", error.text);
+    ck_assert_msg(load(text) == -EINVAL, "accepted: %s", users);
+    ck_assert_msg(strstr(error.text, "c.conf:1: worker_user: ") && strstr(error.text, why), "%s", error.text);
 }
 
 START_TEST(users_of_workers)
@@ -251,16 +255,15 @@ START_TEST(users_of_workers)
     ck_assert_int_eq(load("worker_user = \"7000-7001\"; tenants = ({ name = \"a\"; uids = [1]; }, "
                           "{ name = \"b\"; uids = [2]; });"),
                      0);
-    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), 0);
     ck_assert_uint_eq(config.tenants[0].worker_uid, 7000);
     ck_assert_uint_eq(config.tenants[1].worker_uid, 7001);
     ck_assert_uint_eq(config.tenants[1].worker_gid, 7001);
     strcpy(config.options.worker_user, "7001");
-    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), 0);
+    ck_assert_int_eq(config_check(&config, "c.conf", &error), 0);
     ck_assert_uint_eq(config.tenants[0].worker_uid, 7001);
     ck_assert_uint_eq(config.tenants[1].worker_uid, 7001);
     config.options.worker_user[0] = 0;
-    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), 0);
+    ck_assert_int_eq(config_check(&config, "c.conf", &error), 0);
     ck_assert_uint_eq(config.tenants[1].worker_uid, 1900000001);
 }
 END_TEST
@@ -276,7 +279,7 @@ START_TEST(users_of_workers_are_the_namespaces)
     if (child == 0) {
         bool in = unshare(CLONE_NEWUSER) == 0;
         if (write(made[1], in ? "y" : "n", 1) != 1 || !in || read(mapped[0], &byte, 1) != 1) _exit(77);
-        _exit(config_assign_users(&config, "c", &error) == 0 && config.tenants[0].worker_uid == 61184 ? 0 : 1);
+        _exit(config_check(&config, "c", &error) == 0 && config.tenants[0].worker_uid == 61184 ? 0 : 1);
     }
     ck_assert_int_eq(read(made[0], &byte, 1), 1);
     snprintf(command, sizeof command, "echo 0 %u %u >/proc/%d/uid_map", geteuid(), geteuid() == 0 ? 65536 : 1, child);
@@ -293,8 +296,7 @@ START_TEST(every_tenant_needs_a_user)
     forget();
     ck_assert_int_eq(load("worker_user = \"7000-7001\"; tenants = ({ name = \"a\"; uids = [1]; }, "
                           "{ name = \"b\"; uids = [2]; }, { name = \"c\"; uids = [3]; });"),
-                     0);
-    ck_assert_int_eq(config_assign_users(&config, "c.conf", &error), -EINVAL);
+                     -EINVAL);
     ck_assert_msg(strstr(error.text, "fewer ids than the 3 tenants"), "%s", error.text);
 }
 END_TEST
@@ -305,9 +307,9 @@ START_TEST(only_regular_files_are_read)
     char text[256];
     char *fifo = strdup(path_of("fifo")), *plain = strdup(write_file("plain", "log_rate = 7;\n"));
     ck_assert_int_eq(mkfifo(fifo, 0600), 0);
-    const char *others[] = {fifo, directory, "/dev/zero", "/dev/tty"};
-    const char *whys[] = {"is a FIFO", "is a directory", "is a device", "is a device"};
-    for (size_t i = 0; i < 4; i++) {
+    const char *others[] = {fifo, directory, "/dev/zero", "/dev/tty", "/proc/self/status"};
+    const char *whys[] = {"is a FIFO", "is a directory", "is a device", "is a device", "has no size"};
+    for (size_t i = 0; i < 5; i++) {
         token_refused(others[i], whys[i]);
         snprintf(text, sizeof text, "log_rate = 8;\n\n \t@include\t\"%s\"\n", others[i]);
         refused(text, "c.conf:3: @include", whys[i]);
@@ -327,6 +329,63 @@ START_TEST(only_regular_files_are_read)
     refused(text, "c.conf:1: @include", "too deep");
     free(fifo);
     free(plain);
+}
+END_TEST
+
+/* What is long takes long to read, and all of it counts, however it is included. */
+START_TEST(a_configuration_has_a_size)
+{
+    char text[512];
+    char *huge = strdup(write_file("huge", "")), *half = strdup(write_file("half", "#"));
+    ck_assert_int_eq(truncate(huge, 17 << 20), 0);
+    ck_assert_int_eq(config_load(&config, huge, &error), -EFBIG);
+    ck_assert_msg(strstr(error.text, "at most 16 MiB"), "%s", error.text);
+    ck_assert_int_eq(truncate(half, 9 << 20), 0);
+    snprintf(text, sizeof text, "@include \"%s\"\n@include \"%s\"\n", half, half);
+    refused(text, "c.conf:2: @include", "at most 16 MiB");
+    free(huge);
+    free(half);
+}
+END_TEST
+
+START_TEST(owners_of_sockets_are_found)
+{
+    static const char *const absent[] = {"4294967295", "-1", "no-such-one", " 1", "1-2", "99999999999999999999"};
+    char text[256];
+    for (size_t i = 0; i < 6; i++) {
+        snprintf(text, sizeof text, "socket = { path = \"/x\";\n owner = \"%s\"; };", absent[i]);
+        refused(text, "c.conf:2: owner", "no user");
+        snprintf(text, sizeof text, "tenants = ({ name = \"a\"; socket = { path = \"/x\";\n\n group = \"%s\"; }; });",
+                 absent[i]);
+        refused(text, "c.conf:3: group", "no group");
+    }
+    forget();
+    ck_assert_msg(
+        load("tenants = ({ name = \"a\"; socket = { path = \"/x\"; owner = \"root\"; group = \"4242\"; }; });") == 0,
+        "%s", error.text);
+}
+END_TEST
+
+/* However it is spelled: start would find another daemon there, itself. */
+START_TEST(a_socket_has_one_tenant)
+{
+    static const char *const spellings[] = {"%s/a.sock", "%s//a.sock", "%s/./a.sock", "%s/link/a.sock"};
+    char path[128], text[512], *link = strdup(path_of("link"));
+    ck_assert_int_eq(symlink(".", link), 0);
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, spellings[i], directory);
+        snprintf(text, sizeof text,
+                 "tenants = ({ name = \"a\"; socket = { path = \"%s/a.sock\"; }; },\n"
+                 " { name = \"b\"; socket = { path = \"%s\"; }; });",
+                 directory, path);
+        refused(text, "c.conf:2: path: ", "\"a\" and \"b\" have the same socket");
+        snprintf(text, sizeof text,
+                 "socket = { path = \"%s/a.sock\"; }; tenants = ({ name = \"u\"; uids = [1]; },\n"
+                 " { name = \"b\"; socket = { path = \"%s\"; }; });",
+                 directory, path);
+        refused(text, "c.conf:2: path: ", "\"b\" has the shared socket as its own");
+    }
+    free(link);
 }
 END_TEST
 
@@ -453,6 +512,9 @@ int main(void)
     tcase_add_test(tests, every_tenant_needs_a_user);
     tcase_add_test(tests, tokens_are_their_owners_only);
     tcase_add_test(tests, only_regular_files_are_read);
+    tcase_add_test(tests, a_configuration_has_a_size);
+    tcase_add_test(tests, owners_of_sockets_are_found);
+    tcase_add_test(tests, a_socket_has_one_tenant);
     tcase_add_test(tests, unreadable_files);
     tcase_add_test(tests, mutated_files);
     tcase_add_test(tests, the_dump_reads_back);

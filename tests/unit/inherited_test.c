@@ -62,8 +62,7 @@ END_TEST
 START_TEST(timers_and_the_umask_are_put_back)
 {
     struct itimerval timer = {.it_interval = {.tv_sec = 3600}, .it_value = {.tv_sec = 3600}};
-    for (int i = ITIMER_REAL; i <= ITIMER_PROF; i++)
-        ck_assert_int_eq(setitimer((__itimer_which_t)i, &timer, NULL), 0);
+    for (int i = ITIMER_REAL; i <= ITIMER_PROF; i++) ck_assert_int_eq(setitimer((__itimer_which_t)i, &timer, NULL), 0);
     umask(0777);
     inherited_reset();
     for (int i = ITIMER_REAL; i <= ITIMER_PROF; i++) {
