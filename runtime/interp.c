@@ -43,7 +43,8 @@ static const struct catch_clause *find_clause(const struct vm *vm, const struct 
 {
     for (; region != REGION_NONE; region = code->regions[region].outer) {
         const struct region *r = &code->regions[region];
-        for (uint32_t i = 0; i < r->count; i++)
+        trace_step(vm->store);
+        for (uint32_t i = 0; i < r->count; i++, trace_step(vm->store))
             if (clause_catches(&code->clauses[r->first + i], vm, in)) return &code->clauses[r->first + i];
     }
     return NULL;

@@ -62,6 +62,7 @@ static void finish(struct decoder *d)
     if (err->status != HEMI_OK) return;
     struct cursor none = {.err = err};
     enum hemi_status status = decoder_code_begin(d, &none) ? translator_finish(d->translator) : err->status;
+    if (status == HEMI_OK) status = module_order_code(d->module);
     if (status != HEMI_OK) refuse(err, status, "translating a module");
 }
 
@@ -194,10 +195,25 @@ static bool types_some(struct module *m, uint32_t *units)
 
 static bool arrays_some(struct module *m, uint32_t *units)
 {
-    void *const arrays[] = {
-        &m->code,   &m->const_code, &m->explicit_code, &m->types,      &m->imports, &m->funcs,
-        &m->tables, &m->memories,   &m->globals,       &m->tags,       &m->exports, &m->elems,
-        &m->datas,  &m->sites,      &m->live_slots,    &m->func_names, &m->bytes,   &m->export_names.slots};
+    void *const arrays[] = {&m->code,
+                            &m->const_code,
+                            &m->explicit_code,
+                            &m->code_order,
+                            &m->types,
+                            &m->imports,
+                            &m->funcs,
+                            &m->tables,
+                            &m->memories,
+                            &m->globals,
+                            &m->tags,
+                            &m->exports,
+                            &m->elems,
+                            &m->datas,
+                            &m->sites,
+                            &m->live_slots,
+                            &m->func_names,
+                            &m->bytes,
+                            &m->export_names.slots};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         if (release_block(arrays[i], &m->given, units)) return true;
     return false;

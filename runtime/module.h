@@ -106,7 +106,8 @@ struct module {
     struct code *const_code;    /* one per CONST_CODE */
     struct code *explicit_code; /* of functions, then of constant expressions; NULL: not needed so far */
     uint32_t nconst_code;
-    struct site *sites; /* module-wide; sites[0] is SITE_ENTRY */
+    const struct code **code_order; /* the first two's own, by where their bytes are */
+    struct site *sites;             /* module-wide; sites[0] is SITE_ENTRY */
     uint32_t nsites;
     uint16_t *live_slots;
     uint32_t nlive_slots;

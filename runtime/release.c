@@ -27,6 +27,17 @@ bool release_mapping(char *base, uint64_t *size, uint32_t *units)
     return *size > 0;
 }
 
+bool release_pages(char *base, size_t *size, uint32_t *units)
+{
+    while (*size > 0 && *units > 0) {
+        size_t bytes = (size_t)step(*size, units);
+        *size -= bytes;
+        madvise(base + *size, bytes, MADV_DONTNEED);
+        release_units(units, RELEASE_CALL_UNITS);
+    }
+    return *size > 0;
+}
+
 /* The pages of [at, end) that nothing else shares. */
 static void give_pages(char *at, char *end)
 {

@@ -27,6 +27,9 @@ static inline bool release_unit(uint32_t *units)
 /* Unmaps [base, base + *size) from its end on; *size is what is still there. True: something is. */
 bool release_mapping(char *base, uint64_t *size, uint32_t *units);
 
+/* The same, but gives back the pages only. */
+bool release_pages(char *base, size_t *size, uint32_t *units);
+
 /* Frees *block, which is from malloc, and sets it to NULL. *given counts what went back to the system so far; it is 0
  * before a block and after it. True: more is left. */
 bool release_block(void **block, size_t *given, uint32_t *units);

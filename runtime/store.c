@@ -15,6 +15,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "slots and heap objects share one byte order");
 
 enum { HEAP_LIMIT_DEFAULT = 256 << 20, TABLE_LIMIT_DEFAULT = 10000000, INSTANCE_LIMIT_DEFAULT = 10000 };
+enum { HOST_UNITS = 2 /* of a host function, for what the embedder lets go of */ };
 enum { FUNC_BLOCKS_MAX = 1 << (32 - FUNC_BLOCK_SHIFT) };
 #define MEMORY_LIMIT_DEFAULT (UINT64_C(4) << 30)
 
@@ -199,6 +200,7 @@ static bool hosts_some(struct store *s, uint32_t *units)
 {
     for (struct host_func *h; (h = s->host_funcs) != NULL; s->host_funcs = h->next) {
         if (!release_unit(units)) return true;
+        release_units(units, HOST_UNITS);
         if (h->opt.drop != NULL) h->opt.drop(h->opt.ctx);
     }
     for (struct host_type *t; (t = s->host_types) != NULL; s->host_types = t->next) {

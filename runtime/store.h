@@ -50,6 +50,7 @@ enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
  * TRACE_OUTERMOST, in a ring. */
 struct trace {
     uint32_t total;
+    uint32_t unpolled; /* steps of unwinding */
     struct place innermost[TRACE_INNERMOST], outermost[TRACE_OUTERMOST];
 };
 
@@ -155,6 +156,9 @@ enum hemi_status pending_take(struct store *s, struct rt_error *err);
 void trace_begin(struct store *s);
 void trace_add(struct store *s, struct place p);
 void trace_add_host(struct store *s, const struct instance *in);
+/* A step of unwinding: a frame left or a clause looked at. Polls now and then, for a stack may hold millions; what a
+ * poll answers does not end what is ending. */
+void trace_step(struct store *s);
 /* Adds the activations around the running one, each with the host function that it is inside of. */
 void trace_add_outer(struct store *s);
 /* The i-th frame that was kept; NULL: there is none. */

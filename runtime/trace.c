@@ -1,10 +1,20 @@
 /* runtime/trace.c -- backtraces (store.h .trace): how unwinding collects them, and how the embedder reads them. */
+#include "runtime/engine.h"
 #include "runtime/store.h"
 
 #include <string.h>
 
+enum { STEPS_PER_POLL = 4096 };
+
 /* ---- Collecting */
 void trace_begin(struct store *s) { s->trace.total = 0; }
+
+void trace_step(struct store *s)
+{
+    if (++s->trace.unpolled < STEPS_PER_POLL) return;
+    s->trace.unpolled = 0;
+    (void)engine_poll(s->engine);
+}
 
 void trace_add(struct store *s, struct place p)
 {
@@ -14,6 +24,7 @@ void trace_add(struct store *s, struct place p)
         t->innermost[i] = p;
     else
         t->outermost[(i - TRACE_INNERMOST) % TRACE_OUTERMOST] = p;
+    trace_step(s);
 }
 
 void trace_add_host(struct store *s, const struct instance *in) { trace_add(s, (struct place){.instance = in->id}); }

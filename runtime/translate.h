@@ -72,6 +72,12 @@ bool tr_covers(enum opcode op);
  * what a poll returned. */
 enum hemi_status module_explicit(struct module *m);
 
+/* ---- code_at.c */
+/* When all code is made: what module_code_at needs. Polls. */
+enum hemi_status module_order_code(struct module *m);
+/* The function or constant expression whose code, of `among` (an instance's `code`), holds the pc; or NULL. */
+const struct code *module_code_at(const struct module *m, const struct code *among, const uint8_t *pc);
+
 /* ---- Running (interp.c). */
 /* Runs `code` of instance `in` with its frame at fp (arguments in place, header below written by the caller). */
 uint32_t vm_enter(struct vm *vm, struct instance *in, const struct code *code, char *fp);

@@ -29,20 +29,10 @@ static uint32_t stop(struct vm *vm, enum hemi_status status, enum wasm_trap trap
     return VM_UNWIND;
 }
 
-static bool code_holds(const struct code *c, const uint8_t *pc)
-{
-    return c->bytes != NULL && pc >= c->bytes && pc < c->bytes + c->size;
-}
-
-/* Adds the place of a pc in the module's code. Only a trap asks, so a linear search will do. */
+/* Adds the place of a pc in the module's code. */
 static void add_pc(struct store *s, const struct instance *in, const uint8_t *pc)
 {
-    const struct module *m = in->module;
-    const struct code *found = NULL;
-    for (uint32_t i = m->nimported_funcs; i < m->nfuncs && found == NULL; i++)
-        if (code_holds(&in->code[i], pc)) found = &in->code[i];
-    for (uint32_t i = 0; i < m->nconst_code && found == NULL; i++)
-        if (code_holds(&in->const_code[i], pc)) found = &in->const_code[i];
+    const struct code *found = module_code_at(in->module, in->code, pc);
     if (found != NULL) trace_add(s, (struct place){in->id, found->func, code_offset(found, pc)});
 }
 

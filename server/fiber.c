@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "runtime/release.h"
 #include "server/server.h"
 
 #if FIBER_ASAN
@@ -203,7 +204,7 @@ struct fiber *fiber_take(struct fiber_pool *pool, void (*entry)(void *arg), void
     f->entry = entry;
     f->arg = arg;
     f->done = false;
-    f->touched = true;
+    f->kept = f->map_size;
 #if FIBER_ASAN
     f->fake = NULL;
     /* Frames that the last context left behind (its last switch never returned) keep their red zones. */
@@ -226,15 +227,10 @@ void fiber_give(struct fiber *f)
     pool->nidle++;
 }
 
-bool fiber_pool_trim(struct fiber_pool *pool, uint32_t most)
+bool fiber_pool_trim(struct fiber_pool *pool, uint32_t *units)
 {
-    for (struct fiber *f = pool->idle; f; f = f->next) {
-        if (!f->touched) continue;
-        if (most-- == 0) return true;
-        f->touched = false;
-        madvise(f->native, f->native_size, MADV_DONTNEED);
-        madvise(f->vm, pool->vm_size, MADV_DONTNEED);
-    }
+    for (struct fiber *f = pool->idle; f; f = f->next)
+        if (f->kept > 0 && release_pages(f->map, &f->kept, units)) return true;
     return false;
 }
 

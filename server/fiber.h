@@ -53,7 +53,7 @@ struct fiber {
     void (*entry)(void *arg);
     void *arg;
     bool done;
-    bool touched; /* ran since it was last trimmed */
+    size_t kept; /* bytes of the mapping, from its end on, that may hold pages: it ran since it was last trimmed */
 #ifdef __x86_64__
     void *sp, *back;
 #else
@@ -77,8 +77,8 @@ struct fiber_pool {
 void fiber_pool_init(struct fiber_pool *pool, size_t vm_size, uint32_t max);
 /* All fibers must have been given back. */
 void fiber_pool_deinit(struct fiber_pool *pool);
-/* Returns the memory of idle fibers' stacks to the system, of `most` of them. True: there are more. */
-bool fiber_pool_trim(struct fiber_pool *pool, uint32_t most);
+/* Returns the memory of idle fibers' stacks to the system, as runtime/release.h. True: there is more. */
+bool fiber_pool_trim(struct fiber_pool *pool, uint32_t *units);
 /* Frees an idle fiber. False: there is none. */
 bool fiber_pool_shrink(struct fiber_pool *pool);
 

@@ -4,6 +4,7 @@
 
 #include "proto/limits.h"
 #include "proto/value.h"
+#include "runtime/release.h"
 #include "server/requests_upload.h"
 #include "server/server.h"
 #include "server/stores.h"
@@ -95,6 +96,8 @@ void object_clear(struct object *o)
     }
 }
 
+uint32_t object_units(const struct object *o) { return o->kind == OBJECT_WASI ? WASI_FDS * STREAM_UNITS : 1; }
+
 void object_unref(struct object *o)
 {
     if (!o || --o->refs > 0) return;
@@ -180,15 +183,20 @@ void handles_unbind(struct handle_table *t, uint32_t id, const struct object *o)
     if (idmap_get(&t->map, id) == o) object_unref(idmap_remove(&t->map, id));
 }
 
-bool handles_drop_some(struct handle_table *t, uint32_t n)
+bool handles_drop_some(struct handle_table *t, uint32_t *units)
 {
-    struct object *o;
-    for (; n > 0 && (o = idmap_pop(&t->map)); n--) object_unref(o);
-    return t->map.used > 0;
+    while (t->map.used > 0) {
+        if (!release_unit(units)) return true;
+        struct object *o = idmap_pop(&t->map);
+        release_units(units, object_units(o));
+        object_unref(o);
+    }
+    return false;
 }
 
 void handles_deinit(struct handle_table *t)
 {
-    (void)handles_drop_some(t, UINT32_MAX);
+    uint32_t units = UINT32_MAX;
+    while (handles_drop_some(t, &units)) units = UINT32_MAX;
     idmap_deinit(&t->map);
 }

@@ -111,6 +111,8 @@ struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is allowed */
 /* Takes away what the object holds, as when its store ends. Idempotent. */
 void object_clear(struct object *o);
+/* What its end costs beside the look at it, in units of runtime/release.h. */
+uint32_t object_units(const struct object *o);
 /* Takes it off its store's list. Idempotent. */
 void object_unlink(struct object *o);
 /* Binds a promised object to a reference of its store, which it roots. `class_`: enum wire_class. */
@@ -140,8 +142,8 @@ struct object *handles_get(const struct handle_table *t, uint32_t id); /* borrow
 bool handles_drop(struct handle_table *t, uint32_t id);
 /* The same, only while the id still names `o`. */
 void handles_unbind(struct handle_table *t, uint32_t id, const struct object *o);
-/* Forgets up to `n` of all, stores too. True: some are left. */
-bool handles_drop_some(struct handle_table *t, uint32_t n);
+/* Forgets all, stores too. True: no units were left for some. */
+bool handles_drop_some(struct handle_table *t, uint32_t *units);
 void handles_deinit(struct handle_table *t);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/hemi.pb-c.h"
+#include "runtime/release.h"
 #include "server/hostcall.h"
 #include "server/requests_values.h"
 #include "server/server.h"
@@ -93,6 +94,7 @@ static void settle_promises(struct request *r, enum hemi_status status)
         if (status == HEMI_OK && !r->results[i]->bound) handles_unbind(t, r->results_id + i, r->results[i]);
         object_unref(r->results[i]);
     }
+    r->conn->worker->ids += r->nresults;
     free(r->results);
     r->makes = NULL;
     r->results = NULL;
@@ -178,6 +180,7 @@ static void request_free(struct request *r)
 static void release_pins(struct request *r)
 {
     struct wstore *s = r->store && !r->store->ended ? r->store : NULL;
+    if (r->pins) r->conn->worker->ids += r->npins;
     if (r->row->raw == RAW_VALUES) {
         values_release(s, r->raw, r->npins, r->pins);
     } else if (r->pins) {
@@ -267,17 +270,19 @@ void requests_stop_forget(struct worker *w, struct stopping *s)
 
 uint32_t requests_stop_some(struct worker *w)
 {
-    uint32_t used = 0;
-    for (struct stopping *s; (s = w->stopping_some) && used < STOP_UNITS; used++) {
+    uint32_t units = STOP_UNITS;
+    for (struct stopping *s; (s = w->stopping_some) && release_unit(&units);) {
         struct request *r = s->at;
+        uint32_t ids = w->ids;
         if (!r) {
             requests_stop_forget(w, s);
             continue;
         }
         s->at = s->of_store ? r->store_next : r->conn_next;
         if (!s->interrupt || r->row->interrupt) request_stop(r, s->why); /* `s` may be gone with it */
+        release_units(&units, (w->ids - ids) / IDS_PER_UNIT);
     }
-    return used;
+    return STOP_UNITS - units;
 }
 
 void requests_interrupt(struct connection *c)

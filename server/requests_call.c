@@ -140,6 +140,7 @@ enum proto_error read_call(struct request *r)
         if (b->result_handle > UINT32_MAX - i) return PROTO_HANDLE;
         enum proto_error e = request_promise(r, b->result_handle + i, OBJECT_REF, &r->results[i]);
         if (r->results[i]) r->nresults++;
+        r->conn->worker->ids++;
         if (e != PROTO_OK) return e;
     }
     return PROTO_OK;

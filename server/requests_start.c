@@ -1,4 +1,5 @@
 /* server/requests_start.c -- when a request starts: what it waits for in its lane, and what it needs of the pools. */
+#include "runtime/release.h"
 #include "server/requests.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -326,8 +327,11 @@ void requests_pump(struct worker *w)
     struct lane *l;
     while (w->started < START_UNITS && (l = w->pump.head)) {
         bool turn = l->turn;
-        w->started += 1 + (l->head ? (uint32_t)(l->head->raw_length / BYTES_PER_UNIT) : 0);
+        uint32_t units = START_UNITS + START_UNITS_MORE - w->started, ids = w->ids;
+        release_units(&units, 1 + (l->head ? (uint32_t)(l->head->raw_length / BYTES_PER_UNIT) : 0));
         lane_unmark(l);
         lane_step(l, turn);
+        release_units(&units, (w->ids - ids) / IDS_PER_UNIT);
+        w->started = START_UNITS + START_UNITS_MORE - units;
     }
 }

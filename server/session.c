@@ -243,6 +243,8 @@ static bool drop_some(struct connection *c, uint32_t *units)
     while (d->left > 0 || d->count > 0) {
         if (!release_unit(units)) return true;
         if (d->count > 0) {
+            const struct object *o = handles_get(&c->handles, d->first);
+            if (o) release_units(units, object_units(o));
             handles_drop(&c->handles, d->first++);
             d->count--;
             continue;
@@ -287,11 +289,13 @@ static void read_error(struct connection *c, enum proto_error e)
 
 static void take(struct connection *c, const struct frame *f, uint32_t *units)
 {
-    c->worker->searched = 0;
+    struct worker *w = c->worker;
+    uint32_t ids = w->ids;
+    w->searched = 0;
     c->frames_in++;
     enum proto_error e = handle(c, f);
-    uint32_t more = f->raw_length / BYTES_PER_UNIT + c->worker->searched / SEARCHED_PER_UNIT;
-    *units -= more < *units ? more : *units;
+    release_units(units,
+                  f->raw_length / BYTES_PER_UNIT + w->searched / SEARCHED_PER_UNIT + (w->ids - ids) / IDS_PER_UNIT);
     if (e != PROTO_OK) read_error(c, e);
 }
 
@@ -353,8 +357,8 @@ static void unqueue_read(struct connection *c)
 uint32_t connections_read(struct worker *w)
 {
     struct connection *c;
-    uint32_t used = 0;
-    while (used < READ_UNITS && (c = w->to_read.head)) {
+    uint32_t used = 0, ids = w->ids;
+    while (used + (w->ids - ids) / IDS_PER_UNIT < READ_UNITS && (c = w->to_read.head)) {
         uint32_t units = READ_UNITS_EACH;
         unqueue_read(c);
         if (read_some(c, &units) && !c->ending) queue_read(c);
@@ -529,19 +533,13 @@ static bool forget_stores(struct connection *c, uint32_t *units)
     return false;
 }
 
-static bool forget_handles(struct connection *c, uint32_t *units)
-{
-    while (c->handles.map.used > 0) {
-        if (!release_unit(units)) return true;
-        handles_drop_some(&c->handles, 1);
-    }
-    return false;
-}
+static bool forget_handles(struct connection *c, uint32_t *units) { return handles_drop_some(&c->handles, units); }
 
 static bool forget_some(struct corpse *corpse, uint32_t *units)
 {
     struct connection *c = (struct connection *)(void *)((char *)corpse - offsetof(struct connection, corpse));
-    if (settle_unread(c, true, units) || forget_calls(c, units) || forget_handles(c, units) || forget_stores(c, units))
+    if (settle_unread(c, true, units) || forget_calls(c, units) || forget_handles(c, units) ||
+        streams_forget_some(c, units) || forget_stores(c, units))
         return true;
     free(c->unread);
     idmap_deinit(&c->calls);

@@ -90,6 +90,7 @@ static bool clear_objects(struct wstore *s, uint32_t *units)
 {
     for (struct object *o; (o = s->objects);) {
         if (!release_unit(units)) return true;
+        release_units(units, object_units(o));
         object_clear(o);
         object_unlink(o);
     }
@@ -109,7 +110,7 @@ static bool forget_externs(struct wstore *s, uint32_t *units)
 static bool free_some(struct corpse *corpse, uint32_t *units)
 {
     struct wstore *s = (struct wstore *)(void *)((char *)corpse - offsetof(struct wstore, corpse));
-    if (clear_objects(s, units) || store_free_some(s->store, units)) return true;
+    if (streams_end_some(s, units) || clear_objects(s, units) || store_free_some(s->store, units)) return true;
     s->store = NULL;
     if (forget_externs(s, units)) return true;
     wstore_unref(s);
@@ -135,7 +136,6 @@ void wstore_end(struct wstore *s)
     requests_stop_forget(s->worker, &s->stopping);
     wstore_rouse(s);
     verify(s);
-    streams_end(s);
     wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
     share_types(s, 0);
     *(s->prev ? &s->prev->next : &c->stores) = s->next;

@@ -4,10 +4,18 @@
 #include <string.h>
 
 #include "proto/hemi.pb-c.h"
+#include "runtime/release.h"
 #include "server/server.h"
 #include "server/session.h"
 
-bool stream_id_free(const struct connection *c, uint32_t id) { return id != 0 && !idmap_get(&c->streams, id); }
+/* NULL: none is open with this id. That of an ended store waits in the grave. */
+static struct stream *look_up(const struct connection *c, uint32_t id)
+{
+    struct stream *s = idmap_get(&c->streams, id);
+    return s && !s->store->ended ? s : NULL;
+}
+
+bool stream_id_free(const struct connection *c, uint32_t id) { return id != 0 && !look_up(c, id); }
 
 void stream_id_used(struct connection *c, uint32_t id)
 {
@@ -25,6 +33,8 @@ static bool make_buffer(struct stream *s)
 
 struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t id, bool input, uint64_t credit)
 {
+    struct stream *old = idmap_get(&c->streams, id);
+    if (old) stream_end(old);
     if (c->streams.used >= c->handles.max) return NULL;
     struct stream *s = calloc(1, sizeof *s);
     if (!s) return NULL;
@@ -97,7 +107,7 @@ static uint32_t stream_id(const struct frame *f)
 
 enum proto_error stream_frame(struct connection *c, const struct frame *f)
 {
-    struct stream *s = idmap_get(&c->streams, stream_id(f));
+    struct stream *s = look_up(c, stream_id(f));
     if (!s) return stream_id(f) != 0 && stream_id(f) <= c->last_stream ? PROTO_OK : PROTO_STREAM;
     enum proto_error e;
     switch (f->head.type) {
@@ -131,6 +141,10 @@ static void forget(struct stream *s)
 void stream_close(struct stream *s)
 {
     if (s->closed) return;
+    if (s->store->ended) {
+        forget(s);
+        return;
+    }
     Hemi__V1__StreamEof body = HEMI__V1__STREAM_EOF__INIT;
     body.stream = s->id;
     connection_send(s->conn, &(struct frame_out){.type = FRAME_STREAM_EOF, .body = &body.base, .fd = -1});
@@ -142,9 +156,24 @@ void stream_end(struct stream *s)
     if (!s->closed) forget(s);
 }
 
-void streams_end(struct wstore *store)
+bool streams_end_some(struct wstore *store, uint32_t *units)
 {
-    while (store->streams) forget(store->streams);
+    while (store->streams) {
+        if (!release_unit(units)) return true;
+        release_units(units, STREAM_UNITS);
+        forget(store->streams);
+    }
+    return false;
+}
+
+bool streams_forget_some(struct connection *c, uint32_t *units)
+{
+    while (c->streams.used > 0) {
+        if (!release_unit(units)) return true;
+        release_units(units, STREAM_UNITS);
+        forget(idmap_pop(&c->streams));
+    }
+    return false;
 }
 
 /* ---- on a fiber ---- */

@@ -8,7 +8,8 @@
  *
  * Invariants:
  *   .granted  Input that came never exceeds what was granted, and no more is granted than fits `data`.
- *   .open     A stream is in the map and on its store's list exactly as long as it is not `closed`. */
+ *   .open     A stream is in the map and on its store's list exactly as long as it is not `closed`. Those of an ended
+ *             store are closed by the grave, and do not count before: their ids are free. */
 #ifndef HEMI_SERVER_STREAM_H
 #define HEMI_SERVER_STREAM_H
 
@@ -18,7 +19,7 @@
 struct connection;
 struct wstore;
 
-enum { STREAM_INPUT_BYTES = 65536, STREAM_CHUNK = 65536 };
+enum { STREAM_INPUT_BYTES = 65536, STREAM_CHUNK = 65536, STREAM_UNITS = 3 /* of one that ends */ };
 
 struct stream {
     struct connection *conn;
@@ -45,8 +46,9 @@ enum proto_error stream_frame(struct connection *c, const struct frame *f);
 void stream_close(struct stream *s);
 /* Ends one whose maker failed, saying nothing. Idempotent. */
 void stream_end(struct stream *s);
-/* Ends those of a store, saying nothing. */
-void streams_end(struct wstore *store);
+/* Ends those of an ended store, or of an ended connection, saying nothing. True: no units were left for some. */
+bool streams_end_some(struct wstore *store, uint32_t *units);
+bool streams_forget_some(struct connection *c, uint32_t *units);
 
 /* On a fiber. Waits until at least one byte may be sent, and reserves room for at most `n`: *room bytes at *at, to be
  * filled in at once. *room 0: the stream is closed. OK, or why the activation is to stop. */

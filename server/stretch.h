@@ -13,10 +13,12 @@
 
 #include "server/grave.h"
 
+enum { IDS_PER_UNIT = 2 /* that a request sets aside or lets go of */ };
+
 /* A stretch of reading ends when a connection has used up its part of what is left; its last frame may go beyond. */
 enum { READ_UNITS = 1024, READ_UNITS_EACH = 256, READ_UNITS_MORE = READ_UNITS_EACH + 1 };
-/* As a stretch of starting does with its last request. */
-enum { START_UNITS = 1024, START_UNITS_MORE = 256 };
+/* As a stretch of starting does with its last request, which counts as so much at most. */
+enum { START_UNITS = 1024, START_UNITS_MORE = 768 };
 enum { TIMEOUT_UNITS = 512, STOP_UNITS = 512, TRIM_UNITS = 4096 };
 
 /* name, most units of one stretch, what a unit is */
@@ -24,8 +26,8 @@ enum { TIMEOUT_UNITS = 512, STOP_UNITS = 512, TRIM_UNITS = 4096 };
     X(read, READ_UNITS + READ_UNITS_MORE, "a frame, a KiB of its raw part or an id of a DROP")                         \
     X(timeouts, TIMEOUT_UNITS, "a timeout fired")                                                                      \
     X(stop, STOP_UNITS, "a request stopped by INTERRUPT or with its store or connection")                              \
-    X(start, START_UNITS + START_UNITS_MORE, "a request started, or 4 KiB of its raw part")                            \
-    X(trim, TRIM_UNITS, "a page given back of stores that are not used")                                               \
+    X(start, START_UNITS + START_UNITS_MORE, "a request started, 4 KiB of its raw part or two of its ids")             \
+    X(trim, TRIM_UNITS, "a page given back of stores and stacks that are not used")                                    \
     X(grave, GRAVE_UNITS, "a page given back, a small block freed or an entry looked at of what was buried")
 
 enum stretch_kind {

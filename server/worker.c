@@ -13,7 +13,6 @@
 #include "server/worker_state.h"
 
 enum { BEAT_MS = 500, MAPPED_BLOCK = 4 << 20, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
-enum { TRIM_FIBERS = 4 /* whose stacks are given back in one stretch */ };
 enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
 
 #if defined __has_feature
@@ -81,7 +80,7 @@ static void trim(struct worker *w)
     while ((s = w->resting.head) && s->resting_since_ms <= before && release_unit(&units))
         if (!store_trim_some(s->store, &units)) wstore_rouse(s);
     w->trims = s && s->resting_since_ms <= before;
-    if (w->sched.live == 0 && fiber_pool_trim(&w->sched.fibers, TRIM_FIBERS)) w->trims = true;
+    if (w->sched.live == 0 && fiber_pool_trim(&w->sched.fibers, &units)) w->trims = true;
     stretch_end(&w->stretches, STRETCH_trim, TRIM_UNITS - units);
 }
 
@@ -145,8 +144,13 @@ static void on_idle(uv_idle_t *idle) { (void)idle; /* its being active keeps the
 static void on_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
+    uint32_t units = TIMEOUT_UNITS, ids = w->ids;
     stretch_begin(&w->stretches);
-    stretch_end(&w->stretches, STRETCH_timeouts, timeouts_fire(&w->timeouts, worker_now_ms(w), TIMEOUT_UNITS));
+    while (units > 0 && timeouts_fire(&w->timeouts, worker_now_ms(w), 1) > 0) {
+        release_units(&units, 1 + (w->ids - ids) / IDS_PER_UNIT);
+        ids = w->ids;
+    }
+    stretch_end(&w->stretches, STRETCH_timeouts, TIMEOUT_UNITS - units);
 }
 
 static void set_timer(struct worker *w)
@@ -269,8 +273,8 @@ static int init_loop(struct worker *w)
     return 0;
 }
 
-/* Freed blocks are joined when they are freed, not some 100,000 of them at once when a large one is. Large blocks grow by
- * remapping, and leave nothing when they are freed. */
+/* Freed blocks are joined when they are freed, not some 100,000 of them at once when a large one is. Large blocks grow
+ * by remapping, and leave nothing when they are freed. */
 static void init_malloc(void)
 {
     mallopt(M_MXFAST, 0);

@@ -55,7 +55,7 @@ struct worker {
     struct lane_list pump; /* lanes to look at */
     struct pool pools[POOLS];
     uint64_t stacks_borrowed_max; /* while so many are in use, none is lent except inside host calls */
-    uint64_t memory_used; /* what the engine and we have announced */
+    uint64_t memory_used;         /* what the engine and we have announced */
     struct outbox {
         struct control_message *at;
         uint64_t count, capacity;
@@ -66,6 +66,7 @@ struct worker {
     int exit_status;
     uint32_t visit;    /* requests_wait.c */
     uint32_t searched; /* requests that it looked at for the frame being read */
+    uint32_t ids;      /* looked up, set aside or settled for requests, as ever: what they cost beside their frames */
 };
 
 static inline uint64_t worker_now_ms(struct worker *w) { return uv_now(&w->loop); }

@@ -1,5 +1,7 @@
 /* tests/unit/grave_test.c -- what is freed slowly is freed in slices, while a worker's loop goes on (server/grave.h,
  * server/stretch.h). Only units of work are looked at, never time. */
+#include "runtime/module.h"
+#include "runtime/translate.h"
 #include "runtime/vm.h"
 #include "server/stretch.h"
 #include "tests/unit/session_rig.h"
@@ -95,6 +97,95 @@ START_TEST(table_grows_and_is_filled_with_polls)
     }
     root_deinit(&r);
     store_free(s);
+    engine_free(e);
+}
+END_TEST
+
+/* Its frames have no poll of their own: all polls are the unwinder's. */
+START_TEST(deep_stack_is_unwound_with_polls)
+{
+    static const uint8_t recursion[] = {0, 'a', 's', 'm', 1, 0,   0, 0, 1,  4, 1, 0x60, 0, 0,    3, 2,   1,
+                                        0, 7,   5,   1,   1, 'r', 0, 0, 10, 6, 1, 4,    0, 0x10, 0, 0x0b};
+    enum { STACK_BYTES = 256 << 10 };
+    static _Alignas(16) char stack[STACK_BYTES];
+    struct engine *e;
+    struct store *s;
+    struct module *m;
+    struct instance *in;
+    struct rt_extern x;
+    struct rt_error err;
+    struct vm_stack on = {stack, sizeof stack};
+    ck_assert_int_eq(engine_new(&(struct engine_options){.yield = polled}, &e), HEMI_OK);
+    ck_assert_int_eq(store_new(e, &(struct store_options){0}, &s), HEMI_OK);
+    ck_assert_int_eq(module_new(e, recursion, sizeof recursion, &m, &err), HEMI_OK);
+    ck_assert_int_eq(instance_new(s, m, NULL, on, &in, &err), HEMI_OK);
+    ck_assert(instance_export(in, "r", 1, &x));
+    polls = 0;
+    ck_assert_int_eq(rt_call(s, x.func, NULL, NULL, on, &err), HEMI_TRAP);
+    ck_assert_uint_ge(polls, STACK_BYTES / (VM_DELTA_MIN * SLOT_BYTES) / 4096);
+    store_free(s);
+    module_unref(m);
+    engine_free(e);
+}
+END_TEST
+
+static uint8_t *leb3(uint8_t *at, uint32_t n)
+{
+    *at++ = (uint8_t)(n | 0x80), *at++ = (uint8_t)(n >> 7 | 0x80), *at++ = (uint8_t)(n >> 14);
+    return at;
+}
+
+/* A module of n functions of seven sizes. */
+static size_t many_functions(uint8_t *to, uint32_t n)
+{
+    static const uint8_t head[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0};
+    uint8_t *at = to + sizeof head;
+    memcpy(to, head, sizeof head);
+    *at++ = 3;
+    at = leb3(leb3(at, n + 3), n);
+    memset(at, 0, n);
+    at += n;
+    *at++ = 10;
+    uint8_t *size = at;
+    at = leb3(at + 3, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t blocks = (uint8_t)(i % 7 * 5);
+        *at++ = (uint8_t)(3 + 3 * blocks);
+        *at++ = 0;
+        for (uint8_t k = 0; k < blocks; k++) *at++ = 0x41, *at++ = k, *at++ = 0x1a;
+        *at++ = 0;
+        *at++ = 0x0b;
+    }
+    leb3(size, (uint32_t)(at - size - 3));
+    return (size_t)(at - to);
+}
+
+/* In order of their addresses, each once: so looking takes halvings, and finds each. */
+START_TEST(code_of_a_pc_is_found_among_many)
+{
+    enum { FUNCTIONS = 5000 };
+    static uint8_t bytes[FUNCTIONS * 100];
+    struct engine *e;
+    struct module *m;
+    struct rt_error err;
+    ck_assert_int_eq(engine_new(&(struct engine_options){0}, &e), HEMI_OK);
+    void *holes[64]; /* so that code does not come in order */
+    for (size_t i = 0; i < 64; i++) holes[i] = malloc(100 + i * 8);
+    for (size_t i = 0; i < 64; i += 2) free(holes[i]);
+    ck_assert_int_eq(module_new(e, bytes, many_functions(bytes, FUNCTIONS), &m, &err), HEMI_OK);
+    for (size_t i = 1; i < 64; i += 2) free(holes[i]);
+    for (uint32_t i = 1; i < FUNCTIONS; i++)
+        ck_assert(m->code_order[i - 1]->bytes + m->code_order[i - 1]->size <= m->code_order[i]->bytes);
+    ck_assert_int_eq(module_explicit(m), HEMI_OK);
+    const struct code *schemes[] = {m->code, m->explicit_code ? m->explicit_code : m->code};
+    for (size_t k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < FUNCTIONS; i++) {
+            const struct code *c = &schemes[k][i];
+            ck_assert_ptr_eq(module_code_at(m, schemes[k], c->bytes), c);
+            ck_assert_ptr_eq(module_code_at(m, schemes[k], c->bytes + c->size - 1), c);
+        }
+    ck_assert_ptr_null(module_code_at(m, m->code, bytes));
+    module_unref(m);
     engine_free(e);
 }
 END_TEST
@@ -248,6 +339,46 @@ START_TEST(nested_requests_behind_many_are_read_in_slices)
 }
 END_TEST
 
+/* Each holds three streams. */
+START_TEST(wasi_objects_are_dropped_in_slices)
+{
+    enum { OBJECTS = 450 };
+    open_client();
+    make_stores(1);
+    Hemi__V1__WasiNew body = HEMI__V1__WASI_NEW__INIT;
+    body.store = store_of(0);
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        body.wasi = 0x100000 + i;
+        body.stdin_stream = 3 * i + 1, body.stdout_stream = 3 * i + 2, body.stderr_stream = 3 * i + 3;
+        put(FRAME_WASI_NEW, 100, 0, 0, &body, NULL, 0);
+        expect(100, HEMI_OK);
+    }
+    close(client.fd);
+    client.fd = -1;
+    for (int i = 0; i < 100000 && worker.nconnections > 0; i++) turn();
+    check_stretches();
+    ck_assert_uint_eq(worker.stretches.longest[STRETCH_grave].units, GRAVE_UNITS);
+}
+END_TEST
+
+/* Its streams are ended later, and their ids are free at once. */
+START_TEST(streams_of_a_closed_store_leave_their_ids)
+{
+    open_client();
+    for (uint32_t round = 0; round < 3; round++) {
+        make_store(1000);
+        Hemi__V1__WasiNew body = HEMI__V1__WASI_NEW__INIT;
+        body.store = 1000;
+        body.wasi = 2000 + round;
+        body.stdin_stream = 1, body.stdout_stream = 2, body.stderr_stream = 3;
+        put(FRAME_WASI_NEW, 100, 0, 0, &body, NULL, 0);
+        store_close(101, 1000);
+        expect(100, HEMI_OK);
+        expect(101, HEMI_OK);
+    }
+}
+END_TEST
+
 static uint32_t nfired;
 static uint64_t last_ms;
 
@@ -294,6 +425,10 @@ int main(void)
     tcase_add_test(alone, store_is_freed_in_slices);
     tcase_add_test(alone, table_grows_and_is_filled_with_polls);
     tcase_add_test(alone, timeouts_fire_in_order_and_in_slices);
+    tcase_add_test(alone, deep_stack_is_unwound_with_polls);
+    tcase_add_test(alone, code_of_a_pc_is_found_among_many);
+    tcase_add_test(session, wasi_objects_are_dropped_in_slices);
+    tcase_add_test(session, streams_of_a_closed_store_leave_their_ids);
     tcase_add_test(session, connection_with_many_stores_ends_in_slices);
     tcase_add_test(session, closed_memory_is_there_for_the_next_store);
     tcase_add_test(session, interrupt_stops_many_in_slices);
