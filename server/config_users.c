@@ -16,6 +16,7 @@ struct id_range {
     uint64_t first, last;
     gid_t gid; /* of a single user that has an account */
     bool has_gid;
+    bool shared; /* a single user, all tenants' */
 };
 
 /* Digits up to `end`, which is left after them. */
@@ -32,6 +33,7 @@ static bool parse_range(const char *text, struct id_range *out)
 {
     if (!parse_id(&text, &out->first)) return false;
     out->last = out->first;
+    out->shared = *text == 0;
     if (*text == '-' && (text++, !parse_id(&text, &out->last))) return false;
     return *text == 0 && out->first <= out->last;
 }
@@ -79,8 +81,8 @@ static bool parse_users(const char *text, struct id_range *out)
     }
     const struct passwd *user = getpwnam(text);
     if (user == NULL && !parse_range(text, out)) return false;
-    if (user == NULL && out->first == out->last) user = getpwuid((uid_t)out->first);
-    if (user != NULL) *out = (struct id_range){user->pw_uid, user->pw_uid, user->pw_gid, true};
+    if (user == NULL && out->shared) user = getpwuid((uid_t)out->first);
+    if (user != NULL) *out = (struct id_range){user->pw_uid, user->pw_uid, user->pw_gid, true, true};
     return true;
 }
 
@@ -90,13 +92,12 @@ int config_assign_users(struct config *config, struct config_fault *fault)
     const char *text = config->options.worker_user, *key = "worker_user";
     if (!parse_users(text, &users))
         return config_fault_at(fault, CONFIG_TOP_LEVEL, key, "\"%s\" is no user, no id and no FIRST-LAST", text);
-    bool shared = users.first == users.last;
-    if (!shared && users.last - users.first + 1 < config->ntenants)
+    if (!users.shared && users.last - users.first + 1 < config->ntenants)
         return config_fault_at(fault, CONFIG_TOP_LEVEL, key, "%s are fewer ids than the %zu tenants", text,
                                config->ntenants);
     for (size_t i = 0; i < config->ntenants; i++) {
         struct tenant_config *tenant = &config->tenants[i];
-        tenant->worker_uid = (uid_t)(users.first + (shared ? 0 : i));
+        tenant->worker_uid = (uid_t)(users.first + (users.shared ? 0 : i));
         tenant->worker_gid = users.has_gid ? users.gid : (gid_t)tenant->worker_uid;
         if (tenant->worker_uid == 0 || tenant->worker_gid == 0 || config_uid_is_overflow(tenant->worker_uid))
             return config_fault_at(fault, CONFIG_TOP_LEVEL, key, "user %u cannot be a worker's", tenant->worker_uid);
