@@ -71,7 +71,8 @@
       "namespace that lacks those")                                                                                    \
     X(rights, NEED, NEED_REPORT, NEED_REPORT, NEED_REQUIRE,                                                            \
       "whether a worker may start that could not leave the daemon's user and groups for its own (it is reported)")     \
-    X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS, "time from SIGTERM until workers are killed")          \
+    X(drain_timeout, DURATION, 10 * SECONDS, 0, 3600 * SECONDS,                                                        \
+      "time from SIGTERM until workers are killed; one that the kernel cannot end is left behind 2s later")            \
     X(hello_timeout, DURATION, 5 * SECONDS, 10, 60 * SECONDS, "time a peer has to send its HELLO")                     \
     X(hello_pending, COUNT, 256, 1, 65536,                                                                             \
       "peers of one socket that may be about to say HELLO; then the oldest of the user with most of them is dropped")  \
@@ -174,9 +175,6 @@ void config_set_defaults(struct config *config);
  * Returns 0, or -EINVAL for anything wrong in the file or the token files it names (`error` says what and where),
  * -ENOMEM, or -errno when the file cannot be read (`error` too). */
 int config_load(struct config *config, const char *file, struct config_error *error);
-
-/* As config_load, in a process of its own, under a deadline: neither lack of memory nor any file ends the caller. */
-int config_load_apart(struct config *config, const char *file, struct config_error *error);
 
 /* The configuration without a file: one socket at `path`, one tenant, which is the daemon's own uid.
  * Returns 0; -EINVAL when that uid is the overflow uid, which authenticates nobody; -ENOMEM. */

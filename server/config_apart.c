@@ -1,7 +1,6 @@
-/* server/config_apart.c -- reads the configuration in a process of its own.
- *
- * libconfig checks none of its allocations, its scanner ends the process for some files, and a file may be a pipe that
- * nobody writes to. So a copy of this process reads the file and sends back what it found, or fails to. */
+/* server/config_apart.c -- reads the configuration in a process of its own. */
+#include "server/config_apart.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,20 +10,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "server/config.h"
-
-#define READ_TIMEOUT_MS 10000
 
 /* What is sent, followed by the tenants; both ends are one program, so that structs are their own encoding. */
 struct finding {
     int status;
     struct config_error error;
     struct config config;
+};
+
+struct config_apart {
+    const char *file;
+    pid_t child; /* 0: it has been reaped */
+    int ended;   /* its wait status */
+    int fd;
+    size_t got; /* bytes of all that is sent */
+    struct finding finding;
+    struct tenant_config *tenants; /* from when the finding is complete */
 };
 
 static bool write_all(int fd, const void *bytes, size_t len)
@@ -40,61 +46,20 @@ static bool write_all(int fd, const void *bytes, size_t len)
 }
 
 /* The child. Should it die, its parent says so: no handler, report or core of our own. */
-static void read_and_send(struct config *config, const char *file, int fd)
+static void read_and_send(config_loader load, const void *what, int fd)
 {
     static struct finding finding;
     signal(SIGSEGV, SIG_DFL);
     signal(SIGBUS, SIG_DFL);
     signal(SIGABRT, SIG_DFL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    finding.status = config_load(config, file, &finding.error);
-    finding.config = *config;
+    config_set_defaults(&finding.config);
+    finding.status = load(what, &finding.config, &finding.error);
+    const struct config *config = &finding.config;
     bool sent = write_all(fd, &finding, sizeof finding) &&
-                write_all(fd, config->tenants, config->ntenants * sizeof *config->tenants);
+                (finding.status != 0 || write_all(fd, config->tenants, config->ntenants * sizeof *config->tenants));
     _exit(sent ? 0 : 1);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Exactly `len` bytes before the deadline. */
-static bool read_all(int fd, void *bytes, size_t len, int64_t deadline)
-{
-    for (uint8_t *at = bytes; len > 0;) {
-        int64_t left = deadline - now_ms();
-        struct pollfd readable = {.fd = fd, .events = POLLIN};
-        if (left <= 0 || (poll(&readable, 1, (int)left) < 0 && errno != EINTR)) return false;
-        ssize_t got = readable.revents != 0 ? read(fd, at, len) : 0;
-        if (got < 0 && errno == EINTR) continue;
-        if (readable.revents != 0 && got <= 0) return false;
-        at += got;
-        len -= (size_t)got;
-    }
-    return true;
-}
-
-/* 0, -EINVAL or -errno as config_load, with the parent's own tenants; -EPROTO when the child sent less. */
-static int receive(struct config *config, struct config_error *error, int fd)
-{
-    static struct finding finding;
-    int64_t deadline = now_ms() + READ_TIMEOUT_MS;
-    if (!read_all(fd, &finding, sizeof finding, deadline)) return -EPROTO;
-    *error = finding.error;
-    if (finding.status != 0) return finding.status;
-    size_t bytes = finding.config.ntenants * sizeof *config->tenants;
-    struct tenant_config *tenants = calloc(1, bytes + 1);
-    if (tenants == NULL) return -ENOMEM;
-    if (!read_all(fd, tenants, bytes, deadline)) {
-        free(tenants);
-        return -EPROTO;
-    }
-    *config = finding.config;
-    config->tenants = tenants;
-    return 0;
 }
 
 __attribute__((format(printf, 3, 4))) static int fail(struct config_error *error, int status, const char *format, ...)
@@ -106,45 +71,150 @@ __attribute__((format(printf, 3, 4))) static int fail(struct config_error *error
     return status;
 }
 
-static int died(const char *file, int ended, struct config_error *error)
-{
-    if (WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL)
-        return fail(error, -EINVAL, "%s: could not be read within %d s", file, READ_TIMEOUT_MS / 1000);
-    if (WIFSIGNALED(ended))
-        return fail(error, -ENOMEM, "%s: its parser died of signal %d: out of memory?", file, WTERMSIG(ended));
-    return fail(error, -EINVAL, "%s: its parser gave up", file);
-}
+/* --- the start --- */
 
 /* The signals that come meanwhile are the parent's, whose handlers the child would run, too. */
-static pid_t fork_reader(struct config *config, const char *file, const int pipe_fds[2])
+static pid_t fork_reader(config_loader load, const void *what, int fd)
 {
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
     pid_t child = fork();
     int error = errno;
-    if (child == 0) read_and_send(config, file, pipe_fds[1]);
+    if (child == 0) read_and_send(load, what, fd);
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = error;
     return child;
 }
 
-int config_load_apart(struct config *config, const char *file, struct config_error *error)
+int config_apart_new(config_loader load, const void *what, const char *file, struct config_apart **out,
+                     struct config_error *error)
 {
-    int pipe_fds[2], ended = 0;
-    if (pipe2(pipe_fds, O_CLOEXEC) != 0) return fail(error, -errno, "%s: pipe: %s", file, strerror(errno));
-    pid_t child = fork_reader(config, file, pipe_fds);
-    if (child < 0) {
-        int status = fail(error, -errno, "%s: fork: %s", file, strerror(errno));
-        close(pipe_fds[0]);
-        close(pipe_fds[1]);
+    int pipe_fds[2], status;
+    struct config_apart *apart = calloc(1, sizeof *apart);
+    if (apart == NULL) return fail(error, -ENOMEM, "%s: out of memory", file);
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
+        status = fail(error, -errno, "%s: pipe: %s", file, strerror(errno));
+        free(apart);
         return status;
     }
+    fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
+    *apart = (struct config_apart){.file = file, .fd = pipe_fds[0], .child = fork_reader(load, what, pipe_fds[1])};
+    status = apart->child < 0 ? fail(error, -errno, "%s: fork: %s", file, strerror(errno)) : 0;
     close(pipe_fds[1]);
-    int status = receive(config, error, pipe_fds[0]);
-    close(pipe_fds[0]);
-    if (status == -EPROTO) kill(child, SIGKILL); /* without effect if it has ended */
-    while (waitpid(child, &ended, 0) < 0 && errno == EINTR) continue;
-    if (status == -ENOMEM && error->text[0] == 0) fail(error, status, "%s: out of memory", file);
-    return status == -EPROTO ? died(file, ended, error) : status;
+    if (status == 0) return *out = apart, 0;
+    close(apart->fd);
+    free(apart);
+    return status;
+}
+
+/* --- the end --- */
+
+/* Whether it has ended and been reaped; as process 1 the daemon may have reaped it as an orphan. */
+static bool reaped(struct config_apart *apart, int options)
+{
+    pid_t got = 0;
+    while (apart->child != 0 && (got = waitpid(apart->child, &apart->ended, options)) < 0 && errno == EINTR) continue;
+    if (got != 0) apart->child = 0;
+    return apart->child == 0;
+}
+
+static void release(struct config_apart *apart)
+{
+    close(apart->fd);
+    if (apart->tenants != NULL) explicit_bzero(apart->tenants, apart->finding.config.ntenants * sizeof *apart->tenants);
+    free(apart->tenants);
+    free(apart);
+}
+
+bool config_apart_end(struct config_apart *apart)
+{
+    if (!reaped(apart, WNOHANG)) kill(apart->child, SIGKILL);
+    if (!reaped(apart, WNOHANG)) return false;
+    release(apart);
+    return true;
+}
+
+void config_apart_free(struct config_apart *apart)
+{
+    if (!reaped(apart, WNOHANG)) kill(apart->child, SIGKILL);
+    release(apart);
+}
+
+/* --- reading --- */
+
+/* The other end is closed: it has died, or is about to. */
+static int died(struct config_apart *apart, struct config_error *error)
+{
+    if (reaped(apart, 0) && WIFSIGNALED(apart->ended))
+        return fail(error, -ENOMEM, "%s: its parser died of signal %d: out of memory?", apart->file,
+                    WTERMSIG(apart->ended));
+    return fail(error, -EINVAL, "%s: its parser gave up", apart->file);
+}
+
+static size_t tenants_size(const struct config_apart *apart)
+{
+    return apart->finding.config.ntenants * sizeof *apart->tenants;
+}
+
+/* Where the next bytes go. Returns their number, 0 when all have come. */
+static size_t next_part(struct config_apart *apart, uint8_t **at)
+{
+    const size_t head = sizeof apart->finding;
+    *at = apart->got < head ? (uint8_t *)&apart->finding + apart->got : (uint8_t *)apart->tenants + (apart->got - head);
+    if (apart->got < head) return head - apart->got;
+    return apart->finding.status == 0 ? tenants_size(apart) - (apart->got - head) : 0;
+}
+
+/* Returns 0, -EAGAIN, or -EPROTO at the end of file. */
+static int read_some(struct config_apart *apart, uint8_t *at, size_t len)
+{
+    ssize_t got = read(apart->fd, at, len);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return -EAGAIN;
+    if (got <= 0) return -EPROTO;
+    apart->got += (size_t)got;
+    if (apart->got != sizeof apart->finding || apart->finding.status != 0) return 0;
+    apart->tenants = calloc(1, tenants_size(apart) + 1);
+    return apart->tenants != NULL ? 0 : -ENOMEM;
+}
+
+int config_apart_read(struct config_apart *apart, struct config *config, struct config_error *error)
+{
+    uint8_t *at;
+    size_t len = next_part(apart, &at);
+    int status = len > 0 ? read_some(apart, at, len) : 0;
+    if (status == -EPROTO) return died(apart, error);
+    if (status == -ENOMEM) return fail(error, status, "%s: out of memory", apart->file);
+    if (status != 0 || next_part(apart, &at) > 0) return -EAGAIN;
+    *error = apart->finding.error;
+    if (apart->finding.status == -ENOMEM && error->text[0] == 0)
+        return fail(error, -ENOMEM, "%s: out of memory", apart->file);
+    if (apart->finding.status != 0) return apart->finding.status;
+    *config = apart->finding.config;
+    config->tenants = apart->tenants;
+    apart->tenants = NULL;
+    return 0;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int config_load_apart(config_loader load, const void *what, const char *file, struct config *config,
+                      struct config_error *error)
+{
+    struct config_apart *apart;
+    int status = config_apart_new(load, what, file, &apart, error);
+    if (status != 0) return status;
+    int64_t end = now_ms() + CONFIG_READ_TIMEOUT_MS, left;
+    while ((status = config_apart_read(apart, config, error)) == -EAGAIN && (left = end - now_ms()) > 0)
+        (void)poll(&(struct pollfd){.fd = apart->fd, .events = POLLIN}, 1, (int)left);
+    if (status == -EAGAIN)
+        status = fail(error, -EINVAL, "%s: could not be read within %d s", file, CONFIG_READ_TIMEOUT_MS / 1000);
+    while (status == 0 && !reaped(apart, 0)) continue;
+    config_apart_free(apart);
+    return status;
 }

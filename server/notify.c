@@ -40,6 +40,8 @@ void notify(const char *format, ...)
     close(fd);
 }
 
+void notify_ready(size_t tenants) { notify("READY=1\nSTATUS=serving %zu tenants", tenants); }
+
 void notify_reloading(void)
 {
     struct timespec now;

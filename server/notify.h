@@ -4,10 +4,15 @@
 #ifndef HEMI_SERVER_NOTIFY_H
 #define HEMI_SERVER_NOTIFY_H
 
+#include <stddef.h>
+
 /* "READY=1", "STOPPING=1", and so on; lines are separated by newlines. */
 __attribute__((format(printf, 1, 2))) void notify(const char *format, ...);
 
-/* A reload begins; READY=1 ends it. */
+/* It serves: the start or a reload is over. */
+void notify_ready(size_t tenants);
+
+/* A reload begins; notify_ready ends it. */
 void notify_reloading(void);
 
 #endif

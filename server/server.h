@@ -33,11 +33,11 @@
  *   .same-start         The daemon and its workers mean the same whatever their parents ignored, blocked or timed.
  *
  * Files: main (options), inherited (signals and timers of a parent), config, config_files, config_apart, config_check,
- * config_users, listen (sockets), supervisor (loop, signals, draining), supervisor_prove (a worker as a trial), supervisor_door (who
- * says HELLO where), supervisor_client (HELLO, identity), supervisor_tenant (handover), supervisor_watch (who hangs),
- * supervisor_worker (start, messages, end), supervisor_boot (a worker's first steps), fd_pool, handover (messages),
- * page, jail, jail_rights, jail_seccomp, log,
- * log_writer, notify; worker and what belongs to it: see worker.h.
+ * config_users, listen (sockets), supervisor (loop, signals, draining), supervisor_reload (SIGHUP), supervisor_prove (a
+ * worker as a trial), supervisor_door (who says HELLO where), supervisor_client (HELLO, identity), supervisor_tenant
+ * (handover), supervisor_watch (who hangs), supervisor_worker (start, messages, end), supervisor_boot (a worker's first
+ * steps), fd_pool, handover (messages), page, jail, jail_rights, jail_seccomp, log, log_writer, notify; worker and what
+ * belongs to it: see worker.h.
  */
 #ifndef HEMI_SERVER_SERVER_H
 #define HEMI_SERVER_SERVER_H

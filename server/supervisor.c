@@ -1,5 +1,6 @@
 /* server/supervisor.c -- the supervisor's loop: configuration, doors, signals, draining. */
 #include "server/supervisor.h"
+#include "server/config_apart.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #define NOFILE_MOST (1 << 20) /* descriptors that the daemon makes use of */
 #define NOFILE_LOOKED_AT 4096 /* what was inherited has low numbers */
 #define KILL_GRACE_MS 500     /* after drain_timeout, in which workers say CLOSE themselves */
+#define END_TIMEOUT_MS 2000   /* from SIGKILL until a worker that has not ended is left behind */
 
 /* --- configuration --- */
 
@@ -38,10 +40,11 @@ static int set_shared_socket(const struct supervisor_options *options, struct co
     return -ENAMETOOLONG;
 }
 
-int supervisor_load(const struct supervisor_options *options, struct config *config, struct config_error *error)
+int supervisor_load_here(const void *given, struct config *config, struct config_error *error)
 {
+    const struct supervisor_options *options = given;
     const char *file = options->config_file;
-    int status = file != NULL ? config_load_apart(config, file, error) : 0;
+    int status = file != NULL ? config_load(config, file, error) : 0;
     if (status == 0 && config->ntenants == 0) status = config_default(config, config->socket.path, error);
     if (status == 0) status = set_shared_socket(options, config, error);
     if (status == 0) status = config_check(config, file != NULL ? file : "command line", error);
@@ -49,53 +52,17 @@ int supervisor_load(const struct supervisor_options *options, struct config *con
     return status;
 }
 
-/* Puts a new configuration in place of the old one, whose tenants it has (config_reloadable). */
-static void adopt_config(struct supervisor *s, struct config *config)
+int supervisor_load(const struct supervisor_options *options, struct config *config, struct config_error *error)
 {
-    for (size_t i = 0; i < s->ntenants; i++) s->tenants[i].config = config->tenants[i];
-    config_deinit(&s->config);
-    s->config = *config;
-    log_configure(&s->config.options);
-    watch_start(s);
+    if (options->config_file == NULL) return supervisor_load_here(options, config, error);
+    return config_load_apart(supervisor_load_here, options, options->config_file, config, error);
 }
 
-static uint64_t count_workers(const struct config *config)
+uint64_t supervisor_count_workers(const struct config *config)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < config->ntenants; i++) count += config->tenants[i].limits.workers;
     return count;
-}
-
-static void read_again(struct supervisor *s)
-{
-    struct config config;
-    struct config_error error;
-    config_set_defaults(&config);
-    if (s->given->config_file == NULL) {
-        log_event(LOG_WARNING, "reload-refused", NULL, "there is no configuration file");
-        return;
-    }
-    bool possible = supervisor_load(s->given, &config, &error) == 0 && config_reloadable(&s->config, &config, &error);
-    if (possible && !fd_pool_set_workers(&s->pool, count_workers(&config))) {
-        snprintf(error.text, sizeof error.text, "workers: there are not enough descriptors for so many");
-        possible = false;
-    }
-    if (!possible) {
-        log_event(LOG_ERROR, "reload-refused", NULL, "%s", error.text);
-        config_deinit(&config);
-        return;
-    }
-    adopt_config(s, &config);
-    log_event(LOG_INFO, "reloaded", NULL, "limits apply to workers that start from now on");
-}
-
-static void tell_ready(const struct supervisor *s) { notify("READY=1\nSTATUS=serving %zu tenants", s->ntenants); }
-
-static void reload(struct supervisor *s)
-{
-    if (!s->draining) notify_reloading();
-    read_again(s);
-    if (!s->draining) tell_ready(s);
 }
 
 /* --- the end --- */
@@ -130,6 +97,7 @@ static void close_loop(struct supervisor *s)
         if (s->signals[i].loop != NULL) uv_close((uv_handle_t *)&s->signals[i], NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
     watch_close(s);
+    reload_close(s);
 }
 
 void supervisor_check_done(struct supervisor *s)
@@ -141,24 +109,43 @@ void supervisor_check_done(struct supervisor *s)
 void supervisor_for_each_worker(struct supervisor *s, void (*act)(struct child *worker))
 {
     for (size_t i = 0; i < s->ntenants; i++) {
-        struct child *worker;
-        TAILQ_FOREACH(worker, &s->tenants[i].workers, link) act(worker);
+        struct child *worker, *next;
+        for (worker = TAILQ_FIRST(&s->tenants[i].workers); worker != NULL; worker = next) {
+            next = TAILQ_NEXT(worker, link);
+            act(worker);
+        }
     }
 }
 
 static void kill_late(struct child *worker) { child_kill(worker, "it did not end when told to"); }
 
+/* What the kernel cannot end now (a frozen container, a dead network file system) ends when it can. */
+static void on_end_timeout(uv_timer_t *timer)
+{
+    struct supervisor *s = timer->data;
+    if (patience_over(&s->drain_turns)) supervisor_for_each_worker(s, child_abandon);
+}
+
+static void kill_all(struct supervisor *s)
+{
+    uint64_t turn = patience_turn_ms(END_TIMEOUT_MS, PATIENCE_TURNS);
+    supervisor_for_each_worker(s, kill_late);
+    s->drain_turns = 0;
+    if (!s->closed) uv_timer_start(&s->drain, on_end_timeout, turn, turn);
+}
+
 static void on_drain_timeout(uv_timer_t *timer)
 {
     struct supervisor *s = timer->data;
-    if (patience_over(&s->drain_turns)) supervisor_for_each_worker(s, kill_late);
+    if (patience_over(&s->drain_turns)) kill_all(s);
 }
 
 void supervisor_drain(struct supervisor *s, const char *why)
 {
     if (s->draining) {
         log_event(LOG_WARNING, "stopping-now", NULL, "%s again", why);
-        supervisor_for_each_worker(s, kill_late);
+        if (!s->stopping_now) kill_all(s);
+        s->stopping_now = true;
         return;
     }
     s->draining = true;
@@ -198,7 +185,7 @@ static void on_signal(uv_signal_t *signal, int number)
     struct supervisor *s = signal->data;
     switch (number) {
     case SIGHUP:
-        reload(s);
+        reload_begin(s);
         break;
     case SIGCHLD:
         reap_orphans(s);
@@ -255,7 +242,8 @@ static uint64_t raise_nofile(void)
 static struct fd_needs needs_of(const struct supervisor *s)
 {
     const struct daemon_options *options = &s->config.options;
-    struct fd_needs needs = {.limit = raise_nofile(), .tenants = s->ntenants, .workers = count_workers(&s->config)};
+    struct fd_needs needs = {
+        .limit = raise_nofile(), .tenants = s->ntenants, .workers = supervisor_count_workers(&s->config)};
     needs.own = fd_count_open(needs.limit < NOFILE_LOOKED_AT ? needs.limit : NOFILE_LOOKED_AT);
     needs.doors = s->given->private_fd >= 0 || s->config.socket.path[0] != 0;
     for (size_t i = 0; i < s->ntenants; i++) needs.doors += s->tenants[i].config.has_socket;
@@ -310,6 +298,7 @@ static int init(struct supervisor *s)
     uv_timer_init(&s->loop, &s->drain);
     s->drain.data = s;
     watch_init(s);
+    reload_init(s);
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int status = open_exe(s);
     if (status != 0) return status;
@@ -394,7 +383,7 @@ int supervisor_run(const struct supervisor_options *options)
         close_loop(&s);
     } else if (options->private_fd < 0) {
         log_event(LOG_INFO, "ready", NULL, "hemid " HEMI_VERSION ", %zu tenants", s.ntenants);
-        tell_ready(&s);
+        notify_ready(s.ntenants);
     }
     uv_run(&s.loop, UV_RUN_DEFAULT);
     if (options->private_fd < 0) log_event(LOG_INFO, "stopped", NULL, "exit status %d", s.status);

@@ -122,6 +122,15 @@ struct door {
     struct fd_share share; /* of those that say HELLO */
 };
 
+/* SIGHUP's. */
+struct reload {
+    uv_timer_t timer;
+    struct config_apart *apart; /* that reads; NULL: none */
+    unsigned turns;
+    bool answered; /* its end is waited for */
+    bool again;    /* SIGHUP came meanwhile */
+};
+
 struct supervisor {
     uv_loop_t loop;
     const struct supervisor_options *given;
@@ -139,8 +148,10 @@ struct supervisor {
     uint64_t next_connection;
     uv_signal_t signals[4];
     uv_timer_t drain, watch, wait;
+    struct reload reload;
     unsigned drain_turns;
     bool draining;
+    bool stopping_now; /* SIGTERM came again */
     bool serves_private;
     bool closed; /* nothing more can come: the loop runs out */
     int status;  /* exit status */
@@ -152,6 +163,18 @@ struct supervisor {
 void supervisor_check_done(struct supervisor *s);
 void supervisor_drain(struct supervisor *s, const char *why);
 void supervisor_for_each_worker(struct supervisor *s, void (*act)(struct child *worker));
+
+uint64_t supervisor_count_workers(const struct config *config);
+
+/* What supervisor_load does, where files and the directory of users may hang or end the process (a config_loader). */
+int supervisor_load_here(const void *options, struct config *config, struct config_error *error);
+
+/* --- supervisor_reload.c --- */
+
+/* Reads the configuration again, or once more when it is being read. */
+void reload_begin(struct supervisor *s);
+void reload_init(struct supervisor *s);
+void reload_close(struct supervisor *s);
 
 /* --- supervisor_watch.c --- */
 
@@ -168,6 +191,9 @@ bool patience_over(unsigned *turns);
 void watch_init(struct supervisor *s);
 void watch_start(struct supervisor *s);
 void watch_close(struct supervisor *s);
+
+/* What the kernel says that a process does, in words. */
+const char *process_state(pid_t pid);
 
 /* Returns false when that was not what it was asked. */
 bool child_answered(struct child *worker, uint64_t nonce);
@@ -263,6 +289,9 @@ void child_kill(struct child *worker, const char *why);
 
 /* Reaps it if it has ended. */
 void child_reap(struct child *worker);
+
+/* Goes without a worker that was killed and has not ended; the daemon's exit status says so. */
+void child_abandon(struct child *worker);
 
 /* --- supervisor_spawn.c --- */
 

@@ -21,8 +21,7 @@ bool patience_over(unsigned *turns) { return ++*turns >= PATIENCE_TURNS; }
 
 /* --- workers --- */
 
-/* What the kernel says that a process does, in words. */
-static const char *state_of(pid_t pid)
+const char *process_state(pid_t pid)
 {
     char path[64], state = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -50,7 +49,7 @@ static void lose(struct child *w)
     struct log_about what = {.tenant = w->tenant->config.name, .pid = w->pid};
     log_event(LOG_ERROR, "worker-hung", &what,
               "a question was left unanswered for %u turns, %" PRIu64 " ms at least: %s", WATCH_TURNS,
-              w->tenant->supervisor->config.options.watchdog, state_of(w->pid));
+              w->tenant->supervisor->config.options.watchdog, process_state(w->pid));
     child_kill(w, "it did not answer its supervisor");
 }
 

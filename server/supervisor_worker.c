@@ -393,6 +393,20 @@ static void child_ended(struct child *w, const siginfo_t *info, const struct rus
     if (!s->draining) tenant_pump(tenant);
 }
 
+void child_abandon(struct child *w)
+{
+    struct supervisor *s = w->tenant->supervisor;
+    struct log_about what = about(w);
+    if (w->ended) return;
+    log_event(LOG_ERROR, "worker-left", &what, "it was killed and has not ended: %s", process_state(w->pid));
+    w->ended = true;
+    s->status = 1;
+    child_leave(w);
+    TAILQ_REMOVE(&w->tenant->workers, w, link);
+    hand_all_again(w);
+    child_close(w);
+}
+
 void child_reap(struct child *w)
 {
     siginfo_t info = {0};

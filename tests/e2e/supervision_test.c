@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/e2e/support.h"
@@ -91,6 +93,78 @@ START_TEST(a_workers_end_is_seen_whatever_the_parent_ignores_and_blocks)
 }
 END_TEST
 
+#define LONG_BYTES (15 << 20)
+
+/* A process that reads the configuration for long, stopped as it does so; 0 when it was too quick. */
+static pid_t stop_a_reader(const struct daemon *d, pid_t worker)
+{
+    pid_t children[2];
+    ck_assert_int_eq(kill(d->pid, SIGHUP), 0);
+    for (double end = now_ms() + 10000; now_ms() < end;) {
+        unsigned n = daemon_workers(d, children, 2);
+        pid_t reader = n == 2 ? (children[0] == worker ? children[1] : children[0]) : 0;
+        if (reader != 0 && kill(reader, SIGSTOP) == 0) return reader;
+        if (daemon_logged(d, "reloaded")) return 0;
+    }
+    return 0;
+}
+
+/* It is read by another process, which the loop does not wait for. */
+START_TEST(a_reload_that_hangs_stops_nobody)
+{
+    struct daemon d;
+    pid_t worker, reader = 0;
+    char path[128];
+    static char text[LONG_BYTES];
+    daemon_start_tenants(&d, 1, "");
+    hemi_client *client = client_open(d.socket), *next;
+    ck_assert_uint_eq(daemon_workers(&d, &worker, 1), 1);
+    snprintf(path, sizeof path, "%s/hemid.conf", d.dir);
+    FILE *file = fopen(path, "a");
+    ck_assert_ptr_nonnull(file);
+    memset(text, '#', sizeof text);
+    ck_assert_uint_eq(fwrite(text, 1, sizeof text, file), sizeof text);
+    ck_assert_int_eq(fclose(file), 0);
+    for (int i = 0; i < 20 && reader == 0; i++) reader = stop_a_reader(&d, worker);
+    if (reader == 0) printf("SKIPPED a_reload_that_hangs_stops_nobody: it was always too quick\n");
+    ck_assert_int_eq(kill(d.pid, SIGHUP), 0);
+    for (int i = 0; i < 3; i++) {
+        next = client_open(d.socket);
+        ok(next, hemi_ping(next, NULL));
+        hemi_client_free(next);
+    }
+    hemi_client_free(client);
+    daemon_stop(&d); /* SIGTERM is seen, and no reader outlives the daemon */
+}
+END_TEST
+
+/* Its end belongs to this process first, which traces it and does not look: for the daemon it never ends. */
+START_TEST(a_worker_that_never_ends_does_not_keep_the_daemon)
+{
+    struct daemon d;
+    pid_t worker;
+    int status;
+    char command[96];
+    daemon_start(&d, "drain_timeout = \"100ms\"; tenants = ({ name = \"a\"; socket = { path = \"%s/a.sock\"; }; });");
+    hemi_client *client = client_open(d.socket);
+    ck_assert_uint_eq(daemon_workers(&d, &worker, 1), 1);
+    if (ptrace(PTRACE_SEIZE, worker, NULL, NULL) != 0) {
+        printf("SKIPPED a_worker_that_never_ends_does_not_keep_the_daemon: may not trace\n");
+        hemi_client_free(client);
+        daemon_stop(&d);
+        return;
+    }
+    ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
+    ck_assert_int_eq(waitpid(d.pid, &status, 0), d.pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%x", status);
+    ck_assert(daemon_logged(&d, "worker-left"));
+    hemi_client_free(client);
+    ck_assert_int_eq(waitpid(worker, &status, __WALL), worker);
+    snprintf(command, sizeof command, "rm -r '%s'", d.dir);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("supervision");
@@ -99,6 +173,8 @@ int main(void)
     tcase_add_test(t, a_full_table_of_a_worker_costs_one_handover);
     tcase_add_test(t, a_stopped_worker_is_lost_and_replaced);
     tcase_add_test(t, a_workers_end_is_seen_whatever_the_parent_ignores_and_blocks);
+    tcase_add_test(t, a_reload_that_hangs_stops_nobody);
+    tcase_add_test(t, a_worker_that_never_ends_does_not_keep_the_daemon);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -2,13 +2,14 @@
 #include <check.h>
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config_apart.h"
 #include "tests/unit/suite.h"
 
 /* libconfig 1.5 loses a string that the file does not end; the process that reads such a file then ends anyway. */
@@ -251,6 +252,7 @@ START_TEST(users_of_workers)
     users_refused("no-such-user", "is no user");
     users_refused("4294967295", "is no user");
     users_refused("99999999999999999999999", "is no user");
+    users_refused("7000-7000", "fewer ids than the 2 tenants");
     forget();
     ck_assert_int_eq(load("worker_user = \"7000-7001\"; tenants = ({ name = \"a\"; uids = [1]; }, "
                           "{ name = \"b\"; uids = [2]; });"),
@@ -389,6 +391,77 @@ START_TEST(a_socket_has_one_tenant)
 }
 END_TEST
 
+/* ---- in a process of its own */
+
+static int load_many(const void *what, struct config *out, struct config_error *why)
+{
+    (void)what;
+    (void)why;
+    out->ntenants = 4096;
+    out->tenants = calloc(out->ntenants, sizeof *out->tenants);
+    strcpy(out->tenants[4095].name, "last");
+    return 0;
+}
+
+static int load_none(const void *what, struct config *out, struct config_error *why)
+{
+    (void)out;
+    strcpy(why->text, what);
+    return -EINVAL;
+}
+
+static int hang(const void *what, struct config *out, struct config_error *why)
+{
+    (void)what;
+    (void)out;
+    (void)why;
+    for (;;) pause();
+}
+
+static int crash(const void *what, struct config *out, struct config_error *why)
+{
+    (void)what;
+    (void)out;
+    (void)why;
+    return raise(SIGKILL);
+}
+
+static int give_up(const void *what, struct config *out, struct config_error *why)
+{
+    (void)what;
+    (void)out;
+    (void)why;
+    _exit(2);
+}
+
+START_TEST(a_configuration_is_read_apart)
+{
+    ck_assert_int_eq(config_load_apart(load_many, NULL, "f", &config, &error), 0);
+    ck_assert_uint_eq(config.ntenants, 4096);
+    ck_assert_str_eq(config.tenants[4095].name, "last");
+    forget();
+    ck_assert_int_eq(config_load_apart(load_none, "f:3: why", "f", &config, &error), -EINVAL);
+    ck_assert_str_eq(error.text, "f:3: why");
+    ck_assert_int_eq(config_load_apart(crash, NULL, "f", &config, &error), -ENOMEM);
+    ck_assert_msg(strstr(error.text, "f: its parser died of signal 9"), "%s", error.text);
+    ck_assert_int_eq(config_load_apart(give_up, NULL, "f", &config, &error), -EINVAL);
+    ck_assert_msg(strstr(error.text, "f: its parser gave up"), "%s", error.text);
+}
+END_TEST
+
+/* The supervisor's loop looks at it now and then, and is never kept. */
+START_TEST(one_that_hangs_is_not_waited_for)
+{
+    struct config_apart *apart;
+    ck_assert_int_eq(config_apart_new(hang, NULL, "f", &apart, &error), 0);
+    for (int i = 0; i < 100; i++) ck_assert_int_eq(config_apart_read(apart, &config, &error), -EAGAIN);
+    while (!config_apart_end(apart)) usleep(1000);
+    ck_assert(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+    ck_assert_int_eq(config_apart_new(hang, NULL, "f", &apart, &error), 0);
+    config_apart_free(apart);
+}
+END_TEST
+
 START_TEST(unreadable_files)
 {
     ck_assert_int_eq(config_load(&config, path_of("absent"), &error), -ENOENT);
@@ -515,6 +588,8 @@ int main(void)
     tcase_add_test(tests, a_configuration_has_a_size);
     tcase_add_test(tests, owners_of_sockets_are_found);
     tcase_add_test(tests, a_socket_has_one_tenant);
+    tcase_add_test(tests, a_configuration_is_read_apart);
+    tcase_add_test(tests, one_that_hangs_is_not_waited_for);
     tcase_add_test(tests, unreadable_files);
     tcase_add_test(tests, mutated_files);
     tcase_add_test(tests, the_dump_reads_back);
