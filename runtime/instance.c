@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CARVE_ALIGN = 16 };
+enum { CARVE_ALIGN = 16, ITEMS_PER_POLL = 1024, TABLES_PER_POLL = 16 /* their pages are new */ };
 
 /* An instance is one allocation. It is carved twice by the same code: from NULL, to learn its size, and in earnest. */
 struct carve {
@@ -122,6 +122,13 @@ static enum hemi_status choose_code(struct instance *in, struct module *m, struc
     return HEMI_OK;
 }
 
+/* After item i of many. */
+static enum hemi_status poll(struct store *s, uint32_t i, uint32_t per_poll, struct rt_error *err)
+{
+    bool is_due = i % per_poll == per_poll - 1;
+    return !is_due || store_poll(s) == VM_OK ? HEMI_OK : pending_take(s, err);
+}
+
 static enum hemi_status make_tables(struct instance *in, struct table *own, struct rt_error *err)
 {
     const struct module *m = in->module;
@@ -129,6 +136,7 @@ static enum hemi_status make_tables(struct instance *in, struct table *own, stru
     for (uint32_t i = m->nimported_tables; i < m->ntables && status == HEMI_OK; i++) {
         in->tables[i] = own++;
         status = table_init(in->store, in->tables[i], m->tables[i].type, &m->tables[i].limits, err);
+        if (status == HEMI_OK) status = poll(in->store, i, TABLES_PER_POLL, err);
     }
     return status;
 }
@@ -140,6 +148,8 @@ static enum hemi_status make_tags(struct instance *in, struct tag *own, struct r
         in->tags[i] = own++;
         enum hemi_status status = tag_init(in->store, in->tags[i], m->tags[i]);
         if (status != HEMI_OK) return error_set(err, status, "no memory for a tag");
+        status = poll(in->store, i, ITEMS_PER_POLL, err);
+        if (status != HEMI_OK) return status;
     }
     return HEMI_OK;
 }

@@ -339,6 +339,33 @@ START_TEST(nested_requests_behind_many_are_read_in_slices)
 }
 END_TEST
 
+/* What calls set aside costs more than their frames. */
+START_TEST(ids_set_aside_for_calls_are_sliced)
+{
+    enum { CALLS = 40, IDS = 1000 };
+    boot.limits.handles = 2 * CALLS * IDS;
+    open_client();
+    make_stores(1);
+    Hemi__V1__Call body = HEMI__V1__CALL__INIT;
+    body.func = h(0, QUICK);
+    body.result_count = IDS;
+    for (uint32_t i = 0; i < CALLS; i++) {
+        body.result_handle = 0x100000 + i * IDS;
+        put(FRAME_CALL, 100 + i, 0, 0, &body, NULL, 0);
+    }
+    uint32_t most = (READ_UNITS + START_UNITS + START_UNITS_MORE) * IDS_PER_UNIT + 2 * IDS, before = worker.ids,
+             ids = 0;
+    flush();
+    for (int i = 0; i < 1000 && ids < CALLS * IDS; i++) {
+        turn();
+        ck_assert_uint_le(worker.ids - before - ids, most);
+        ids = worker.ids - before;
+    }
+    ck_assert_uint_ge(ids, CALLS * IDS);
+    check_stretches();
+}
+END_TEST
+
 /* Each holds three streams. */
 START_TEST(wasi_objects_are_dropped_in_slices)
 {
@@ -427,6 +454,7 @@ int main(void)
     tcase_add_test(alone, timeouts_fire_in_order_and_in_slices);
     tcase_add_test(alone, deep_stack_is_unwound_with_polls);
     tcase_add_test(alone, code_of_a_pc_is_found_among_many);
+    tcase_add_test(session, ids_set_aside_for_calls_are_sliced);
     tcase_add_test(session, wasi_objects_are_dropped_in_slices);
     tcase_add_test(session, streams_of_a_closed_store_leave_their_ids);
     tcase_add_test(session, connection_with_many_stores_ends_in_slices);
