@@ -191,7 +191,7 @@ HEMI_API void hemi_client_interrupt(hemi_client *client);
 /* For an event loop: poll hemi_client_fd for hemi_client_events (POLLIN/POLLOUT bits) for at most hemi_client_timeout
  * milliseconds (-1: no limit), or not at all while hemi_client_pending; then hemi_client_dispatch, which never blocks,
  * does all I/O that is due and runs host functions, stream callbacks, finalizers and `done` callbacks. The descriptor
- * is the client's; do nothing else with it. */
+ * is the client's; do nothing else with it. -1: none was to be had. */
 HEMI_API int hemi_client_fd(hemi_client *client);
 HEMI_API int hemi_client_events(const hemi_client *client);
 HEMI_API int hemi_client_timeout(const hemi_client *client);

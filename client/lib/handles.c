@@ -86,15 +86,15 @@ bool handle_live(const hemi_client *c, uint32_t handle)
     return b && bit(b->used, handle % BLOCK_IDS);
 }
 
-bool handle_adopt(hemi_client *c, uint32_t handle)
+hemi_status handle_adopt(hemi_client *c, uint32_t handle)
 {
-    if (handle < HANDLE_WORKER || handle_live(c, handle)) return false;
+    if (handle < HANDLE_WORKER || handle_live(c, handle)) return HEMI_PROTOCOL;
     struct handle_block *b = block_of(c, handle);
     if (!b) b = block_new(&c->theirs, number_of(handle));
-    if (!b) return false;
+    if (!b) return HEMI_NO_MEMORY;
     bit_set(b->used, handle % BLOCK_IDS);
     b->live++;
-    return true;
+    return HEMI_OK;
 }
 
 /* Takes the id out of use here. A block without any is freed, unless it is still allocated from. */
@@ -139,10 +139,8 @@ static bool drops_room(hemi_client *c)
     return true;
 }
 
-void handle_drop(hemi_client *c, uint32_t handle)
+static void queue_drop(hemi_client *c, uint32_t handle)
 {
-    if (handle == 0 || !handle_live(c, handle)) return;
-    forget(c, handle);
     if (c->ended != HEMI_OK) return;
     if (!extend_last(c, handle)) {
         if (!drops_room(c)) return; /* the worker keeps it until the connection ends */
@@ -151,12 +149,27 @@ void handle_drop(hemi_client *c, uint32_t handle)
     if (++c->drop_ids >= DROP_IDS_MAX / 2 || c->ndrops >= DROP_RANGES_MAX) drops_flush(c);
 }
 
+void handle_drop(hemi_client *c, uint32_t handle)
+{
+    if (handle == 0 || !handle_live(c, handle)) return;
+    forget(c, handle);
+    queue_drop(c, handle);
+}
+
+void handle_refuse(hemi_client *c, uint32_t handle)
+{
+    if (handle_live(c, handle))
+        handle_drop(c, handle);
+    else if (handle >= HANDLE_WORKER)
+        queue_drop(c, handle);
+}
+
 void drops_flush(hemi_client *c)
 {
     if (c->ndrops == 0 || c->ended != HEMI_OK) return;
     struct frame_out f = {.type = FRAME_DROP, .raw_length = 8 * c->ndrops};
     uint8_t *raw;
-    if (frame_writer_reserve(&c->writer, &f, &raw) == 0) return;
+    if (writer_try(c, &f, &raw) == 0) return; /* the next flush takes them */
     for (size_t i = 0; i < c->ndrops; i++) {
         wire_put_u32(raw + 8 * i, c->drops[i].first);
         wire_put_u32(raw + 8 * i + 4, c->drops[i].count);

@@ -64,8 +64,10 @@ struct hemi_scope {
 };
 uint32_t handles_new(hemi_client *c, uint32_t count);    /* consecutive ids; 0: no memory */
 bool handle_live(const hemi_client *c, uint32_t handle); /* is it ours to use? */
-bool handle_adopt(hemi_client *c, uint32_t handle);      /* marks one that the worker chose; false: in use, no memory */
-void handle_drop(hemi_client *c, uint32_t handle);       /* 0 allowed */
+/* Marks one that the worker chose. PROTOCOL: it is in use, or not for the worker to choose. NO_MEMORY. */
+hemi_status handle_adopt(hemi_client *c, uint32_t handle);
+void handle_refuse(hemi_client *c, uint32_t handle); /* drops one that the worker chose, adopted or not */
+void handle_drop(hemi_client *c, uint32_t handle);   /* 0 allowed */
 void handles_release(hemi_client *c, uint32_t first, uint32_t count); /* ids that the worker never bound */
 bool scope_add(hemi_client *c, uint32_t handle);                      /* to the innermost scope, if any */
 void scope_init(struct hemi_scope *s, hemi_client *c);
@@ -252,10 +254,12 @@ take_fn take_value; /* u64 *to, may be NULL */
 /* --- value.c --- */
 /* Checks values against types (NULL: unknown, kinds are taken as they are). */
 hemi_status vals_check(hemi_client *c, const hemi_store *s, const hemi_val *vals, const hemi_type *types, size_t n);
-/* Writes checked values, counting extern ids (.sent), into r too if not NULL. */
-hemi_status vals_write(hemi_client *c, struct request *r, const hemi_val *vals, size_t n, uint8_t *raw);
+/* Room in r for the extern ids among checked values. False: no memory. */
+bool vals_reserve(struct request *r, const hemi_val *vals, size_t n);
+/* Writes checked values, counting extern ids (.sent), into r too if not NULL, where there is room. */
+void vals_write(hemi_client *c, struct request *r, const hemi_val *vals, size_t n, uint8_t *raw);
 /* Reads values; references are adopted into the innermost scope. r: whose set-aside handles they must have; NULL: the
- * worker chose them. */
+ * worker chose them. NO_MEMORY: those that the worker chose and nobody got are dropped. */
 hemi_status vals_read(hemi_client *c, const hemi_store *s, struct request *r, const hemi_type *types, size_t n,
                       const uint8_t *raw, hemi_val *out);
 size_t vals_count_refs(const hemi_type *types, size_t n);
@@ -303,6 +307,8 @@ void wasi_unlink(struct hemi_wasi *w);
 int64_t now_ms(void);
 /* Does what can be done, then sleeps at most until `until` (ms; 0: for ever) for more. waited may be NULL. */
 hemi_status step(hemi_client *c, const struct request *waited, int64_t until);
+/* As frame_writer_reserve; 0: no memory, nothing was queued, and the connection goes on. */
+size_t writer_try(hemi_client *c, const struct frame_out *f, uint8_t **raw);
 bool send_queued(hemi_client *c); /* one or more non-blocking writes; false: the socket is full */
 void client_end(hemi_client *c, hemi_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -167,11 +167,18 @@ bool send_queued(hemi_client *c)
             c->send_blocked = true;
         }
     }
-    if (c->writer.error == PROTO_NO_MEMORY || c->writer.error == PROTO_IO || c->writer.error == PROTO_LENGTH)
+    if (c->writer.error == PROTO_IO || c->writer.error == PROTO_LENGTH)
         client_end(c, HEMI_INTERNAL, "sending failed: %s", proto_error_text(c->writer.error));
     if (c->writer.error == PROTO_END) c->send_blocked = false; /* only the reading side says how it ended */
     want_events(c);
     return !c->send_blocked;
+}
+
+size_t writer_try(hemi_client *c, const struct frame_out *f, uint8_t **raw)
+{
+    size_t size = frame_writer_reserve(&c->writer, f, raw);
+    if (size == 0 && c->writer.error == PROTO_NO_MEMORY) c->writer.error = PROTO_OK;
+    return size;
 }
 
 /* An interrupt waits here until there is something to interrupt. */
@@ -184,7 +191,7 @@ static void pass_interrupt(hemi_client *c)
     ssize_t n = read(c->wake, &count, sizeof count);
     (void)n; /* non-blocking, and only a wakeup */
     struct frame_out f = {.type = FRAME_INTERRUPT};
-    frame_writer_put(&c->writer, &f);
+    if (frame_writer_put(&c->writer, &f) == 0) client_end(c, HEMI_NO_MEMORY, "out of memory while interrupting");
 }
 
 void hemi_client_interrupt(hemi_client *c)
@@ -282,8 +289,12 @@ int hemi_client_fd(hemi_client *c)
     if (c->poll_fd < 0) return -1;
     c->poll_events = EPOLLIN;
     struct epoll_event e = {.events = EPOLLIN};
-    if (c->socket >= 0) epoll_ctl(c->poll_fd, EPOLL_CTL_ADD, c->socket, &e);
-    epoll_ctl(c->poll_fd, EPOLL_CTL_ADD, c->wake, &e);
+    if ((c->socket >= 0 && epoll_ctl(c->poll_fd, EPOLL_CTL_ADD, c->socket, &e) != 0) ||
+        epoll_ctl(c->poll_fd, EPOLL_CTL_ADD, c->wake, &e) != 0) {
+        close(c->poll_fd);
+        c->poll_fd = -1;
+        return -1;
+    }
     want_events(c);
     return c->poll_fd;
 }

@@ -79,12 +79,14 @@ static struct request *record(hemi_client *c, const struct sending *s)
 
 static hemi_status out_of_memory(hemi_client *c) { return fail(c, HEMI_NO_MEMORY, "out of memory"); }
 
-/* Writes the frame; only memory can be missing now. */
+/* Writes the frame, all of it or nothing: only memory can be missing now. Its descriptor is the writer's in any case.
+ */
 static hemi_status queue(hemi_client *c, struct sending *s, struct request *r)
 {
     uint8_t *raw;
     s->f.request = r->id;
-    size_t size = frame_writer_reserve(&c->writer, &s->f, &raw);
+    if (s->values && !vals_reserve(r, s->values->at, s->values->count)) return out_of_memory(c);
+    size_t size = writer_try(c, &s->f, &raw);
     if (size == 0) return out_of_memory(c);
     r->bytes = size;
     bool taken = window_take(window_of(c, r->parent), size);
@@ -92,8 +94,10 @@ static hemi_status queue(hemi_client *c, struct sending *s, struct request *r)
     (void)taken;
     c->stats.requests++;
     c->unanswered++;
-    if (s->values) return vals_write(c, r, s->values->at, s->values->count, raw);
-    if (s->f.raw_length) memcpy(raw, s->f.raw, s->f.raw_length);
+    if (s->values)
+        vals_write(c, r, s->values->at, s->values->count, raw);
+    else if (s->f.raw_length)
+        memcpy(raw, s->f.raw, s->f.raw_length);
     return HEMI_OK;
 }
 
@@ -109,13 +113,15 @@ static hemi_status prepare(hemi_client *c, struct sending *s)
     return s->values ? vals_check(c, s->store, s->values->at, s->values->types, s->values->count) : HEMI_OK;
 }
 
-/* Memory ran out with the frame half queued: the connection cannot go on. */
-static hemi_status queue_failed(hemi_client *c, struct request *r)
+/* It is as if it had never been asked for. */
+static hemi_status undo(hemi_client *c, const struct sending *s, struct request *r, hemi_status status)
 {
-    client_end(c, HEMI_NO_MEMORY, "out of memory while sending");
-    idmap_take(&c->requests, r->id);
-    request_free(c, r);
-    return ended(c);
+    if (r) {
+        idmap_take(&c->requests, r->id);
+        request_free(c, r);
+    }
+    if (s->handles) handles_release(c, s->first_handle, s->handles);
+    return status;
 }
 
 hemi_status request_new(hemi_client *c, struct sending *s, struct request **out)
@@ -126,12 +132,9 @@ hemi_status request_new(hemi_client *c, struct sending *s, struct request **out)
         r = record(c, s);
         if (!r) status = out_of_memory(c);
     }
-    if (status != HEMI_OK) {
-        if (s->f.flags & FRAME_FLAG_FD) close(s->f.fd);
-        if (s->handles) handles_release(c, s->first_handle, s->handles);
-        return status;
-    }
-    if (queue(c, s, r) != HEMI_OK) return queue_failed(c, r);
+    if (status != HEMI_OK && (s->f.flags & FRAME_FLAG_FD) != 0) close(s->f.fd);
+    if (status == HEMI_OK) status = queue(c, s, r);
+    if (status != HEMI_OK) return undo(c, s, r, status);
     *out = r;
     return HEMI_OK;
 }
@@ -392,7 +395,8 @@ hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)
     Hemi__V1__Cancel body = HEMI__V1__CANCEL__INIT;
     body.request = ticket;
     struct frame_out f = {.type = FRAME_CANCEL, .body = &body.base};
-    if (frame_writer_put(&c->writer, &f) == 0) return out_of_memory(c);
+    uint8_t *raw;
+    if (writer_try(c, &f, &raw) == 0) return out_of_memory(c);
     send_queued(c);
     return HEMI_OK;
 }

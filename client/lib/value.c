@@ -120,23 +120,25 @@ static bool by_id(const hemi_val *v)
     return v->kind == HEMI_REF && v->of.ref.kind == HEMI_REF_EXTERN && v->of.ref.handle == 0;
 }
 
-/* Counts the ids (.sent); r remembers them in case the worker never looks at them. */
-static hemi_status count_externs(hemi_client *c, struct request *r, const hemi_val *vals, size_t n)
+bool vals_reserve(struct request *r, const hemi_val *vals, size_t n)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) count += by_id(&vals[i]);
-    if (count == 0) return HEMI_OK;
-    if (r) r->externs = malloc(count * sizeof *r->externs);
-    if (r && !r->externs) return HEMI_NO_MEMORY;
+    if (count != 0) r->externs = malloc(count * sizeof *r->externs);
+    return count == 0 || r->externs;
+}
+
+/* Counts the ids (.sent); r remembers them in case the worker never looks at them. */
+static void count_externs(hemi_client *c, struct request *r, const hemi_val *vals, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
         if (!by_id(&vals[i])) continue;
         externs_sent(c, vals[i].of.ref.id);
         if (r) r->externs[r->nexterns++] = vals[i].of.ref.id;
     }
-    return HEMI_OK;
 }
 
-hemi_status vals_write(hemi_client *c, struct request *r, const hemi_val *vals, size_t n, uint8_t *raw)
+void vals_write(hemi_client *c, struct request *r, const hemi_val *vals, size_t n, uint8_t *raw)
 {
     for (size_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
         if (vals[i].kind == HEMI_REF)
@@ -144,7 +146,7 @@ hemi_status vals_write(hemi_client *c, struct request *r, const hemi_val *vals, 
         else
             wire_put_number(raw, &vals[i].of, number_size(vals[i].kind));
     }
-    return count_externs(c, r, vals, n);
+    count_externs(c, r, vals, n);
 }
 
 /* --- from the wire --- */
@@ -177,10 +179,10 @@ void vals_promise(const struct request *r, const hemi_type *types, size_t n, hem
 static int32_t i31_of(uint64_t payload) { return (int32_t)((uint32_t)payload << 1) >> 1; }
 
 /* A handle that came with a value: whose choice was it, and is it as agreed? */
-static bool handle_lawful(hemi_client *c, const struct request *r, uint32_t k, uint32_t handle)
+static hemi_status handle_take(hemi_client *c, const struct request *r, uint32_t k, uint32_t handle)
 {
-    if (r) return k < r->handles ? handle == r->first_handle + k : handle == 0;
-    return handle == 0 || handle_adopt(c, handle);
+    if (!r) return handle == 0 ? HEMI_OK : handle_adopt(c, handle);
+    return handle == (k < r->handles ? r->first_handle + k : 0) ? HEMI_OK : HEMI_PROTOCOL;
 }
 
 /* Nulls and i31s need no handle: one that was set aside is given back. */
@@ -199,7 +201,8 @@ static hemi_status ref_read(hemi_client *c, const hemi_store *s, struct request 
 {
     struct wire_reference w;
     if (wire_get_reference(raw, FRAME_W2C, &w) != PROTO_OK) return HEMI_PROTOCOL;
-    if (!handle_lawful(c, r, k, w.handle)) return HEMI_PROTOCOL;
+    hemi_status status = handle_take(c, r, k, w.handle);
+    if (status != HEMI_OK) return status;
     *out = hemi_null((hemi_class)w.class_);
     hemi_ref *ref = &out->of.ref;
     ref->kind = w.kind;
@@ -210,6 +213,15 @@ static hemi_status ref_read(hemi_client *c, const hemi_store *s, struct request 
         if (!externs_pointer(c, s, w.payload, &ref->pointer)) return HEMI_PROTOCOL;
     }
     return keep_handle(c, ref);
+}
+
+/* Nobody gets these values. */
+static void refuse(hemi_client *c, const hemi_type *types, size_t n, const uint8_t *raw)
+{
+    struct wire_reference w;
+    for (size_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES)
+        if (hemi_type_kind(types[i]) == HEMI_REF && wire_get_reference(raw, FRAME_W2C, &w) == PROTO_OK)
+            handle_refuse(c, w.handle);
 }
 
 hemi_status vals_read(hemi_client *c, const hemi_store *s, struct request *r, const hemi_type *types, size_t n,
@@ -225,6 +237,7 @@ hemi_status vals_read(hemi_client *c, const hemi_store *s, struct request *r, co
             out[i] = val_zero(types[i]);
             if (wire_get_number(raw, &out[i].of, number_size(kind)) != PROTO_OK) status = HEMI_PROTOCOL;
         }
+        if (status == HEMI_NO_MEMORY && !r) refuse(c, types + i, n - i, raw);
         if (status != HEMI_OK) return status;
     }
     if (r && k < r->handles) handles_release(c, r->first_handle + k, r->handles - k);

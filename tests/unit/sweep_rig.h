@@ -224,6 +224,32 @@ static inline void start_daemon(void)
     ck_assert(came_up(&status));
 }
 
+/* What the worker's budget has when nobody else is there. */
+static inline long memory_at_rest(void)
+{
+    hemi_client *client;
+    char *json;
+    long bytes = -1;
+    for (double end = now_ms() + WAIT_MS; now_ms() < end && bytes < 0; poll(NULL, 0, 1)) {
+        ck_assert_int_eq(dial(&client), HEMI_OK);
+        ck_assert_int_eq(hemi_info(client, &json), HEMI_OK);
+        const char *connections = strstr(json, "\"connections\":"), *memory = strstr(json, "\"memory_bytes\":");
+        ck_assert(connections && memory);
+        if (strtol(connections + 14, NULL, 10) == 1) bytes = strtol(memory + 15, NULL, 10);
+        hemi_free_text(json);
+        hemi_client_free(client);
+    }
+    return bytes;
+}
+
+/* What is closed may be given back in pieces. */
+static inline void wait_for_memory(long wanted)
+{
+    long bytes;
+    for (double end = now_ms() + WAIT_MS; (bytes = memory_at_rest()) != wanted; poll(NULL, 0, 1))
+        ck_assert_msg(now_ms() < end, "%ld bytes, not %ld", bytes, wanted);
+}
+
 /* main() of such a program. */
 static inline int sweep_main(int argc, char **argv, const char *name, void (*add)(TCase *tests))
 {

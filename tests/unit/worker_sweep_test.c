@@ -170,24 +170,6 @@ static hemi_status use(void)
 
 /* ---- the sweep */
 
-/* What the worker's budget has when nobody else is there. */
-static long memory_at_rest(void)
-{
-    hemi_client *client;
-    char *json;
-    long bytes = -1;
-    for (double end = now_ms() + WAIT_MS; now_ms() < end && bytes < 0; poll(NULL, 0, 1)) {
-        ck_assert_int_eq(dial(&client), HEMI_OK);
-        ck_assert_int_eq(hemi_info(client, &json), HEMI_OK);
-        const char *connections = strstr(json, "\"connections\":"), *memory = strstr(json, "\"memory_bytes\":");
-        ck_assert(connections && memory);
-        if (strtol(connections + 14, NULL, 10) == 1) bytes = strtol(memory + 15, NULL, 10);
-        hemi_free_text(json);
-        hemi_client_free(client);
-    }
-    return bytes;
-}
-
 static void sweep_service(enum sweep_kind kind, bool stays, long stride)
 {
     struct wat_error error;
@@ -207,8 +189,7 @@ static void sweep_service(enum sweep_kind kind, bool stays, long stride)
         ck_assert_msg(a_worker() == worker, "%s %ld ended the worker\n%s", kind_names[kind], n, log_end());
         hemi_status status = use();
         ck_assert_msg(status == HEMI_OK, "after %s %ld: %s", kind_names[kind], n, hemi_status_text(status));
-        ck_assert_msg(memory_at_rest() == memory, "after %s %ld: %ld bytes, not %ld", kind_names[kind], n,
-                      memory_at_rest(), memory);
+        wait_for_memory(memory);
         wait_for_fds(worker, fds);
     }
     stop_daemon();
