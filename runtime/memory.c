@@ -109,8 +109,12 @@ enum hemi_status memory_init(struct store *s, struct memory *m, const struct lim
     m->max_pages = least(l->has_max ? l->max : UINT64_MAX, pages_possible(l));
     if (min > m->max_pages || !is_allowed(s, pages_to_bytes(min)))
         return error_set(err, HEMI_LIMIT, "memory_limit: %llu pages", min);
+    if (!store_map(s, MEMORY_MAPPINGS)) return error_set(err, HEMI_NO_MEMORY, "no mappings for a memory");
     enum hemi_status status = reserve_first(m, pages_to_bytes(min));
-    if (status != HEMI_OK) return error_set(err, status, "no address space for a memory");
+    if (status != HEMI_OK) {
+        store_map(s, -MEMORY_MAPPINGS);
+        return error_set(err, status, "no address space for a memory");
+    }
     m->next = s->memories; /* from here on store_free unmaps it */
     s->memories = m;
     status = extend(m, min);
@@ -132,6 +136,7 @@ bool memory_free_some(struct memory *m, uint32_t *units)
     store_charge(s, -(int64_t)(before - m->size));
     s->engine->reserved_ahead -= m->ahead;
     m->ahead = 0;
+    if (!more) store_map(s, -MEMORY_MAPPINGS);
     return more;
 }
 

@@ -52,8 +52,8 @@ struct engine_options {
     /* A module that is being decoded declares n more types, which may be new ones or not. False: it is refused with
      * LIMIT. NULL: it may. */
     bool (*types_claim)(void *ctx, uint32_t n);
-    bool canonical_nans;  /* every NaN that arithmetic makes is the canonical one with sign 0 */
-    bool count_opcodes;   /* executed instructions are counted by opcode */
+    bool canonical_nans; /* every NaN that arithmetic makes is the canonical one with sign 0 */
+    bool count_opcodes;  /* executed instructions are counted by opcode */
 };
 enum hemi_status engine_new(const struct engine_options *opt, struct engine **out);
 void engine_free(struct engine *e); /* all modules and stores must be gone */
@@ -107,6 +107,8 @@ struct store_options {
     void *ctx;
     void (*extern_dead)(void *ctx, uint64_t id);
     bool (*charge)(void *ctx, int64_t delta); /* memory budget wider than the store */
+    /* The same for mappings of the kernel's, of which a process has a limited number. NULL: any number */
+    bool (*map)(void *ctx, int32_t delta);
 };
 enum hemi_status store_new(struct engine *e, const struct store_options *opt, struct store **out);
 void store_free(struct store *s); /* no activation may be running; reports remaining externrefs dead */

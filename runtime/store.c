@@ -44,6 +44,8 @@ bool store_charge(struct store *s, int64_t delta)
     return true;
 }
 
+bool store_map(struct store *s, int32_t delta) { return s->opt.map == NULL || s->opt.map(s->opt.ctx, delta); }
+
 void *store_alloc(struct store *s, size_t size)
 {
     size_t whole = sizeof(struct store_block) + size;
@@ -176,6 +178,7 @@ enum hemi_status store_new(struct engine *e, const struct store_options *opt, st
     s->nothing.store = s;
     s->nothing.guarded = true;
     s->roots.prev = s->roots.next = &s->roots;
+    if (!store_map(s, STORE_MAPPINGS)) goto fail_map;
     if (!store_charge(s, sizeof *s)) goto fail_charge;
     if (heap_make(s) != HEMI_OK) goto fail_heap;
     e->nstores++;
@@ -184,6 +187,8 @@ enum hemi_status store_new(struct engine *e, const struct store_options *opt, st
 fail_heap:
     store_charge(s, -(int64_t)s->charged);
 fail_charge:
+    store_map(s, -STORE_MAPPINGS);
+fail_map:
     free(s);
     return HEMI_NO_MEMORY;
 }
@@ -280,6 +285,7 @@ bool store_free_some(struct store *s, uint32_t *units)
     for (; s->ending.part < PARTS; s->ending.part++)
         if (parts[s->ending.part](s, units)) return true;
     store_charge(s, -(int64_t)s->charged);
+    store_map(s, -STORE_MAPPINGS);
     s->engine->nstores--;
     free(s);
     return false;

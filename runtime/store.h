@@ -26,6 +26,7 @@
 
 #include "runtime/vm.h"
 
+enum { STORE_MAPPINGS = 4 /* the heap's, and of blocks */, MEMORY_MAPPINGS = 2, TABLE_MAPPINGS = 1 };
 enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
 /* Of a memory with 64-bit addresses: what may be declared, and what fits a process. */
 #define MEMORY64_PAGES_VALID (UINT64_C(1) << 48)
@@ -129,6 +130,8 @@ enum hemi_status error_set(struct rt_error *err, enum hemi_status status, const 
 void *store_alloc(struct store *s, size_t size);
 /* Accounts for memory (.accounted); false changes nothing. */
 bool store_charge(struct store *s, int64_t delta);
+/* Accounts for mappings; false changes nothing. */
+bool store_map(struct store *s, int32_t delta);
 /* Makes room for one more entry in an array of the store's: doubles it, zeroing the new part. */
 bool store_grow(struct store *s, void **array, size_t size, uint32_t used, uint32_t *capacity);
 /* One more reference on the type that t names, if any, until the store is freed. */

@@ -28,9 +28,13 @@ static bool resize_mapping(struct table *t, uint64_t bytes)
     if (t->mapped != 0) {
         at = mremap(t->elems, t->mapped, bytes, MREMAP_MAYMOVE);
     } else {
+        if (!store_map(t->store, TABLE_MAPPINGS)) return false;
         at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (at != MAP_FAILED && t->elems != NULL) memcpy(at, t->elems, (size_t)t->capacity * 4);
-        if (at != MAP_FAILED) free(t->elems);
+        if (at != MAP_FAILED)
+            free(t->elems);
+        else
+            store_map(t->store, -TABLE_MAPPINGS);
     }
     if (at == MAP_FAILED) return false;
     t->elems = at;
@@ -97,9 +101,11 @@ enum hemi_status table_init(struct store *s, struct table *t, valtype type, cons
 bool table_free_some(struct table *t, size_t *given, uint32_t *units)
 {
     struct store *s = t->store;
-    bool more = t->mapped != 0 ? release_mapping((char *)t->elems, &t->mapped, units)
-                               : release_block((void **)&t->elems, given, units);
+    bool is_mapping = t->mapped != 0;
+    bool more = is_mapping ? release_mapping((char *)t->elems, &t->mapped, units)
+                           : release_block((void **)&t->elems, given, units);
     if (more) return true;
+    if (is_mapping) store_map(s, -TABLE_MAPPINGS);
     t->elems = NULL;
     store_charge(s, -(int64_t)t->capacity * 4);
     s->table_elems -= t->size;

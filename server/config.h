@@ -29,7 +29,7 @@
 #define LIMIT_OPTIONS(X)                                                                                               \
     X(workers, COUNT, 1, 1, 64, "worker processes of the tenant; its connections are spread over them")                \
     X(memory, SIZE, GIB, 16 * MIB, 1024 * GIB,                                                                         \
-      "memory of one worker: the engine's accounting, and RLIMIT_DATA on top of what the worker starts with")          \
+      "memory of one worker, which its connections share; RLIMIT_DATA is that and room for their buffers")             \
     X(heap, SIZE, 512 * MIB, MIB, 4 * GIB, "garbage-collected heap of one store")                                      \
     X(linear_memory, SIZE, GIB, 64 * KIB, 64 * GIB, "all linear memories of one store together")                       \
     X(table_elements, COUNT, 10000000, 1, 4294967295, "elements of all tables of one store together")                  \

@@ -66,6 +66,8 @@ struct fiber {
 #endif
 };
 
+enum { FIBER_MAPPINGS = 5 /* of the kernel's: two stacks, and what guards them */ };
+
 struct fiber_pool {
     struct fiber *idle;
     uint32_t nidle, nlive; /* live: made and not freed, idle ones included */

@@ -8,7 +8,7 @@
  *
  * What is buried no longer counts among its connection's or worker's stores, modules and connections; its memory stays
  * charged until it is given back, so the budget is never exceeded. Whoever finds the budget used up digs before he is
- * refused (worker_charge).
+ * refused (account_charge).
  *
  * Invariants:
  *   .buried  Nothing but the grave refers to what a corpse still owns; the loop does not sleep while one is there. */

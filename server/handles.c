@@ -145,10 +145,26 @@ void object_bind_extern(struct object *o, const struct rt_extern *x)
 
 /* ---- the table ---- */
 
+static void give_back(struct handle_table *t, int64_t n)
+{
+    if (t->account && n > 0) account_charge(t->account, -n * HANDLE_COST);
+}
+
+/* Of an id that is bound. */
+static struct object *unbind(struct handle_table *t, uint32_t id)
+{
+    give_back(t, 1);
+    return idmap_remove(&t->map, id);
+}
+
 static enum handle_result bind(struct handle_table *t, uint32_t id, struct object *o)
 {
     if (t->map.used >= t->max) return HANDLE_LIMIT;
-    if (!idmap_put(&t->map, id, o)) return HANDLE_NO_MEMORY;
+    if (t->account && !account_charge(t->account, HANDLE_COST)) return HANDLE_REFUSED;
+    if (!idmap_put(&t->map, id, o)) {
+        give_back(t, 1);
+        return HANDLE_NO_MEMORY;
+    }
     object_ref(o);
     return HANDLE_OK;
 }
@@ -173,14 +189,13 @@ bool handles_drop(struct handle_table *t, uint32_t id)
 {
     struct object *o = idmap_get(&t->map, id);
     if (!o || (o->kind == OBJECT_STORE && !o->store->ended)) return false;
-    idmap_remove(&t->map, id);
-    object_unref(o);
+    object_unref(unbind(t, id));
     return true;
 }
 
 void handles_unbind(struct handle_table *t, uint32_t id, const struct object *o)
 {
-    if (idmap_get(&t->map, id) == o) object_unref(idmap_remove(&t->map, id));
+    if (idmap_get(&t->map, id) == o) object_unref(unbind(t, id));
 }
 
 bool handles_drop_some(struct handle_table *t, uint32_t *units)
@@ -188,6 +203,7 @@ bool handles_drop_some(struct handle_table *t, uint32_t *units)
     while (t->map.used > 0) {
         if (!release_unit(units)) return true;
         struct object *o = idmap_pop(&t->map);
+        give_back(t, 1);
         release_units(units, object_units(o));
         object_unref(o);
     }

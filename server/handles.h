@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "runtime/runtime.h"
+#include "server/account.h"
 
 struct request;
 struct wstore;
@@ -121,8 +122,10 @@ void object_bind_ref(struct object *o, enum heap_slot slot, uint32_t bits, uint8
 void object_bind_extern(struct object *o, const struct rt_extern *x);
 
 /* ---- The table of one connection */
+enum { HANDLE_COST = 256 /* bytes of memory, about: an object, its outcome, its entry */ };
 struct handle_table {
     struct idmap map;
+    struct account *account; /* charged for each; NULL: nobody */
     uint32_t max;
     uint32_t next; /* of the ids that the worker chooses */
 };
@@ -130,6 +133,7 @@ enum handle_result {
     HANDLE_OK,
     HANDLE_TAKEN /* zero, in use, or not the client's to choose */,
     HANDLE_LIMIT,
+    HANDLE_REFUSED /* by the account */,
     HANDLE_NO_MEMORY
 };
 

@@ -164,6 +164,7 @@ static void leave_connection(struct request *r)
     if (r->conn_next) r->conn_next->conn_prev = r->conn_prev;
     if (c->stopping.at == r) c->stopping.at = r->conn_next;
     c->nrequests--;
+    worker_account(c->worker, -(int64_t)r->bytes);
     timeout_remove(&c->worker->timeouts, &r->deadline);
 }
 
@@ -202,6 +203,7 @@ void request_finish(struct request *r, enum hemi_status status)
 {
     SERVER_ASSERT(!r->answered); /* .one-reply */
     r->answered = true;
+    status = account_explain(r->conn->account, status, &r->reply.error);
     if (status == HEMI_TRAP)
         atomic_fetch_add_explicit(&r->conn->worker->boot->page->traps_total, 1, memory_order_relaxed);
     stop_waiting(r);

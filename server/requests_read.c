@@ -28,6 +28,9 @@ enum proto_error request_promise(struct request *r, uint32_t id, enum object_kin
         return PROTO_HANDLE;
     case HANDLE_NO_MEMORY:
         return PROTO_NO_MEMORY;
+    case HANDLE_REFUSED:
+        if (r->reply.error.status == HEMI_OK) request_fail(r, HEMI_NO_MEMORY, "no memory for a handle");
+        return PROTO_OK;
     default:
         break;
     }
@@ -168,6 +171,7 @@ static struct request *request_new(struct connection *c, const struct frame *f)
 static void join_connection(struct request *r, const struct frame *f)
 {
     struct connection *c = r->conn;
+    worker_account(c->worker, r->bytes);
     r->conn_next = c->first_request;
     if (r->conn_next) r->conn_next->conn_prev = r;
     c->first_request = r;

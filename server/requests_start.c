@@ -183,12 +183,18 @@ static void claim_stacks(struct connection *c)
     share_set(&c->worker->pools[POOL_STACKS], &c->stacks, stacks_claimed(c->stacks_outer, c->stacks_inner));
 }
 
-/* False: there is no memory for it. */
+/* False: there is no memory for it, which there always is for one that is guaranteed, or was claimed before. */
 static bool take_stack(struct request *r)
 {
     struct connection *c = r->conn;
-    if (!worker_charge(c->worker, (int64_t)c->worker->sched.fibers.vm_size)) return false;
+    struct worker *w = c->worker;
+    int64_t size = (int64_t)w->sched.fibers.vm_size;
     r->sheltered = r->parent || r->lane->sheltered > 0;
+    uint64_t used = stacks_in_use(c);
+    if (used < w->pools[POOL_STACKS].least || (r->sheltered && used < c->stacks.used))
+        worker_account(w, size);
+    else if (!worker_charge(w, size))
+        return false;
     ++*(r->sheltered ? &c->stacks_inner : &c->stacks_outer);
     claim_stacks(c);
     return true;

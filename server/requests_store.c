@@ -185,8 +185,9 @@ enum proto_error read_store_new(struct request *r)
 {
     const Hemi__V1__StoreNew *b = (const Hemi__V1__StoreNew *)r->body;
     struct connection *c = r->conn;
-    if (c->worker->nstores >= c->worker->boot->limits.stores)
-        request_fail(r, HEMI_LIMIT, "stores: %u in this worker", c->worker->nstores);
+    if (!share_allows(&c->worker->pools[POOL_STORES], &c->share_of_stores, 1))
+        request_fail(r, HEMI_LIMIT, "stores: this connection has %u of the worker's %llu, and may not have more",
+                     c->nstores, (unsigned long long)c->worker->boot->limits.stores);
     struct wstore *s = wstore_new(c, b->store);
     if (!s) return PROTO_NO_MEMORY;
     wstore_join(s, r);

@@ -16,7 +16,7 @@ enum { CAPACITY_MIN = 65536 };
 /* Makes the charge `bytes`. False: refused, and it stays as it was. */
 static bool charge(struct upload *u, uint64_t bytes)
 {
-    if (!worker_charge(u->worker, (int64_t)(bytes - u->charged))) return false;
+    if (!account_charge(u->account, (int64_t)(bytes - u->charged))) return false;
     u->charged = bytes;
     return true;
 }
@@ -25,7 +25,7 @@ struct upload *upload_new(struct connection *c, uint64_t total)
 {
     struct upload *u = calloc(1, sizeof *u);
     if (!u) return NULL;
-    *u = (struct upload){.worker = c->worker, .conn = c, .total = total};
+    *u = (struct upload){.worker = c->worker, .account = account_ref(c->account), .conn = c, .total = total};
     c->nmodules++;
     return u;
 }
@@ -113,7 +113,8 @@ static bool free_some(struct corpse *corpse, uint32_t *units)
 {
     struct upload *u = (struct upload *)(void *)((char *)corpse - offsetof(struct upload, corpse));
     if (upload_free_bytes(u, units) || module_free_some(u->module, units)) return true;
-    worker_charge(u->worker, -(int64_t)u->charged);
+    account_charge(u->account, -(int64_t)u->charged);
+    account_unref(u->account);
     free(u);
     return false;
 }

@@ -15,7 +15,8 @@ struct worker;
 /* What was announced costs nothing until it comes. It stays with the module's object for as long as that lives: the
  * module keeps the bytes or a copy, which count against the budget here, and is one of the connection's modules. */
 struct upload {
-    struct worker *worker;   /* whose budget `charged` is charged to */
+    struct worker *worker;
+    struct account *account; /* counted; what `charged` is charged to */
     struct connection *conn; /* one of whose modules it is; NULL: in the grave */
     uint64_t types;          /* of the connection's share: those that the module declares */
     bool types_refused;

@@ -422,14 +422,23 @@ static void welcome(struct connection *c, const struct hello *hello)
     connection_send(c, &(struct frame_out){.type = FRAME_WELCOME, .body = &body.base, .fd = -1});
 }
 
+static void connection_free(struct connection *c)
+{
+    account_unref(c->account);
+    free(c);
+}
+
 struct connection *connection_new(struct worker *w, int fd, uint64_t id, const uint8_t *hello_bytes, size_t hello_len)
 {
     struct hello hello = {0};
     size_t need;
     struct connection *c = calloc(1, sizeof *c);
-    if (c) frame_writer_init(&c->out);
-    if (!c || !frame_writer_keep(&c->out, CLOSE_BYTES_MAX)) {
-        free(c);
+    if (c) {
+        c->account = account_new(w);
+        frame_writer_init(&c->out);
+    }
+    if (!c || !c->account || !frame_writer_keep(&c->out, CLOSE_BYTES_MAX)) {
+        if (c) connection_free(c);
         close(fd);
         return NULL;
     }
@@ -438,6 +447,7 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id, const u
     c->fd = fd;
     runqueue_init(&c->runs, &w->sched.ready);
     c->output_max = w->boot->limits.output;
+    c->handles.account = c->account;
     c->handles.max = (uint32_t)w->boot->limits.handles;
     frame_reader_init(&c->in, FRAME_C2W, FRAME_OPEN);
     c->next = w->connections;
@@ -501,11 +511,7 @@ void connection_end(struct connection *c, enum hemi_status status, enum proto_er
     connection_mark_flush(c);
 }
 
-static void poll_closed(uv_handle_t *handle)
-{
-    struct connection *c = handle->data;
-    free(c);
-}
+static void poll_closed(uv_handle_t *handle) { connection_free(handle->data); }
 
 /* The parts of forget_some: each takes out of its list what it is done with. */
 static bool forget_calls(struct connection *c, uint32_t *units)
@@ -584,7 +590,7 @@ bool connection_reap(struct connection *c)
     control_closed(c->worker, c->id, c->end_status);
     if (!c->polling) {
         close(c->fd);
-        free(c);
+        connection_free(c);
         return true;
     }
     uv_poll_stop(&c->poll);

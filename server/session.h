@@ -38,6 +38,7 @@ struct output_wait {
 
 struct connection {
     struct worker *worker;
+    struct account *account; /* counted */
     struct connection *prev, *next;
     uint64_t id; /* the supervisor's */
     int fd;
@@ -61,6 +62,7 @@ struct connection {
     struct share output;                 /* those, and what is written and not sent */
     struct share stacks;                 /* what its activations claim (requests_start.c) */
     uint32_t stacks_outer, stacks_inner; /* of them: outside host calls, inside */
+    struct share share_of_stores;        /* `nstores` */
     struct share types;                  /* of its modules, and of its stores' host functions */
     struct lane_list stalled;            /* lanes whose next request waits for output, or for a stack: */
     struct lane_list starved, sheltered; /* the latter with one made inside a host call */

@@ -2,9 +2,9 @@
 
 #include "server/server.h"
 
-void pool_init(struct pool *p, uint64_t size, uint64_t members)
+void pool_init(struct pool *p, uint64_t size, uint64_t aside, uint64_t members)
 {
-    uint64_t least = size / 2 / members;
+    uint64_t least = members > 1 ? aside / members : size;
     *p = (struct pool){.size = size, .least = least, .lendable = size - least * members};
 }
 
@@ -24,7 +24,7 @@ bool share_allows(const struct pool *p, const struct share *s, uint64_t n)
 {
     uint64_t mine = borrowed(p, s->used), others = p->lent - mine, after = borrowed(p, s->used + n);
     uint64_t left = p->lendable > others ? p->lendable - others : 0;
-    return after == 0 || after <= left - left / 4;
+    return n == 0 || after == 0 || after <= left - left / 4;
 }
 
 void share_set(struct pool *p, struct share *s, uint64_t used)

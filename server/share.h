@@ -2,10 +2,10 @@
  *
  * School of checking: TRUSTED: asserted.
  *
- * A POOL is a number of things; a SHARE is how many of them one connection uses. Half of a pool is set aside: each
- * connection that there may be can count on the same part of it (`least`), whatever the others do. The other half is
- * lent: a connection may borrow three quarters of what the others have left of it. So there is always something left
- * for one more, and who is refused can be told which pool it was.
+ * A POOL is a number of things; a SHARE is how many of them one connection uses. A part of each pool is set aside
+ * (half; of memory a quarter): each connection that there may be can count on the same part of that (`least`), whatever
+ * the others do. The rest is lent: a connection may borrow three quarters of what the others have left of it. So there
+ * is always something left for one more, and who is refused can be told which pool it was.
  *
  * Invariants:
  *   .guaranteed  share_allows is true as long as the share does not get larger than `least`.
@@ -26,7 +26,13 @@
     X(OUTPUT, "output", "bytes that wait for the client to read them, or will", "`memory` / 4", "512 KiB",             \
       "guests that write, and requests whose reply may be large, wait for the connection's own client")                \
     X(TYPES, "types", "types that its modules declare, and layouts of exceptions, and types of its host functions",    \
-      "1048576", "2048", "modules and host functions are refused: LIMIT")
+      "1048576", "2048", "modules and host functions are refused: LIMIT")                                              \
+    X(MEMORY, "memory", "bytes of its stores, modules, handles and streams", "`memory`", "1 MiB",                      \
+      "growing a memory or table gives -1, allocating traps, other requests: LIMIT")                                   \
+    X(MAPPINGS, "mappings", "2 for each linear memory, 4 for each store, 1 for each large table",                      \
+      "vm.max_map_count, without 5 for each of the stacks, 1 for each 4 MiB of `memory`, and 4096", "109",             \
+      "memories, stores and instances with memories are refused: LIMIT")                                               \
+    X(STORES, "stores", "stores", "`stores`", "1", "LIMIT")
 
 enum share_pool {
 #define X(name, ...) POOL_##name,
@@ -42,8 +48,9 @@ struct share {
     uint64_t used;
 };
 
-/* For as many members, at most. When there are fewer things than members, all are lent. */
-void pool_init(struct pool *p, uint64_t size, uint64_t members);
+/* For as many members, at most, between whom `aside` of the things are divided: what is left of it, and the rest, is
+ * lent. A single member may count on all. */
+void pool_init(struct pool *p, uint64_t size, uint64_t aside, uint64_t members);
 const char *pool_name(enum share_pool pool);
 
 /* May it have `n` more? */

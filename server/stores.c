@@ -13,6 +13,14 @@
 
 /* ---- life ---- */
 
+static void count_stores(struct connection *c, uint32_t n)
+{
+    struct worker *w = c->worker;
+    w->nstores += n - c->nstores;
+    c->nstores = n;
+    share_set(&w->pools[POOL_STORES], &c->share_of_stores, n);
+}
+
 struct wstore *wstore_new(struct connection *conn, uint32_t handle)
 {
     struct wstore *s = calloc(1, sizeof *s);
@@ -20,13 +28,13 @@ struct wstore *wstore_new(struct connection *conn, uint32_t handle)
     s->refs = 1;
     s->conn = conn;
     s->worker = conn->worker;
+    s->account = account_ref(conn->account);
     runqueue_init(&s->runs, &conn->runs);
     s->handle = handle;
     s->next = conn->stores;
     if (s->next) s->next->prev = s;
     conn->stores = s;
-    conn->nstores++;
-    conn->worker->nstores++;
+    count_stores(conn, conn->nstores + 1);
     return s;
 }
 
@@ -41,6 +49,7 @@ void wstore_unref(struct wstore *s)
     if (--s->refs > 0) return;
     SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.list);
     SERVER_ASSERT(runqueue_empty(&s->runs));
+    account_unref(s->account);
     free(s);
 }
 
@@ -50,8 +59,14 @@ static void extern_dead(void *ctx, uint64_t id);
 
 static bool charge(void *ctx, int64_t delta)
 {
-    struct wstore *s = ctx;
-    return worker_charge(s->worker, delta);
+    const struct wstore *s = ctx;
+    return account_charge(s->account, delta);
+}
+
+static bool map(void *ctx, int32_t delta)
+{
+    const struct wstore *s = ctx;
+    return account_map(s->account, delta);
 }
 
 enum hemi_status wstore_open(struct wstore *s, const struct store_options *limits)
@@ -61,6 +76,7 @@ enum hemi_status wstore_open(struct wstore *s, const struct store_options *limit
     opt.ctx = s;
     opt.extern_dead = extern_dead;
     opt.charge = charge;
+    opt.map = map;
     enum hemi_status status = store_new(w->engine, &opt, &s->store);
     if (status == HEMI_OK) atomic_fetch_add_explicit(&w->boot->page->stores_total, 1, memory_order_relaxed);
     return status;
@@ -141,8 +157,7 @@ void wstore_end(struct wstore *s)
     *(s->prev ? &s->prev->next : &c->stores) = s->next;
     if (s->next) s->next->prev = s->prev;
     s->prev = s->next = NULL;
-    c->nstores--;
-    c->worker->nstores--;
+    count_stores(c, c->nstores - 1);
     grave_bury(&c->worker->grave, &s->corpse, free_some);
 }
 

@@ -18,6 +18,7 @@
 #define HEMI_SERVER_STORES_H
 
 #include "runtime/runtime.h"
+#include "server/account.h"
 #include "server/grave.h"
 #include "server/handles.h"
 #include "server/runqueue.h"
@@ -61,6 +62,7 @@ struct wstore {
     uint32_t refs;
     struct connection *conn; /* until ended */
     struct worker *worker;
+    struct account *account;    /* counted */
     struct wstore *prev, *next; /* of the connection, until ended */
     uint32_t handle;
     struct store *store; /* NULL before STORE_NEW ran and after the end */
@@ -84,7 +86,7 @@ struct wstore {
     uint64_t calls;
     struct corpse corpse;
     uint32_t host_types; /* of its connection's share of types */
-    bool resting; /* on the worker's list of stores that nothing touches, the one longest first */
+    bool resting;        /* on the worker's list of stores that nothing touches, the one longest first */
     struct wstore *rest_prev, *rest_next;
     uint64_t resting_since_ms;
 };

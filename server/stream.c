@@ -25,9 +25,9 @@ void stream_id_used(struct connection *c, uint32_t id)
 /* An input stream has a buffer, which counts against the budget. */
 static bool make_buffer(struct stream *s)
 {
-    if (!worker_charge(s->store->worker, STREAM_INPUT_BYTES)) return false;
+    if (!account_charge(s->store->account, STREAM_INPUT_BYTES)) return false;
     s->data = malloc(STREAM_INPUT_BYTES);
-    if (!s->data) worker_charge(s->store->worker, -STREAM_INPUT_BYTES);
+    if (!s->data) account_charge(s->store->account, -STREAM_INPUT_BYTES);
     return s->data != NULL;
 }
 
@@ -54,7 +54,7 @@ struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t i
 void stream_unref(struct stream *s)
 {
     if (!s || --s->refs > 0) return;
-    if (s->data) worker_charge(s->store->worker, -STREAM_INPUT_BYTES);
+    if (s->data) account_charge(s->store->account, -STREAM_INPUT_BYTES);
     free(s->data);
     free(s);
 }

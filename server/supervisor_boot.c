@@ -146,9 +146,20 @@ static uint64_t fit_connections(struct handover_boot *boot)
     return limit.rlim_max;
 }
 
+/* Of one process; 0: unknown. Read before the jail, which opens no file. */
+static uint64_t mappings_max(void)
+{
+    char text[32] = "";
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    if (read(fd, text, sizeof text - 1) <= 0) text[0] = 0;
+    close(fd);
+    return strtoull(text, NULL, 10);
+}
+
 static int enter_jail(const struct handover_boot *boot, uint64_t descriptors, struct jail_report *report)
 {
-    struct jail_policy policy = {.memory = boot->limits.memory,
+    struct jail_policy policy = {.memory = worker_data_max(&boot->limits),
                                  .files = (uint32_t)descriptors,
                                  .keep_fds = WORKER_FD_FIRST_FREE,
                                  .need_landlock = boot->need_landlock != 0,
@@ -217,7 +228,7 @@ int supervisor_boot(worker_function worker)
     if (receive_boot(&msg) != 0 || !supervisor_lives(start)) return WORKER_EXIT_BOOT;
     if (page_map(WORKER_FD_PAGE, &page) != 0 || install_last_words(page) != 0) return WORKER_EXIT_BOOT;
     close(WORKER_FD_PAGE);
-    uint64_t descriptors = fit_connections(start);
+    uint64_t descriptors = fit_connections(start), mappings = mappings_max();
     if (enter_jail(start, descriptors, &report) != 0) return WORKER_EXIT_JAIL;
 #ifdef HEMI_JAIL_TEST
     int hooked = run_hook(start);
@@ -229,6 +240,7 @@ int supervisor_boot(worker_function worker)
                                .descriptors = descriptors,
                                .tenant = start->tenant,
                                .generation = start->generation,
+                               .mappings = mappings,
                                .private_client = start->private_client != 0,
                                .limits = start->limits,
                                .jail = &report,

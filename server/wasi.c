@@ -46,7 +46,7 @@ struct wasi *wasi_new(struct wstore *s, const uint8_t *raw, size_t n, uint32_t n
 bool wasi_charge(struct wasi *w)
 {
     uint32_t bytes = (uint32_t)sizeof *w + w->args.bytes + w->envs.bytes;
-    if (!worker_charge(w->store->worker, bytes)) return false;
+    if (!account_charge(w->store->account, bytes)) return false;
     w->charged = bytes;
     return true;
 }
@@ -58,7 +58,7 @@ void wasi_unref(struct wasi *w)
         if (w->fds[fd].stream) stream_close(w->fds[fd].stream);
         stream_unref(w->fds[fd].stream);
     }
-    if (w->charged > 0) worker_charge(w->store->worker, -(int64_t)w->charged);
+    if (w->charged > 0) account_charge(w->store->account, -(int64_t)w->charged);
     free(w);
 }
 

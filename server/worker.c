@@ -13,7 +13,7 @@
 #include "server/worker_state.h"
 
 enum { BEAT_MS = 500, MAPPED_BLOCK = 4 << 20, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
-enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
+enum { MAPPINGS_USUAL = 65530, MAPPINGS_OURS = 4096 };
 
 #if defined __has_feature
 #if __has_feature(address_sanitizer)
@@ -23,39 +23,6 @@ enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charg
 #ifndef LEAKS_CHECKED
 #define LEAKS_CHECKED false
 #endif
-
-/* ---- budget ---- */
-
-/* Idle stacks count when there is to be more, and are given back before that fails. */
-static bool fits(const struct worker *w, int64_t delta)
-{
-    const struct fiber_pool *stacks = &w->sched.fibers;
-    uint64_t most = w->boot->limits.memory, used = w->memory_used + stacks->nidle * (uint64_t)stacks->vm_size;
-    return delta <= 0 || (used <= most && (uint64_t)delta <= most - used);
-}
-
-/* What was closed must not be missing from what is opened next. */
-static void dig_for(struct worker *w, int64_t delta)
-{
-    for (int slices = 0; w->grave.head && !fits(w, delta); slices++) {
-        if (!w->sched.running && slices == LOOP_SLICES) return;
-        grave_dig(&w->grave);
-        if (w->sched.running) scheduler_yield(&w->sched); /* told to stop, it does so at its next poll */
-    }
-}
-
-bool worker_charge(void *ctx, int64_t delta)
-{
-    struct worker *w = ctx;
-    while (!fits(w, delta) && fiber_pool_shrink(&w->sched.fibers))
-        if (w->sched.poll) scheduler_yield(&w->sched);
-    dig_for(w, delta);
-    if (!fits(w, delta)) return false;
-    worker_account(w, delta);
-    return true;
-}
-
-void worker_account(struct worker *w, int64_t delta) { w->memory_used += (uint64_t)delta; }
 
 /* ---- the turn ---- */
 
@@ -244,13 +211,27 @@ static uint32_t fibers_max(const struct tenant_limits *limits)
     return (uint32_t)(n < FIBERS_MIN ? FIBERS_MIN : n > FIBERS_MAX ? FIBERS_MAX : n);
 }
 
-static void init_pools(struct worker *w)
+/* For memories and stores: of what the kernel gives a process, without what stacks, large blocks and we need. */
+static uint64_t mappings_max(const struct worker_boot *boot)
+{
+    uint64_t all = boot->mappings ? boot->mappings : MAPPINGS_USUAL;
+    uint64_t ours =
+        FIBER_MAPPINGS * (uint64_t)fibers_max(&boot->limits) + boot->limits.memory / MAPPED_BLOCK + MAPPINGS_OURS;
+    return ours < all - all / 4 ? all - ours : all / 4;
+}
+
+void worker_init_pools(struct worker *w)
 {
     const struct tenant_limits *limits = &w->boot->limits;
-    const uint64_t sizes[POOLS] = {
-        [POOL_STACKS] = fibers_max(limits), [POOL_OUTPUT] = limits->memory / 4, [POOL_TYPES] = WASM_MAX_ENGINE_TYPES};
+    uint64_t members = w->boot->private_client ? 1 : limits->connections;
+    const uint64_t sizes[POOLS] = {[POOL_STACKS] = fibers_max(limits),      [POOL_OUTPUT] = limits->memory / 4,
+                                   [POOL_TYPES] = WASM_MAX_ENGINE_TYPES,    [POOL_MEMORY] = limits->memory,
+                                   [POOL_MAPPINGS] = mappings_max(w->boot), [POOL_STORES] = limits->stores};
     w->stacks_borrowed_max = limits->memory / limits->stack / 2;
-    for (int i = 0; i < POOLS; i++) pool_init(&w->pools[i], sizes[i], limits->connections);
+    for (int i = 0; i < POOLS; i++) {
+        uint64_t aside = i == POOL_MEMORY ? MEMORY_SET_ASIDE(sizes[i]) : sizes[i] / 2;
+        pool_init(&w->pools[i], sizes[i], aside, members);
+    }
 }
 
 static void between(void *ctx) { requests_pump(ctx); }
@@ -288,7 +269,7 @@ int worker_init(struct worker *w, const struct worker_boot *boot)
     w->boot = boot;
     w->nesting_max = (uint32_t)(boot->limits.nesting < PROTO_NESTING_MAX ? boot->limits.nesting : PROTO_NESTING_MAX);
     timeouts_init(&w->timeouts);
-    init_pools(w);
+    worker_init_pools(w);
     int failed = init_loop(w);
     if (failed) return failed;
     scheduler_init(&w->sched, (uint32_t)boot->limits.slice, (size_t)boot->limits.stack, fibers_max(&boot->limits));

@@ -12,6 +12,7 @@
 #ifndef HEMI_SERVER_WORKER_H
 #define HEMI_SERVER_WORKER_H
 
+#include "proto/limits.h"
 #include "server/config.h"
 #include "server/handover.h"
 #include "server/jail.h"
@@ -38,11 +39,20 @@ struct worker_boot {
     const char *tenant;
     uint64_t generation;  /* counts this tenant's workers from 1 */
     uint64_t descriptors; /* RLIMIT_NOFILE; 0: unknown, nothing is made ready for it */
+    uint64_t mappings;    /* that the kernel gives a process; 0: unknown */
     bool private_client;  /* one client only: exit when its connection has closed */
     struct tenant_limits limits;
     const struct jail_report *jail; /* steps and kernel features, for `hemi info` */
     const char *hook;               /* test builds only, else NULL */
 };
+
+/* Bytes of data that a worker may have beyond what it starts with: `memory`, and what the buffers of its connections
+ * can come to (output in buffers that double, unanswered requests, the frame that is read, twice when it moves), so
+ * that one who has used up `memory` ends nobody's connection. */
+static inline uint64_t worker_data_max(const struct tenant_limits *limits)
+{
+    return limits->memory + limits->memory / 2 + limits->connections * (limits->window_bytes + 2 * FRAME_MAX);
+}
 
 /* Serves connections until it is told to stop; returns the exit status (enum worker_exit). Sends STATUS(READY) when it
  * can take ADOPT. Single-threaded. */

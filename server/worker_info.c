@@ -91,6 +91,9 @@ static void add_connection(cJSON *to, const struct connection *c)
     add_share(shares, POOL_STACKS, c->worker, &c->stacks);
     add_share(shares, POOL_OUTPUT, c->worker, &c->output);
     add_share(shares, POOL_TYPES, c->worker, &c->types);
+    add_share(shares, POOL_MEMORY, c->worker, &c->account->memory);
+    add_share(shares, POOL_MAPPINGS, c->worker, &c->account->mappings);
+    add_share(shares, POOL_STORES, c->worker, &c->share_of_stores);
 }
 
 static void add_stretches(cJSON *to, const struct stretches *s)

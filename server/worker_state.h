@@ -11,10 +11,10 @@
 #include <uv.h>
 
 #include "runtime/runtime.h"
+#include "server/account.h"
 #include "server/grave.h"
 #include "server/scheduler.h"
 #include "server/scheduler_timeouts.h"
-#include "server/share.h"
 #include "server/stores.h"
 #include "server/stretch.h"
 #include "server/worker.h"
@@ -70,14 +70,11 @@ struct worker {
 };
 
 static inline uint64_t worker_now_ms(struct worker *w) { return uv_now(&w->loop); }
-/* The budget that all stores, modules and stacks share (store_options.charge); ctx is the worker. What it lacks is dug
- * out of the grave if that has it: on a fiber all of it, which may yield, else some. */
-bool worker_charge(void *ctx, int64_t delta);
-/* The same for what is bounded by other means, and there already: it counts, and is not refused. */
-void worker_account(struct worker *w, int64_t delta);
 
 /* worker.c, for tests too: everything but the control socket. `boot` must outlive it. 0, or an exit status. */
 int worker_init(struct worker *w, const struct worker_boot *boot);
+/* For tests that change limits: while nothing is lent. */
+void worker_init_pools(struct worker *w);
 /* Runs the loop until the worker is told to stop; the exit status. */
 int worker_run(struct worker *w);
 void worker_deinit(struct worker *w);

@@ -192,8 +192,9 @@ END_TEST
 
 START_TEST(a_failed_store_is_gone_once_dropped)
 {
-    struct connection *c = open_client();
     boot.limits.stores = 0;
+    worker_init_pools(&worker);
+    struct connection *c = open_client();
     for (uint32_t i = 0; i < 2000; i++) {
         store_new_handle(++next_id, STORE);
         send_wasi(WASI, STORE);
@@ -239,6 +240,7 @@ START_TEST(wasi_objects_count_against_the_budget)
 {
     struct frame f;
     boot.limits.memory = 16 << 20;
+    worker_init_pools(&worker);
     open_client();
     store_new_handle(++next_id, STORE);
     settle(next_id);
@@ -251,7 +253,7 @@ START_TEST(wasi_objects_count_against_the_budget)
         while (f.head.type != FRAME_REPLY);
         status = (enum hemi_status)((const Hemi__V1__Reply *)f.body)->status;
     }
-    ck_assert_int_eq(status, HEMI_NO_MEMORY);
+    ck_assert_int_eq(status, HEMI_LIMIT);
     drop(1000, made);
     ping(++next_id);
     settle(next_id);

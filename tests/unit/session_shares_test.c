@@ -202,8 +202,8 @@ START_TEST(what_others_park_leaves_stacks_inside_host_calls)
     for (uint32_t k = 0; k < MANY; k++) call(1 + k, 0, h(k, P_CALL));
     while (receive(&f, 300))
         if (f.head.type == FRAME_HOST_CALL) parked[n++] = f.head.request;
-    enter(&others[2], MANY / 2);
-    for (uint32_t k = 0; k < MANY / 2; k++) call(1 + k, 0, h(k, P_CALL));
+    enter(&others[2], 150);
+    for (uint32_t k = 0; k < 150; k++) call(1 + k, 0, h(k, P_CALL));
     while (receive(&f, 300)) continue;
     be(&others[0]);
     for (uint32_t i = 0; i < n; i++) call(10000 + i, parked[i], h(i, P_QUICK));
@@ -288,7 +288,7 @@ END_TEST
 START_TEST(output_is_shared)
 {
     boot.limits.memory = worker.memory_used + 64 * MIB;
-    pool_init(&worker.pools[POOL_OUTPUT], 8 * MIB, boot.limits.connections);
+    pool_init(&worker.pools[POOL_OUTPUT], 8 * MIB, 4 * MIB, boot.limits.connections);
     uint64_t least = worker.pools[POOL_OUTPUT].least, sum = 0;
     for (int i = 3; i >= 0; i--) {
         if (!others[i].r.buffer) enter(&others[i], 1);
@@ -334,8 +334,12 @@ START_TEST(idle_stacks_are_given_back_before_memory_fails)
     call(101, 0, h(0, P_QUICK));
     expect(101, HEMI_OK);
     ck_assert(worker_charge(&worker, 52 * (int64_t)stacks->vm_size));
-    call(102, 0, h(0, P_QUICK));
-    expect(102, HEMI_NO_MEMORY);
+    for (uint32_t k = 0; k < 2; k++) call(102 + k, 0, h(k, P_CALL)); /* these are guaranteed */
+    for (uint32_t k = 0; k < 2; k++) parked[k] = must_receive_host_call(k);
+    call(104, 0, h(2, P_QUICK));
+    expect(104, HEMI_NO_MEMORY);
+    for (uint32_t k = 0; k < 2; k++) host_reply(parked[k], HEMI_OK);
+    all_ok(2);
     worker_charge(&worker, -62 * (int64_t)stacks->vm_size);
 }
 END_TEST
@@ -370,7 +374,7 @@ static bool declares(uint32_t id, uint32_t kind, uint32_t n)
 START_TEST(types_of_one_client_leave_some_to_others)
 {
     enum { N = 8000, SIZE = 40000 };
-    pool_init(&worker.pools[POOL_TYPES], SIZE, 4);
+    pool_init(&worker.pools[POOL_TYPES], SIZE, SIZE / 2, 4);
     const struct connection *c = worker.connections;
     uint64_t other = c->next->types.used;
     share_set(&worker.pools[POOL_TYPES], &worker.connections->types, c->types.used); /* as the pool is new */
@@ -399,7 +403,7 @@ START_TEST(host_functions_count_their_types)
         host_func(1 + i, 90000000 + i, store_of(0), i); /* of a type that the store has */
     all_ok(100);
     ck_assert_uint_eq(c->types.used, used);
-    pool_init(&worker.pools[POOL_TYPES], 4, 4);
+    pool_init(&worker.pools[POOL_TYPES], 4, 2, 4);
     worker.pools[POOL_TYPES].lent = used;
     host_func(200, 90001000, store_of(1), 0);
     struct frame f;
@@ -407,7 +411,99 @@ START_TEST(host_functions_count_their_types)
     const Hemi__V1__Reply *reply = (const Hemi__V1__Reply *)f.body;
     ck_assert_uint_eq(reply->status, HEMI_LIMIT);
     ck_assert_int_eq(memcmp(reply->message.data, "types:", 6), 0);
-    pool_init(&worker.pools[POOL_TYPES], 1 << 20, 4);
+    pool_init(&worker.pools[POOL_TYPES], 1 << 20, 1 << 19, 4);
+}
+END_TEST
+
+static bool names(const Hemi__V1__Reply *reply, enum share_pool pool)
+{
+    size_t n = strlen(pool_name(pool));
+    return reply->status == HEMI_LIMIT && reply->message.len > n &&
+           memcmp(reply->message.data, pool_name(pool), n) == 0;
+}
+
+static void new_memory(uint32_t id, uint32_t memory, uint32_t store, uint64_t pages)
+{
+    Hemi__V1__MemoryNew body = HEMI__V1__MEMORY_NEW__INIT;
+    body.memory = memory;
+    body.store = store;
+    body.min = pages;
+    put(FRAME_MEMORY_NEW, id, 0, 0, &body, NULL, 0);
+}
+
+/* Memories of so many pages, until one is refused; which was for `pool`. */
+static uint32_t make_memories(uint32_t store, uint64_t pages, enum share_pool pool)
+{
+    uint32_t n = 0;
+    for (;; n++) {
+        struct frame f;
+        ck_assert_uint_lt(n, 20000);
+        new_memory(100000 + n, 100000 + n, store, pages);
+        must_receive(&f, FRAME_REPLY);
+        const Hemi__V1__Reply *reply = (const Hemi__V1__Reply *)f.body;
+        if (reply->status == HEMI_OK) continue;
+        ck_assert(names(reply, pool));
+        return n;
+    }
+}
+
+START_TEST(memory_is_shared)
+{
+    const struct pool *pool = &worker.pools[POOL_MEMORY];
+    be(&others[0]);
+    ck_assert_uint_gt(make_memories(store_of(0), 256, POOL_MEMORY), 10);
+    ck_assert_uint_le(worker.connections->account->memory.used, pool->size * 3 / 4);
+    others_go_on();
+    be(&others[2]);
+    ck_assert_uint_gt(make_memories(store_of(0), 16, POOL_MEMORY), 10); /* what they leave is lent, too */
+    worker.pools[POOL_MEMORY].lendable = 0;
+    worker.memory_used += 8 * GIB; /* by what counts in the sum only */
+    be(&others[1]);
+    new_memory(500, 90000, store_of(0), 4); /* guaranteed */
+    expect(500, HEMI_OK);
+    worker.memory_used -= 8 * GIB;
+}
+END_TEST
+
+START_TEST(mappings_are_shared)
+{
+    struct pool *pool = &worker.pools[POOL_MAPPINGS];
+    pool->lendable = pool->lent + 4000;
+    struct connection *c = enter(&others[2], 1);
+    uint32_t n = make_memories(store_of(0), 0, POOL_MAPPINGS);
+    ck_assert_uint_gt(n, 500);
+    ck_assert_uint_eq(c->account->mappings.used / 2, n + 2 + 1); /* the store has four, the instance one memory */
+    enter(&others[3], 1);
+    ck_assert_uint_gt(make_memories(store_of(0), 0, POOL_MAPPINGS), 100);
+}
+END_TEST
+
+START_TEST(stores_are_shared)
+{
+    struct frame f;
+    uint32_t n = 0;
+    be(&others[0]);
+    do {
+        store_new_handle(200000 + n, 200000 + n);
+        must_receive(&f, FRAME_REPLY);
+    } while (((const Hemi__V1__Reply *)f.body)->status == HEMI_OK && ++n < 1000);
+    ck_assert(names((const Hemi__V1__Reply *)f.body, POOL_STORES));
+    others_go_on();
+}
+END_TEST
+
+START_TEST(handles_count_as_memory)
+{
+    struct connection *c = worker.connections;
+    be(&others[0]);
+    uint64_t before = c->account->memory.used;
+    for (uint32_t i = 0; i < 100; i++) export_get(700 + i, store_of(0) + 1, "quick", 300000 + i);
+    all_ok(100);
+    ck_assert_uint_eq(c->account->memory.used, before + 100 * HANDLE_COST);
+    drop(300000, 100);
+    ping(900);
+    expect(900, HEMI_OK);
+    ck_assert_uint_eq(c->account->memory.used, before);
 }
 END_TEST
 
@@ -429,5 +525,9 @@ int main(void)
     tcase_add_test(tc, idle_stacks_are_given_back_before_memory_fails);
     tcase_add_test(tc, types_of_one_client_leave_some_to_others);
     tcase_add_test(tc, host_functions_count_their_types);
+    tcase_add_test(tc, memory_is_shared);
+    tcase_add_test(tc, mappings_are_shared);
+    tcase_add_test(tc, stores_are_shared);
+    tcase_add_test(tc, handles_count_as_memory);
     return run_suite_forked(suite);
 }

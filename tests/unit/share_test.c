@@ -12,7 +12,7 @@ static struct share shares[MEMBERS];
 
 static void setup(void)
 {
-    pool_init(&pool, SIZE, MEMBERS);
+    pool_init(&pool, SIZE, SIZE / 2, MEMBERS);
     for (int i = 0; i < MEMBERS; i++) shares[i] = (struct share){0};
 }
 
@@ -59,7 +59,7 @@ END_TEST
 
 START_TEST(fewer_things_than_members_are_lent)
 {
-    pool_init(&pool, 4, MEMBERS);
+    pool_init(&pool, 4, 2, MEMBERS);
     ck_assert_uint_eq(take_all(&shares[0]), 3);
     ck_assert_uint_eq(take_all(&shares[1]), 1);
     ck_assert_uint_eq(take_all(&shares[2]), 0);

@@ -1,0 +1,127 @@
+#include "server/account.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/server.h"
+#include "server/worker_state.h"
+
+enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
+
+struct account *account_new(struct worker *w)
+{
+    struct account *a = calloc(1, sizeof *a);
+    if (a) *a = (struct account){.worker = w, .refs = 1};
+    return a;
+}
+
+struct account *account_ref(struct account *a)
+{
+    a->refs++;
+    return a;
+}
+
+void account_unref(struct account *a)
+{
+    if (!a || --a->refs > 0) return;
+    SERVER_ASSERT(a->memory.used == 0 && a->mappings.used == 0); /* .outlives */
+    free(a);
+}
+
+/* ---- memory ---- */
+
+/* Idle stacks count when there is to be more, and are given back before that fails. */
+static bool sum_fits(const struct worker *w, int64_t delta)
+{
+    const struct fiber_pool *stacks = &w->sched.fibers;
+    uint64_t most = w->boot->limits.memory, used = w->memory_used + stacks->nidle * (uint64_t)stacks->vm_size;
+    return delta <= 0 || (used <= most && (uint64_t)delta <= most - used);
+}
+
+static bool share_fits(const struct worker *w, const struct account *a, int64_t delta)
+{
+    return !a || delta <= 0 || share_allows(&w->pools[POOL_MEMORY], &a->memory, (uint64_t)delta);
+}
+
+/* What was closed must not be missing from what is opened next. */
+static void dig_for(struct worker *w, const struct account *a, int64_t delta)
+{
+    for (int slices = 0; w->grave.head && !(sum_fits(w, delta) && share_fits(w, a, delta)); slices++) {
+        if (!w->sched.running && slices == LOOP_SLICES) return;
+        grave_dig(&w->grave);
+        if (w->sched.running) scheduler_yield(&w->sched); /* told to stop, it does so at its next poll */
+    }
+}
+
+static void make_room(struct worker *w, const struct account *a, int64_t delta)
+{
+    while (!sum_fits(w, delta) && fiber_pool_shrink(&w->sched.fibers))
+        if (w->sched.poll) scheduler_yield(&w->sched);
+    dig_for(w, a, delta);
+}
+
+/* .no-overdraw */
+static bool may_have(const struct account *a, int64_t delta)
+{
+    const struct worker *w = a->worker;
+    if (delta <= 0 || a->memory.used + (uint64_t)delta <= w->pools[POOL_MEMORY].least) return true;
+    return sum_fits(w, delta) && share_fits(w, a, delta);
+}
+
+static void refuse(struct account *a, enum share_pool by)
+{
+    a->refused = true;
+    a->by = by;
+}
+
+bool account_charge(struct account *a, int64_t delta)
+{
+    struct worker *w = a->worker;
+    make_room(w, a, delta);
+    if (!may_have(a, delta)) {
+        refuse(a, POOL_MEMORY);
+        return false;
+    }
+    share_set(&w->pools[POOL_MEMORY], &a->memory, a->memory.used + (uint64_t)delta);
+    worker_account(w, delta);
+    return true;
+}
+
+bool worker_charge(struct worker *w, int64_t delta)
+{
+    make_room(w, NULL, delta);
+    if (!sum_fits(w, delta)) return false;
+    worker_account(w, delta);
+    return true;
+}
+
+void worker_account(struct worker *w, int64_t delta) { w->memory_used += (uint64_t)delta; }
+
+/* ---- mappings ---- */
+
+bool account_map(struct account *a, int32_t delta)
+{
+    struct pool *pool = &a->worker->pools[POOL_MAPPINGS];
+    if (delta > 0 && !share_allows(pool, &a->mappings, (uint64_t)delta)) {
+        refuse(a, POOL_MAPPINGS);
+        return false;
+    }
+    share_set(pool, &a->mappings, a->mappings.used + (uint64_t)(int64_t)delta);
+    return true;
+}
+
+/* ---- refusals ---- */
+
+enum hemi_status account_explain(struct account *a, enum hemi_status status, struct rt_error *err)
+{
+    bool refused = a->refused;
+    a->refused = false;
+    if (status != HEMI_NO_MEMORY || !refused) return status;
+    const struct pool *pool = &a->worker->pools[a->by];
+    const struct share *share = a->by == POOL_MAPPINGS ? &a->mappings : &a->memory;
+    err->status = HEMI_LIMIT;
+    snprintf(err->message, sizeof err->message,
+             "%s: this connection has %llu of the worker's %llu, and may not have that much more", pool_name(a->by),
+             (unsigned long long)share->used, (unsigned long long)pool->size);
+    return HEMI_LIMIT;
+}
