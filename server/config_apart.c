@@ -46,13 +46,16 @@ static bool write_all(int fd, const void *bytes, size_t len)
 }
 
 /* The child. Should it die, its parent says so: no handler, report or core of our own. */
-static void read_and_send(config_loader load, const void *what, int fd)
+static void read_and_send(config_loader load, const void *what, int fd, pid_t parent)
 {
     static struct finding finding;
+    const struct rlimit seconds = {CONFIG_READ_TIMEOUT_MS / 1000, CONFIG_READ_TIMEOUT_MS / 1000};
     signal(SIGSEGV, SIG_DFL);
     signal(SIGBUS, SIG_DFL);
     signal(SIGABRT, SIG_DFL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    (void)setrlimit(RLIMIT_CPU, &seconds);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     config_set_defaults(&finding.config);
     finding.status = load(what, &finding.config, &finding.error);
@@ -77,11 +80,12 @@ __attribute__((format(printf, 3, 4))) static int fail(struct config_error *error
 static pid_t fork_reader(config_loader load, const void *what, int fd)
 {
     sigset_t all, before;
+    pid_t parent = getpid();
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
     pid_t child = fork();
     int error = errno;
-    if (child == 0) read_and_send(load, what, fd);
+    if (child == 0) read_and_send(load, what, fd, parent);
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = error;
     return child;
@@ -161,9 +165,13 @@ static size_t tenants_size(const struct config_apart *apart)
 static size_t next_part(struct config_apart *apart, uint8_t **at)
 {
     const size_t head = sizeof apart->finding;
-    *at = apart->got < head ? (uint8_t *)&apart->finding + apart->got : (uint8_t *)apart->tenants + (apart->got - head);
-    if (apart->got < head) return head - apart->got;
-    return apart->finding.status == 0 ? tenants_size(apart) - (apart->got - head) : 0;
+    if (apart->got < head) {
+        *at = (uint8_t *)&apart->finding + apart->got;
+        return head - apart->got;
+    }
+    if (apart->finding.status != 0) return 0;
+    *at = (uint8_t *)apart->tenants + (apart->got - head);
+    return tenants_size(apart) - (apart->got - head);
 }
 
 /* Returns 0, -EAGAIN, or -EPROTO at the end of file. */
