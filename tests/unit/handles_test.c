@@ -82,6 +82,7 @@ START_TEST(a_map_grows_and_shrinks_in_small_steps)
     ck_assert_uint_ge(slots(&m.now), IDS);
     for (uint32_t id = 0; id < IDS; id++) ck_assert_ptr_eq(idmap_remove(&m, id), &cell);
     ck_assert_uint_eq(m.used, 0);
+    ck_assert_uint_le(slots(&m.now) + slots(&m.old), 1024);
     for (uint32_t i = 0; i < 1000; i++) {
         ck_assert(idmap_put(&m, i, &cell));
         ck_assert_ptr_eq(idmap_remove(&m, i), &cell);

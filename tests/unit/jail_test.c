@@ -304,6 +304,23 @@ START_TEST(a_process_with_a_user_of_its_own_dies_with_its_parent)
 }
 END_TEST
 
+/* .die-together: it died before that was armed. */
+START_TEST(a_process_whose_supervisor_has_died_does_not_begin)
+{
+    int status;
+    if (!jail_may_change_user()) return;
+    pid_t child = fork();
+    if (child == 0) {
+        struct jail_policy policy = own_policy();
+        policy.supervisor = getpid();
+        jail_probe(&report);
+        _exit(jail_enter(&policy, &report) != 0 ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 static const struct jail_step *step_of(const char *name)
 {
     for (uint32_t i = 0; i < report.nsteps; i++)
@@ -441,6 +458,7 @@ int main(void)
     tcase_add_test(tests, signals_to_others_kill_in_every_build);
     tcase_add_test(tests, a_jailed_process_of_root_has_a_user_and_nothing_else);
     tcase_add_test(tests, a_process_with_a_user_of_its_own_dies_with_its_parent);
+    tcase_add_test(tests, a_process_whose_supervisor_has_died_does_not_begin);
     tcase_add_loop_test(tests, who_may_not_change_the_user_says_so_or_refuses, 0, 2);
 #ifdef JAIL_SANITIZER
     tcase_add_test(tests, a_sanitizer_reports);

@@ -144,6 +144,36 @@ START_TEST(nobody_is_always_new)
 }
 END_TEST
 
+/* .one-round: what has run while nobody waited is not held against it. */
+START_TEST(who_is_alone_owes_nothing)
+{
+    uint32_t units;
+    runqueue_add(&leaves[0][0]);
+    for (int i = 0; i < 10; i++) {
+        struct run_node *n = runqueue_take(&all, &units);
+        ck_assert_uint_eq(units, RUN_SLICE);
+        runqueue_pay(n, RUN_SLICE - 1);
+        runqueue_add(n);
+    }
+}
+END_TEST
+
+/* .one-round: topped up when all that waited when it left have had their turn. */
+START_TEST(who_comes_back_after_a_round_has_a_whole_slice)
+{
+    uint32_t units;
+    for (int c = 0; c < 3; c++) add_spinners(c, 1);
+    for (int i = 0; i < 9; i++) spin();
+    while (runqueue_first(&all) != &leaves[0][0]) spin();
+    run(RUN_SLICE - 1);
+    for (int i = 0; i < 4; i++) spin();
+    runqueue_add(&leaves[0][0]);
+    while (runqueue_first(&all) != &leaves[0][0]) spin();
+    runqueue_take(&all, &units);
+    ck_assert_uint_eq(units, RUN_SLICE);
+}
+END_TEST
+
 START_TEST(what_is_to_end_goes_before_its_connection_s_others)
 {
     add_spinners(0, STORES);
@@ -151,6 +181,38 @@ START_TEST(what_is_to_end_goes_before_its_connection_s_others)
     for (int i = 0; i < 1000; i++) spin();
     runqueue_hasten(&leaves[0][123]);
     ck_assert_double_le(waits(&leaves[0][123]), 2);
+}
+END_TEST
+
+/* A new call of a store that has used up its slice. */
+START_TEST(what_is_new_and_to_end_takes_its_store_along)
+{
+    struct run_node leaf;
+    int before = 0;
+    add_spinners(0, 50);
+    for (int i = 0; i < 225 || stores[0][0].node.list != &conns[0].used; i++) spin();
+    runqueue_leaf_init(&leaf, &stores[0][0]);
+    runqueue_add(&leaf);
+    runqueue_hasten(&leaf);
+    for (; runqueue_first(&all) != &leaf; before++) spin();
+    ck_assert_int_le(before, 1);
+    runqueue_remove(&leaf);
+}
+END_TEST
+
+/* Enough to unwind; or who is stopped would get more than its part. */
+START_TEST(what_is_to_end_gets_one_unit)
+{
+    struct run_node *n;
+    uint32_t units;
+    add_spinners(0, 3);
+    for (int i = 0; i < 10; i++) spin();
+    runqueue_hasten(&leaves[0][1]);
+    while ((n = runqueue_take(&all, &units)) != &leaves[0][1]) {
+        runqueue_pay(n, units);
+        runqueue_add(n);
+    }
+    ck_assert_uint_eq(units, 1);
 }
 END_TEST
 
@@ -196,6 +258,10 @@ int main(void)
     tcase_add_test(tc, stores_of_a_connection_take_turns);
     tcase_add_test(tc, what_is_new_goes_before_what_runs_for_long);
     tcase_add_test(tc, nobody_is_always_new);
+    tcase_add_test(tc, who_is_alone_owes_nothing);
+    tcase_add_test(tc, who_comes_back_after_a_round_has_a_whole_slice);
+    tcase_add_test(tc, what_is_new_and_to_end_takes_its_store_along);
+    tcase_add_test(tc, what_is_to_end_gets_one_unit);
     tcase_add_test(tc, what_is_to_end_goes_before_its_connection_s_others);
     tcase_add_loop_test(tc, random_work_waits_one_round_at_most, 0, 20);
     suite_add_tcase(suite, tc);
