@@ -4,7 +4,7 @@
  * inside a host call waits for the requests made inside that call. Everything else makes progress by itself, or waits
  * for the client or a clock. New edges arise when a request is queued, and only one with a parent can close a circle
  * (nothing older waits for a request without one), so only those are checked. A search looks at no more than SEARCH_MAX
- * requests, and what it looked at counts as read. */
+ * requests, and the edges that it follows count as read. */
 #include "server/hostcall.h"
 #include "server/requests.h"
 #include "server/session.h"
@@ -13,14 +13,16 @@
 struct search {
     struct request *todo; /* seen, not looked at; through visit_next */
     uint32_t visit;
-    uint32_t seen;
+    uint32_t seen;  /* requests */
+    uint32_t steps; /* edges followed */
     bool found;
 };
 
-enum { SEARCH_MAX = 1 << 14, PINS_PER_REQUEST = 16 };
+enum { SEARCH_MAX = 1 << 14 };
 
 static void see(struct search *s, struct request *r)
 {
+    s->steps++;
     if (!r || r->visited == s->visit) return;
     r->visited = s->visit;
     r->visit_next = s->todo;
@@ -37,11 +39,10 @@ static void see_maker(struct search *s, const struct object *o)
 static void look_at_queued(struct search *s, struct request *r)
 {
     see(s, r->lane->active);
-    for (struct request *q = r->lane_prev; q && s->seen <= SEARCH_MAX; q = q->lane_prev) see(s, q);
+    see(s, r->lane_prev); /* which in its turn shows those before it */
     if (r->previous) see(s, r->previous->pending);
     for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) see_maker(s, r->uses[i]);
     for (uint32_t i = 0; r->pins && i < r->npins; i++) see_maker(s, r->pins[i]);
-    s->seen += r->npins / PINS_PER_REQUEST;
 }
 
 static void look_at(struct search *s, struct request *r)
@@ -69,7 +70,7 @@ enum hemi_status request_check_waiting(struct request *r)
         look_at(&s, q);
     }
     mark_ancestors(r, false);
-    r->conn->worker->searched += s.seen;
+    r->conn->worker->searched += s.steps;
     if (s.found)
         return request_fail(r, HEMI_DEADLOCK, "request %u would wait for the call inside which it is made", r->id);
     if (s.seen <= SEARCH_MAX) return HEMI_OK;

@@ -15,7 +15,7 @@
 enum {
     LINGER_MS = 2000,
     BYTES_PER_UNIT = 1024,
-    SEARCHED_PER_UNIT = 16,
+    SEARCHED_PER_UNIT = 16, /* edges */
     END_UNITS = 4 /* of a store */,
     SETTLED_PER_TURN = 4096,
     UNREAD_KEPT = 1024

@@ -65,7 +65,7 @@ struct worker {
     struct timeout drain_end;
     int exit_status;
     uint32_t visit;    /* requests_wait.c */
-    uint32_t searched; /* requests that it looked at for the frame being read */
+    uint32_t searched; /* edges followed there for the frame being read */
     uint32_t ids;      /* looked up, set aside or settled for requests, as ever: what they cost beside their frames */
 };
 
