@@ -39,6 +39,10 @@ START_TEST(no_more_than_connections_can_be_is_divided)
     ck_assert_uint_eq(pool.total, 500);
     ck_assert_uint_eq(pool.guaranteed, 500 / 2 / SHARES);
     ck_assert_uint_lt(fd_pool_most(&pool), 700);
+    roomy.connections = 100000;
+    ck_assert(fd_pool_init(&pool, &roomy));
+    ck_assert_uint_eq(pool.guaranteed, FDS_GUARANTEED_MAX);
+    ck_assert_uint_eq(pool.lendable, 100000 - FDS_GUARANTEED_MAX * SHARES);
 }
 END_TEST
 
@@ -99,6 +103,7 @@ START_TEST(a_reload_may_allow_as_many_workers_as_fit)
     ck_assert_uint_eq(pool.total, total);
     ck_assert(fd_pool_set_workers(&pool, needs.workers + 10));
     ck_assert_uint_eq(pool.total, total - 10 * FDS_PER_WORKER);
+    ck_assert_uint_eq(pool.lendable, pool.total - pool.guaranteed * SHARES);
 }
 END_TEST
 

@@ -113,6 +113,38 @@ START_TEST(unlawful_messages)
 }
 END_TEST
 
+/* Values that are none, and what is to be zero. */
+START_TEST(unlawful_values)
+{
+#define AT(body, field) (8 + offsetof(struct handover_##body, field))
+    static const struct {
+        uint16_t type;
+        size_t at;
+        uint32_t value;
+        bool lawful;
+    } cases[] = {{HANDOVER_NOT_ADOPTED, AT(not_adopted, reason), HANDOVER_NO_DESCRIPTOR, true},
+                 {HANDOVER_NOT_ADOPTED, AT(not_adopted, reason), HANDOVER_LEAVING, true},
+                 {HANDOVER_NOT_ADOPTED, AT(not_adopted, reason), 0, false},
+                 {HANDOVER_NOT_ADOPTED, AT(not_adopted, reason), HANDOVER_LEAVING + 1, false},
+                 {HANDOVER_NOT_ADOPTED, AT(not_adopted, zero), 1, false},
+                 {HANDOVER_CLOSED, AT(closed, zero), 1, false},
+                 {HANDOVER_STATUS, AT(status, phase), HANDOVER_READY - 1, false},
+                 {HANDOVER_STATUS, AT(status, phase), HANDOVER_JAIL_FAILED + 1, false},
+                 {HANDOVER_STATUS, AT(status, zero), 1, false},
+                 {HANDOVER_LOG, AT(log, level), LOG_ERROR, true},
+                 {HANDOVER_LOG, AT(log, level), LOG_ERROR + 1, false}};
+#undef AT
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t bytes[HANDOVER_BYTES_MAX];
+        struct handover_msg msg = sample(cases[i].type), out;
+        size_t len = handover_encode(&msg, bytes);
+        memcpy(bytes + cases[i].at, &cases[i].value, sizeof cases[i].value);
+        int status = handover_decode(bytes, len, HANDOVER_UP, &out);
+        ck_assert_msg(status == (cases[i].lawful ? 0 : -EPROTO), "case %zu: %d", i, status);
+    }
+}
+END_TEST
+
 START_TEST(mutated_messages)
 {
     const char *seed_text = getenv("HEMI_SEED");
@@ -186,6 +218,26 @@ START_TEST(unasked_descriptors_are_closed)
 END_TEST
 
 /* A connection that found no room in the worker's table is that connection's failure, and not the channel's end. */
+/* A full table is no excuse for descriptors that the type does not declare. */
+START_TEST(unasked_descriptors_are_told_from_lost_ones)
+{
+    uint8_t bytes[HANDOVER_BYTES_MAX];
+    struct rlimit before;
+    int next_free = dup(STDIN_FILENO);
+    close(next_free);
+    getrlimit(RLIMIT_NOFILE, &before);
+    for (unsigned room = 0; room < 2; room++) { /* for none of one, for one of two */
+        struct handover_msg msg = sample(room == 0 ? HANDOVER_DRAIN : HANDOVER_ADOPT), out;
+        send_raw(up, bytes, handover_encode(&msg, bytes), (int)room + 1);
+        struct rlimit full = {(rlim_t)next_free + room, before.rlim_max};
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+        int status = handover_recv(down, HANDOVER_DOWN, &out);
+        setrlimit(RLIMIT_NOFILE, &before);
+        ck_assert_int_eq(status, -EPROTO);
+    }
+}
+END_TEST
+
 START_TEST(a_descriptor_lost_to_a_full_table_is_said)
 {
     struct handover_msg msg = sample(HANDOVER_ADOPT), out;
@@ -284,9 +336,11 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, each_message_comes_back);
     tcase_add_test(tests, unlawful_messages);
+    tcase_add_test(tests, unlawful_values);
     tcase_add_test(tests, mutated_messages);
     tcase_add_test(tests, a_descriptor_travels_with_adopt);
     tcase_add_test(tests, unasked_descriptors_are_closed);
+    tcase_add_test(tests, unasked_descriptors_are_told_from_lost_ones);
     tcase_add_test(tests, a_descriptor_lost_to_a_full_table_is_said);
     tcase_add_test(tests, a_full_channel_says_so);
     tcase_add_test(tests, the_end_is_seen);

@@ -284,6 +284,22 @@ START_TEST(a_reply_that_finds_no_room_holds_no_stack)
 }
 END_TEST
 
+START_TEST(a_stack_that_could_not_be_made_is_not_counted)
+{
+    struct connection *c = worker.connections;
+    uint64_t used = worker.memory_used;
+    uint32_t max = worker.sched.fibers.max;
+    while (fiber_pool_shrink(&worker.sched.fibers)) continue;
+    worker.sched.fibers.max = worker.sched.fibers.nlive;
+    be(&others[0]);
+    call(1, 0, h(0, P_QUICK));
+    expect(1, HEMI_NO_MEMORY);
+    ck_assert_uint_eq(c->stacks.used, 0);
+    ck_assert_uint_eq(worker.memory_used, used);
+    worker.sched.fibers.max = max;
+}
+END_TEST
+
 /* Several that do not read have less than `output` each, and one that does has its part. */
 START_TEST(output_is_shared)
 {
@@ -291,10 +307,13 @@ START_TEST(output_is_shared)
     pool_init(&worker.pools[POOL_OUTPUT], 8 * MIB, 4 * MIB, boot.limits.connections);
     uint64_t least = worker.pools[POOL_OUTPUT].least, sum = 0;
     for (int i = 3; i >= 0; i--) {
-        if (!others[i].r.buffer) enter(&others[i], 1);
+        const struct connection *entered = others[i].r.buffer ? NULL : enter(&others[i], 1);
         be(&others[i]);
         for (uint32_t k = 0; k < 200; k++) read_memory(1 + k, 0, 65536);
         settle();
+        if (!entered) continue; /* else nobody has taken anything of it since */
+        struct share before = {.used = entered->output.used - 4096};
+        ck_assert(share_allows(&worker.pools[POOL_OUTPUT], &before, 1));
     }
     for (struct connection *c = worker.connections; c; c = c->next) sum += c->output.used;
     ck_assert_uint_le(sum, 8 * MIB + 4 * 65536);
@@ -521,6 +540,7 @@ int main(void)
     tcase_add_test(tc, a_call_waits_for_a_stack_while_one_of_its_own_client_s_runs);
     tcase_add_test(tc, reads_by_one_that_never_reads_hold_no_stack);
     tcase_add_test(tc, a_reply_that_finds_no_room_holds_no_stack);
+    tcase_add_test(tc, a_stack_that_could_not_be_made_is_not_counted);
     tcase_add_test(tc, output_is_shared);
     tcase_add_test(tc, idle_stacks_are_given_back_before_memory_fails);
     tcase_add_test(tc, types_of_one_client_leave_some_to_others);

@@ -430,16 +430,18 @@ END_TEST
 
 /* ---- modules on their way ---- */
 
-static int sealed_module(size_t n)
+static int module_with_seals(size_t n, int seals)
 {
     static const uint8_t empty[] = {0, 'a', 's', 'm', 1, 0, 0, 0};
     int fd = memfd_create("module", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(ftruncate(fd, (off_t)n), 0);
     ck_assert_int_eq(pwrite(fd, empty, sizeof empty, 0), sizeof empty);
-    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
     return fd;
 }
+
+static int sealed_module(size_t n) { return module_with_seals(n, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE); }
 
 static void module_of(uint32_t id, uint32_t module, uint16_t flags, int fd, uint64_t total)
 {
@@ -457,6 +459,24 @@ static int next_free(void)
     close(fd);
     return fd;
 }
+
+/* Else its owner could change or cut it under the worker. */
+START_TEST(a_module_that_can_change_is_refused)
+{
+    static const struct {
+        int seals;
+        uint64_t total;
+    } cases[] = {{F_SEAL_SHRINK | F_SEAL_GROW, 8}, {F_SEAL_SHRINK | F_SEAL_WRITE, 8}, {F_SEAL_GROW | F_SEAL_WRITE, 8},
+                 {F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 9}, {F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0}};
+    open_client();
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = module_with_seals(8, cases[i].seals);
+        module_of(1 + i, 1000 + i, 0, fd, cases[i].total);
+        expect(1 + i, HEMI_ARGUMENT);
+        close(fd);
+    }
+}
+END_TEST
 
 /* Hundreds of them used up the worker's table of descriptors. */
 START_TEST(queued_modules_hold_no_descriptors)
@@ -594,6 +614,7 @@ int main(void)
     tcase_add_test(tc, a_client_that_goes_leaves_nothing);
     tcase_add_test(tc, a_client_goes_with_two_calls_running);
     tcase_add_test(tc, three_hundred_spinning_stores_of_one_client_are_one);
+    tcase_add_test(tc, a_module_that_can_change_is_refused);
     tcase_add_test(tc, queued_modules_hold_no_descriptors);
     tcase_add_test(tc, a_descriptor_lost_to_a_full_table_is_one_failed_request);
     tcase_add_test(tc, an_upload_costs_what_has_come_of_it);
