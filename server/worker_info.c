@@ -33,7 +33,7 @@ static void add_jail(cJSON *steps, cJSON *features, const struct jail_report *ja
         cJSON_AddStringToObject(step, "got", jail->steps[i].got);
         cJSON_AddNumberToObject(step, "error", jail->steps[i].error);
         cJSON_AddBoolToObject(step, "required", jail->steps[i].required);
-        cJSON_AddItemToArray(steps, step);
+        if (!cJSON_AddItemToArray(steps, step)) cJSON_Delete(step);
     }
     for (uint32_t i = 0; jail && i < jail->nfeatures; i++)
         cJSON_AddStringToObject(features, jail->features[i].key, jail->features[i].value);
