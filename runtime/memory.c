@@ -101,6 +101,16 @@ static enum hemi_status extend(struct memory *m, uint64_t pages)
 static uint64_t pages_valid(const struct limits *l) { return l->is64 ? MEMORY64_PAGES_VALID : MEMORY_PAGES_MAX; }
 static uint64_t pages_possible(const struct limits *l) { return l->is64 ? MEMORY64_PAGES_MAX : MEMORY_PAGES_MAX; }
 
+/* As if none of it had been reserved; nothing of it is accessible yet. */
+static void unreserve(struct memory *m)
+{
+    if (m->reserved != 0) munmap(m->base, m->reserved);
+    m->store->engine->reserved_ahead -= m->ahead;
+    m->reserved = m->ahead = 0;
+    m->guarded = false;
+    store_map(m->store, -MEMORY_MAPPINGS);
+}
+
 enum hemi_status memory_init(struct store *s, struct memory *m, const struct limits *l, struct rt_error *err)
 {
     unsigned long long min = l->min;
@@ -112,14 +122,17 @@ enum hemi_status memory_init(struct store *s, struct memory *m, const struct lim
     if (!store_map(s, MEMORY_MAPPINGS)) return error_set(err, HEMI_NO_MEMORY, "no mappings for a memory");
     enum hemi_status status = reserve_first(m, pages_to_bytes(min));
     if (status != HEMI_OK) {
-        store_map(s, -MEMORY_MAPPINGS);
+        unreserve(m);
         return error_set(err, status, "no address space for a memory");
+    }
+    status = extend(m, min);
+    if (status != HEMI_OK) {
+        unreserve(m);
+        return error_set(err, status, "a memory of %llu pages", min);
     }
     m->next = s->memories; /* from here on store_free unmaps it */
     s->memories = m;
-    status = extend(m, min);
-    if (status != HEMI_OK) error_set(err, status, "a memory of %llu pages", min);
-    return status;
+    return HEMI_OK;
 }
 
 bool memory_free_some(struct memory *m, uint32_t *units)

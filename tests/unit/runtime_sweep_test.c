@@ -373,6 +373,24 @@ START_TEST(an_engine_is_made_or_not)
 }
 END_TEST
 
+/* It kept its reservation until the store ended, and after some thousand no memory was guarded any more. */
+START_TEST(a_memory_that_was_refused_keeps_no_address_space)
+{
+    static const struct limits one = {.min = 1, .max = 3, .has_max = true};
+    struct rig r;
+    struct memory *m;
+    rig_init(&r);
+    long before = address_space();
+    r.charge_max = r.charged + 30000; /* the records fit, their pages do not */
+    for (int i = 0; i < 50; i++) ck_assert_int_eq(memory_new(r.store, &one, &m), HEMI_NO_MEMORY);
+    ck_assert_int_lt(address_space() - before, 4 << 20);
+    r.charge_max = 0;
+    ck_assert_int_eq(memory_new(r.store, &one, &m), HEMI_OK);
+    ck_assert_int_eq(memory_write(m, 65535, "x", 1), HEMI_OK);
+    rig_deinit(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("runtime_sweep");
@@ -382,6 +400,7 @@ int main(void)
     tcase_add_loop_test(c, an_engine_without_memory_fails_one_step_in_the_explicit_scheme, 0, 2);
     tcase_add_loop_test(c, an_engine_without_budget_fails_one_step, 0, 2);
     tcase_add_loop_test(c, an_engine_is_made_or_not, 0, 2);
+    tcase_add_test(c, a_memory_that_was_refused_keeps_no_address_space);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
