@@ -87,7 +87,11 @@ static bool charge(void *ctx, int64_t delta)
     return rig_charge(ctx, delta);
 }
 
-enum { STRIDE = 5 };
+#ifdef HEMI_STRESS /* where each allocation collects, chunks are small */
+enum { STRIDE = 11, LIST = 100, COLLECT_EVERY = 20 };
+#else
+enum { STRIDE = 5, LIST = 3000, COLLECT_EVERY = 0 };
+#endif
 enum lack { SYSTEM, BUDGET };
 
 static void arm(enum lack lack, long n, bool stays)
@@ -188,7 +192,7 @@ static enum hemi_status call_ending(struct run *u, const char *name, uint32_t n,
 static enum hemi_status make_list(struct run *u)
 {
     union val out;
-    enum hemi_status status = call_out(u, "make", 3000, &out);
+    enum hemi_status status = call_out(u, "make", LIST, &out);
     if (status == HEMI_OK) root_init(u->rig.store, &u->list, HEAP_SLOT_REF, out.ref);
     return status;
 }
@@ -275,7 +279,8 @@ static void many_of_each(struct run *u)
 static void scenario(struct engine *engine, const uint8_t *bytes, size_t size, struct run *u)
 {
     struct rig *r = &u->rig;
-    const struct store_options options = {.ctx = r, .extern_dead = rig_dead, .charge = charge};
+    const struct store_options options = {
+        .gc_stress = COLLECT_EVERY, .ctx = r, .extern_dead = rig_dead, .charge = charge};
     struct instance *other;
     *u = (struct run){.rig = {.engine = engine, .stack = r->stack}};
     STEP(u, module_new(engine, bytes, size, &u->module, &r->err));

@@ -4,6 +4,12 @@
 #include "client/wat/wat.h"
 #include "tests/unit/sweep_rig.h"
 
+#ifdef HEMI_STRESS /* where each allocation collects, chunks are small */
+enum { LIST = 100 };
+#else
+enum { LIST = 3000 };
+#endif
+
 static const char guest_text[] =
     "(module (import \"h\" \"f\" (func $f (param i32) (result i32)))"
     " (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))"
@@ -101,7 +107,7 @@ static void call_i32(struct user *u, const char *name, int32_t argument, size_t 
 static void references(struct user *u)
 {
     hemi_object *func, *table;
-    hemi_val n = hemi_i32(3000), list, null = hemi_null(HEMI_CLASS_EXTERN), x = null;
+    hemi_val n = hemi_i32(LIST), list, null = hemi_null(HEMI_CLASS_EXTERN), x = null;
     hemi_type type;
     bool equal;
     uint64_t size;
