@@ -119,8 +119,7 @@ enum heap_status heap_space_init(struct heap *h)
 
 uint32_t heap_end_step(uint32_t *units)
 {
-    uint32_t chunks = *units / END_UNITS + 1;
-    if (chunks > END_STEP) chunks = END_STEP;
+    uint32_t chunks = *units / END_UNITS < END_STEP ? *units / END_UNITS + 1 : END_STEP;
     *units -= chunks * END_UNITS < *units ? chunks * END_UNITS : *units;
     return chunks;
 }
