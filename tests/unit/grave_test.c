@@ -279,6 +279,38 @@ START_TEST(interrupt_stops_many_in_slices)
 }
 END_TEST
 
+START_TEST(an_interrupt_leaves_what_is_no_call)
+{
+    open_client();
+    make_stores(1);
+    call(1, 0, h(0, LOOP));
+    host_func(2, 50000, store_of(0), 9); /* behind it */
+    put(FRAME_INTERRUPT, 0, 0, 0, NULL, NULL, 0);
+    expect(1, HEMI_INTERRUPTED);
+    expect(2, HEMI_OK);
+}
+END_TEST
+
+/* The walk stands at it when it ends. */
+START_TEST(an_interrupt_goes_on_behind_what_is_cancelled)
+{
+    struct connection *c = open_client();
+    make_stores(1);
+    queue_calls(0, 0);
+    put(FRAME_INTERRUPT, 0, 0, 0, NULL, NULL, 0);
+    flush();
+    while (!c->stopping.at) turn();
+    uint32_t next = c->stopping.at->id;
+    cancel(next);
+    for (uint32_t i = 0; i < QUEUED; i++) {
+        struct frame f;
+        must_receive(&f, FRAME_REPLY);
+        ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status,
+                          f.head.request == next ? HEMI_CANCELLED : HEMI_INTERRUPTED);
+    }
+}
+END_TEST
+
 START_TEST(interrupts_do_not_walk_again_and_again)
 {
     open_client();
@@ -465,6 +497,8 @@ int main(void)
     tcase_add_test(session, connection_with_many_stores_ends_in_slices);
     tcase_add_test(session, closed_memory_is_there_for_the_next_store);
     tcase_add_test(session, interrupt_stops_many_in_slices);
+    tcase_add_test(session, an_interrupt_leaves_what_is_no_call);
+    tcase_add_test(session, an_interrupt_goes_on_behind_what_is_cancelled);
     tcase_add_test(session, interrupts_do_not_walk_again_and_again);
     tcase_add_test(session, closed_store_stops_its_many_requests_in_slices);
     tcase_add_test(session, deadlines_that_pass_at_once_fire_in_slices);

@@ -478,6 +478,16 @@ START_TEST(a_module_that_can_change_is_refused)
 }
 END_TEST
 
+START_TEST(the_last_handles_are_dropped)
+{
+    open_client();
+    drop(UINT32_MAX, 1);
+    drop(UINT32_MAX - 1, 2);
+    ping(1);
+    expect(1, HEMI_OK);
+}
+END_TEST
+
 /* Hundreds of them used up the worker's table of descriptors. */
 START_TEST(queued_modules_hold_no_descriptors)
 {
@@ -615,6 +625,7 @@ int main(void)
     tcase_add_test(tc, a_client_goes_with_two_calls_running);
     tcase_add_test(tc, three_hundred_spinning_stores_of_one_client_are_one);
     tcase_add_test(tc, a_module_that_can_change_is_refused);
+    tcase_add_test(tc, the_last_handles_are_dropped);
     tcase_add_test(tc, queued_modules_hold_no_descriptors);
     tcase_add_test(tc, a_descriptor_lost_to_a_full_table_is_one_failed_request);
     tcase_add_test(tc, an_upload_costs_what_has_come_of_it);

@@ -548,6 +548,25 @@ START_TEST(silent_peers_keep_nobody_out)
 END_TEST
 
 /* They were counted over all sockets, so those at one pushed out those at another. */
+START_TEST(who_has_said_hello_is_counted_no_more)
+{
+    uint8_t bytes[HELLO_MAX];
+    size_t len = make_hello(bytes, NULL);
+    start_config("hello_pending = 4;\n" TENANT_A);
+    for (int i = 0; i < 8; i++) {
+        int fd = dial_hello("a", NULL);
+        ask_pid(fd);
+        close(fd);
+    }
+    int slow = dial("a"), fd = dial_hello("a", NULL);
+    ask_pid(fd);
+    say(slow, bytes, len);
+    ask_pid(slow);
+    close(fd);
+    close(slow);
+}
+END_TEST
+
 START_TEST(silent_peers_at_one_socket_push_out_nobody_at_another)
 {
     uint8_t bytes[HELLO_MAX];
@@ -590,15 +609,18 @@ START_TEST(silent_peers_of_one_user_push_out_nobody_of_another)
     size_t len = make_hello(bytes, NULL);
     if (geteuid() != 0) return; /* cannot become another user */
     chmod(directory, 0711);
-    start_config("hello_pending = 4;\n" TENANTS_AB);
-    int slow = dial("b");
+    start_config("hello_pending = 5;\n" TENANTS_AB);
+    int slow[3]; /* as many as the others with the one who comes */
+    for (int i = 0; i < 3; i++) slow[i] = dial("b");
     pid_t crowd = fork_silent_crowd("b", 10001, 20);
     ck_assert(wait_for_log("hello_pending"));
-    say(slow, bytes, len);
-    ask_pid(slow);
+    for (int i = 0; i < 3; i++) {
+        say(slow[i], bytes, len);
+        ask_pid(slow[i]);
+        close(slow[i]);
+    }
     kill(crowd, SIGKILL);
     wait_exit(crowd);
-    close(slow);
 }
 END_TEST
 
@@ -1224,6 +1246,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, descriptors_with_hello_are_refused);
     tcase_add_test(tests, mutated_hellos);
     tcase_add_test(tests, silent_peers_keep_nobody_out);
+    tcase_add_test(tests, who_has_said_hello_is_counted_no_more);
     tcase_add_test(tests, silent_peers_at_one_socket_push_out_nobody_at_another);
     tcase_add_test(tests, silent_peers_of_one_user_push_out_nobody_of_another);
     tcase_add_test(tests, too_few_descriptors_refuse_the_start);
