@@ -209,6 +209,21 @@ static void token_refused(const char *file, const char *why)
 }
 
 /* As ssh judges keys: by what a link leads to, its owner and its mode. */
+START_TEST(tokens_have_room)
+{
+    char token[CONFIG_TOKEN_MAX + 3] = "", text[256];
+    memset(token, 'x', CONFIG_TOKEN_MAX + 1);
+    token_refused(write_token("long", token), "a token has from");
+    token[CONFIG_TOKEN_MAX + 1] = '\n';
+    token_refused(write_token("longer", token), "a token has from");
+    token[CONFIG_TOKEN_MAX] = '\n';
+    token[CONFIG_TOKEN_MAX + 1] = 0;
+    snprintf(text, sizeof text, "tenants = ({ name = \"a\"; token_file = \"%s\"; });", write_token("fits", token));
+    forget();
+    ck_assert_msg(load(text) == 0, "%s", error.text);
+}
+END_TEST
+
 START_TEST(tokens_are_their_owners_only)
 {
     static const mode_t modes[] = {0604, 0640, 0620, 0610, 0666};
@@ -583,6 +598,7 @@ int main(void)
     tcase_add_test(tests, users_of_workers);
     tcase_add_test(tests, users_of_workers_are_the_namespaces);
     tcase_add_test(tests, every_tenant_needs_a_user);
+    tcase_add_test(tests, tokens_have_room);
     tcase_add_test(tests, tokens_are_their_owners_only);
     tcase_add_test(tests, only_regular_files_are_read);
     tcase_add_test(tests, a_configuration_has_a_size);

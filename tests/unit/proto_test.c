@@ -357,6 +357,41 @@ START_TEST(mutated_frames)
 END_TEST
 
 /* --- descriptors --- */
+/* Whatever is queued before it, and after a large queue has been sent, the last frame needs no memory. */
+START_TEST(what_is_kept_has_room_for_the_last_frame)
+{
+    enum { KEPT = 600 };
+    static uint8_t large[1 << 20], text[500];
+    struct frame_writer w;
+    int fds[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    frame_writer_init(&w);
+    ck_assert(frame_writer_keep(&w, KEPT));
+    ck_assert(frame_writer_bytes(&w, large, sizeof large));
+    while (frame_writer_pending(&w) > 0) {
+        frame_writer_send(&w, fds[0]);
+        while (recv(fds[1], large, sizeof large, MSG_DONTWAIT) > 0) continue;
+    }
+    ck_assert_uint_ge(w.capacity, KEPT);
+    ck_assert_uint_lt(w.capacity, sizeof large);
+    for (int i = 0; i < 100 || w.capacity - w.end > KEPT; i++) {
+        ck_assert(frame_writer_bytes(&w, "x", 1));
+        ck_assert_uint_ge(w.capacity - w.end, KEPT);
+    }
+    Hemi__V1__Close body = HEMI__V1__CLOSE__INIT;
+    body.text = (ProtobufCBinaryData){sizeof text, text};
+    size_t capacity = w.capacity;
+    w.error = PROTO_NO_MEMORY;
+    ck_assert_uint_gt(frame_writer_put_last(&w, &(struct frame_out){.type = FRAME_CLOSE, .body = &body.base, .fd = -1}),
+                      sizeof text);
+    ck_assert_uint_eq(w.capacity, capacity);
+    ck_assert_int_eq(w.error, PROTO_OK);
+    frame_writer_deinit(&w);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 static int dev_null(void)
 {
     int pair[2];
@@ -785,6 +820,7 @@ int main(void)
     tcase_add_test(c, longest_texts);
     tcase_add_test(c, caps_fit_bodies);
     tcase_add_test(c, mutated_frames);
+    tcase_add_test(c, what_is_kept_has_room_for_the_last_frame);
     tcase_add_test(c, descriptors_travel_with_their_frames);
     tcase_add_test(c, descriptors_nobody_asked_for);
     tcase_add_test(c, descriptors_that_do_not_come);
