@@ -1002,7 +1002,7 @@ START_TEST(an_unadopted_connection_is_handed_over_again)
     memcpy(bytes + len, "first\n", 6);
     say(fd, bytes, len + 6);
     ck_assert_str_eq(ask(fd, ""), "first");
-    ck_assert(log_has("number 3 of this tenant"));
+    ck_assert(wait_for_log("number 3 of this tenant"));
     close(fd);
 }
 END_TEST
