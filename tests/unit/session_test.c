@@ -466,8 +466,11 @@ START_TEST(a_module_that_can_change_is_refused)
     static const struct {
         int seals;
         uint64_t total;
-    } cases[] = {{F_SEAL_SHRINK | F_SEAL_GROW, 8}, {F_SEAL_SHRINK | F_SEAL_WRITE, 8}, {F_SEAL_GROW | F_SEAL_WRITE, 8},
-                 {F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 9}, {F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0}};
+    } cases[] = {{F_SEAL_SHRINK | F_SEAL_GROW, 8},
+                 {F_SEAL_SHRINK | F_SEAL_WRITE, 8},
+                 {F_SEAL_GROW | F_SEAL_WRITE, 8},
+                 {F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 9},
+                 {F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0}};
     open_client();
     for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int fd = module_with_seals(8, cases[i].seals);
