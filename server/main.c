@@ -114,7 +114,10 @@ int main(int argc, char **argv)
             return print_help(stderr), EXIT_USAGE;
         }
     }
-    if (optind < argc) return print_help(stderr), EXIT_USAGE;
+    if (optind < argc) {
+        fprintf(stderr, "hemid: \"%s\": there are options only; see hemid --help\n", argv[optind]);
+        return EXIT_USAGE;
+    }
     if (check || dump) return show_config(&options, dump);
     return supervisor_run(&options);
 }

@@ -368,6 +368,9 @@ START_TEST(wrong_usage_is_status_2_and_says_what)
     o = hemi(NULL, "--help");
     ck_assert_msg(o.status == 0 && strstr(o.out, "run"), "%s", o.out);
     outcome_deinit(&o);
+    o = run_program((const char *const[]){built("hemid"), "frobnicate", NULL}, NULL);
+    ck_assert_msg(o.status == 2 && strstr(o.err, "\"frobnicate\""), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
 }
 END_TEST
 
