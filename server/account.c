@@ -40,7 +40,7 @@ static bool sum_fits(const struct worker *w, int64_t delta)
 
 static bool share_fits(const struct worker *w, const struct account *a, int64_t delta)
 {
-    return !a || delta <= 0 || share_allows(&w->pools[POOL_MEMORY], &a->memory, (uint64_t)delta);
+    return delta <= 0 || share_allows(&w->pools[POOL_MEMORY], &a->memory, (uint64_t)delta);
 }
 
 /* What was closed must not be missing from what is opened next. */
@@ -82,17 +82,14 @@ bool account_charge(struct account *a, int64_t delta)
         refuse(a, POOL_MEMORY);
         return false;
     }
-    share_set(&w->pools[POOL_MEMORY], &a->memory, a->memory.used + (uint64_t)delta);
-    worker_account(w, delta);
+    account_add(a, delta);
     return true;
 }
 
-bool worker_charge(struct worker *w, int64_t delta)
+void account_add(struct account *a, int64_t delta)
 {
-    make_room(w, NULL, delta);
-    if (!sum_fits(w, delta)) return false;
-    worker_account(w, delta);
-    return true;
+    share_set(&a->worker->pools[POOL_MEMORY], &a->memory, a->memory.used + (uint64_t)delta);
+    worker_account(a->worker, delta);
 }
 
 void worker_account(struct worker *w, int64_t delta) { w->memory_used += (uint64_t)delta; }

@@ -164,7 +164,8 @@ static void leave_connection(struct request *r)
     if (r->conn_next) r->conn_next->conn_prev = r->conn_prev;
     if (c->stopping.at == r) c->stopping.at = r->conn_next;
     c->nrequests--;
-    worker_account(c->worker, -(int64_t)r->bytes);
+    worker_account(c->worker, -(int64_t)(r->bytes - r->kept));
+    account_add(c->account, -(int64_t)r->kept);
     timeout_remove(&c->worker->timeouts, &r->deadline);
 }
 

@@ -48,9 +48,11 @@ struct request {
     uint32_t id;
     uint32_t bytes;    /* of its frame, for the window */
     uint32_t depth;    /* host calls it is inside of */
+    uint32_t kept;     /* of those, in its connection's account */
     uint64_t promised; /* of its connection's */
     bool started, answered, nested;
     bool sheltered;                              /* its stack is of those kept for host calls */
+    bool lent;                                   /* its stack is in its connection's account */
     enum hemi_status result;                     /* of run() on a fiber */
     struct host_call *parent;                    /* counted; NULL: none */
     struct request *sibling_prev, *sibling_next; /* of the same parent */

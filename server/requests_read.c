@@ -9,6 +9,8 @@
 #include "server/requests_values.h"
 #include "server/session.h"
 
+enum { RAW_FREE = 4096 /* smaller raw parts are bounded by the window alone */ };
+
 static uint32_t body_u32(const struct request *r, uint16_t offset)
 {
     uint32_t v;
@@ -142,6 +144,17 @@ static void enqueue(struct request *r)
     lane_mark(r->conn->worker, l);
 }
 
+/* What is answered in this turn keeps nothing: a chunk was copied when it was read. */
+static bool keep_raw(struct request *r)
+{
+    bool passes = r->row->type == FRAME_MODULE_DATA && !r->previous;
+    if (r->raw_length <= RAW_FREE || passes) return true;
+    if (!account_charge(r->conn->account, (int64_t)r->raw_length)) return false;
+    r->kept = (uint32_t)r->raw_length;
+    worker_account(r->conn->worker, -(int64_t)r->kept); /* where all of the frame is */
+    return true;
+}
+
 static struct request *request_new(struct connection *c, const struct frame *f)
 {
     size_t body = (f->info->body->sizeof_message + 15) & ~(size_t)15;
@@ -216,6 +229,8 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
     r->fd = -1;
     if (e != PROTO_OK) return e; /* the connection ends, and the request with it */
     if (parent && hostcall_over(parent)) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
+    if (r->reply.error.status == HEMI_OK && !keep_raw(r))
+        request_fail(r, HEMI_NO_MEMORY, "no memory for a request of %u bytes", r->bytes);
     if (r->reply.error.status != HEMI_OK) {
         request_finish(r, r->reply.error.status);
         return PROTO_OK;

@@ -12,7 +12,7 @@
 #define MAY(body, handle, k) {AT(body, handle), OBJECT_##k, true}
 
 static const struct request_row rows[] = {
-    {FRAME_PING, .run = run_ping},
+    {FRAME_PING, .promises = promises_ping, .run = run_ping},
     {FRAME_INFO, .promises = promises_info, .run = run_info},
     {FRAME_MODULE_DATA, .read = read_module_data, .run = run_module_data},
     {FRAME_MODULE_NEW, .deadline = AT(ModuleNew, deadline_ms), .fiber = true, .read = read_module_new,
@@ -77,6 +77,8 @@ const struct request_row *request_row(unsigned type)
         if (rows[i].type == type) return &rows[i];
     return NULL;
 }
+
+uint64_t promises_ping(const struct request *r) { return r->raw_length; }
 
 enum hemi_status run_ping(struct request *r)
 {

@@ -15,7 +15,7 @@
     X(table_set) X(table_size) X(table_grow) X(ref_eq) X(ref_type) X(wasi_new)
 /* clang-format on */
 
-#define REQUEST_PROMISES(X) X(info) X(entries) X(memory_read)
+#define REQUEST_PROMISES(X) X(ping) X(info) X(entries) X(memory_read)
 
 #define X(name) uint64_t promises_##name(const struct request *r);
 REQUEST_PROMISES(X)

@@ -134,8 +134,8 @@ static enum hemi_status check_kinds(struct request *r)
 static bool must_wait_for_output(const struct request *r, bool turn)
 {
     const struct connection *c = r->conn;
-    if (!r->row->fiber && !r->row->promises) return false;
-    return (c->stalled.head && !turn) || !connection_output_room(c, r->row->promises ? r->row->promises(r) : 1);
+    uint64_t bytes = r->row->promises ? r->row->promises(r) : r->row->fiber;
+    return bytes > 0 && ((c->stalled.head && !turn) || !connection_output_room(c, bytes));
 }
 
 /* ---- stacks ---- */
@@ -183,7 +183,8 @@ static void claim_stacks(struct connection *c)
     share_set(&c->worker->pools[POOL_STACKS], &c->stacks, stacks_claimed(c->stacks_outer, c->stacks_inner));
 }
 
-/* False: there is no memory for it, which there always is for one that is guaranteed, or was claimed before. */
+/* Beyond those that are guaranteed they are part of what the connection borrows of the memory. False: there is none
+ * for it, which there always is for one that is guaranteed, or was claimed before. */
 static bool take_stack(struct request *r)
 {
     struct connection *c = r->conn;
@@ -191,9 +192,12 @@ static bool take_stack(struct request *r)
     int64_t size = (int64_t)w->sched.fibers.vm_size;
     r->sheltered = r->parent || r->lane->sheltered > 0;
     uint64_t used = stacks_in_use(c);
-    if (used < w->pools[POOL_STACKS].least || (r->sheltered && used < c->stacks.used))
+    r->lent = used >= w->pools[POOL_STACKS].least;
+    if (!r->lent)
         worker_account(w, size);
-    else if (!worker_charge(w, size))
+    else if (r->sheltered && used < c->stacks.used)
+        account_add(c->account, size);
+    else if (!account_charge(c->account, size))
         return false;
     ++*(r->sheltered ? &c->stacks_inner : &c->stacks_outer);
     claim_stacks(c);
@@ -203,7 +207,11 @@ static bool take_stack(struct request *r)
 static void give_stack(struct request *r)
 {
     struct connection *c = r->conn;
-    worker_charge(c->worker, -(int64_t)c->worker->sched.fibers.vm_size);
+    int64_t size = (int64_t)c->worker->sched.fibers.vm_size;
+    if (r->lent)
+        account_add(c->account, -size);
+    else
+        worker_account(c->worker, -size);
     --*(r->sheltered ? &c->stacks_inner : &c->stacks_outer);
     claim_stacks(c);
 }

@@ -20,15 +20,15 @@
 /* name; of what; how many there are; what a connection may count on with the usual configuration; beyond its share */
 #define SHARE_POOLS(X)                                                                                                 \
     X(STACKS, "stacks", "calls and other long requests that have begun, each on a stack of its own",                   \
-      "`memory` / `stack`, at least 2 for each connection, from 128 to 8192",                                          \
+      "`memory` / `stack`, at least 4 for each connection, from 128 to 8192",                                          \
       "2: a call and one inside its host call",                                                                        \
       "a request waits for a call of the same connection that runs; when none does: LIMIT")                            \
     X(OUTPUT, "output", "bytes that wait for the client to read them, or will", "`memory` / 4", "512 KiB",             \
       "guests that write, and requests whose reply may be large, wait for the connection's own client")                \
     X(TYPES, "types", "types that its modules declare, and layouts of exceptions, and types of its host functions",    \
       "1048576", "2048", "modules and host functions are refused: LIMIT")                                              \
-    X(MEMORY, "memory", "bytes of its stores, modules, handles and streams", "`memory`", "1 MiB",                      \
-      "growing a memory or table gives -1, allocating traps, other requests: LIMIT")                                   \
+    X(MEMORY, "memory", "bytes of its stores, modules, handles and streams, of requests that wait, stacks beyond 2",   \
+      "`memory`", "1 MiB", "growing a memory or table gives -1, allocating traps, other requests: LIMIT")              \
     X(MAPPINGS, "mappings", "2 for each linear memory, 4 for each store, 1 for each large table",                      \
       "vm.max_map_count, without 5 for each of the stacks, 1 for each 4 MiB of `memory`, and 4096", "109",             \
       "memories, stores and instances with memories are refused: LIMIT")                                               \

@@ -207,7 +207,7 @@ void worker_drain(struct worker *w, uint64_t timeout_ms)
 static uint32_t fibers_max(const struct tenant_limits *limits)
 {
     uint64_t n = limits->memory / limits->stack;
-    if (n < 2 * limits->connections) n = 2 * limits->connections;
+    if (n < 4 * limits->connections) n = 4 * limits->connections; /* of which half are guaranteed */
     return (uint32_t)(n < FIBERS_MIN ? FIBERS_MIN : n > FIBERS_MAX ? FIBERS_MAX : n);
 }
 

@@ -364,22 +364,24 @@ START_TEST(idle_stacks_are_given_back_before_memory_fails)
     ck_assert_uint_ge(with - worker.memory_used, 60 * (uint64_t)stacks->vm_size); /* they are counted */
     ck_assert_uint_ge(stacks->nidle, 60);
     boot.limits.memory = worker.memory_used + 62 * (uint64_t)stacks->vm_size;
-    ck_assert(worker_charge(&worker, 10 * (int64_t)stacks->vm_size));
+    struct account *account = account_new(&worker);
+    ck_assert(account_charge(account, 10 * (int64_t)stacks->vm_size));
     ck_assert_uint_le(stacks->nidle, 52);
     ck_assert_uint_ge(stacks->nidle, 51); /* no more than were needed */
     call(100, 0, h(0, P_QUICK));
     expect(100, HEMI_OK);
-    ck_assert(!worker_charge(&worker, 53 * (int64_t)stacks->vm_size));
+    ck_assert(!account_charge(account, 53 * (int64_t)stacks->vm_size));
     call(101, 0, h(0, P_QUICK));
     expect(101, HEMI_OK);
-    ck_assert(worker_charge(&worker, 52 * (int64_t)stacks->vm_size));
+    ck_assert(account_charge(account, 52 * (int64_t)stacks->vm_size));
     for (uint32_t k = 0; k < 2; k++) call(102 + k, 0, h(k, P_CALL)); /* these are guaranteed */
     for (uint32_t k = 0; k < 2; k++) parked[k] = must_receive_any_host_call();
     call(104, 0, h(2, P_QUICK));
-    expect(104, HEMI_NO_MEMORY);
+    expect(104, HEMI_LIMIT);
     for (uint32_t k = 0; k < 2; k++) host_reply(parked[k], HEMI_OK);
     all_ok(2);
-    worker_charge(&worker, -62 * (int64_t)stacks->vm_size);
+    account_add(account, -62 * (int64_t)stacks->vm_size);
+    account_unref(account);
 }
 END_TEST
 
@@ -504,6 +506,80 @@ START_TEST(memory_is_shared)
 }
 END_TEST
 
+/* Of 64 MiB: a quarter is set aside, a quarter of the rest stays for others. */
+START_TEST(stacks_and_memory_of_one_client_are_one_share)
+{
+    struct pool *pool = &worker.pools[POOL_MEMORY];
+    struct connection *c = worker.connections;
+    struct frame f;
+    uint32_t parked = 0;
+    pool->lendable = pool->lent + 48 * MIB;
+    boot.limits.memory = worker.memory_used + 64 * MIB;
+    worker.stacks_borrowed_max = 64;
+    uint64_t before = c->account->memory.used;
+    be(&others[0]);
+    for (uint32_t k = 0; k < MANY; k++) call(1 + k, 0, h(k, P_CALL));
+    while (receive(&f, 300)) {
+        if (f.head.type == FRAME_HOST_CALL)
+            parked++;
+        else
+            ck_assert(names((const Hemi__V1__Reply *)f.body, POOL_MEMORY));
+    }
+    ck_assert_uint_ge(parked, 10); /* its stores have a part of it */
+    ck_assert_uint_le(parked, 2 + 36);
+    make_memories(store_of(MANY - 1), 16, POOL_MEMORY);
+    ck_assert_uint_le(c->account->memory.used - before, 36 * MIB);
+    others_go_on();
+    be(&others[1]);
+    new_memory(500, 90000, store_of(0), 64); /* of what is left, beyond what it may count on */
+    expect(500, HEMI_OK);
+    be(&others[0]);
+    for (uint32_t k = 0; k < MANY; k++) cancel(1 + k);
+    settle();
+    ck_assert_uint_eq(worker.sched.live, 0);
+}
+END_TEST
+
+static void ping_bytes(uint32_t id)
+{
+    static const uint8_t bytes[60000];
+    put(FRAME_PING, id, 0, 0, NULL, bytes, sizeof bytes);
+}
+
+START_TEST(unread_pings_count_as_output_and_memory)
+{
+    enum { PINGS = 300, BYTES = 60000 };
+    struct connection *c = worker.connections;
+    struct frame f;
+    uint64_t before = c->account->memory.used, sum = worker.memory_used;
+    be(&others[0]);
+    c->window.bytes_max = 64 * MIB;
+    for (uint32_t i = 0; i < PINGS; i++) ping_bytes(1 + i);
+    settle();
+    ck_assert_ptr_nonnull(c->stalled.head);
+    ck_assert_uint_le(c->output.used, c->output_max + BYTES + 1000);
+    ck_assert_uint_ge(c->account->memory.used, before + PINGS / 2 * BYTES);
+    ck_assert_uint_eq(worker.sched.live, 0);
+    worker.pools[POOL_MEMORY].lendable = 0; /* nothing is left */
+    ping_bytes(1000);
+    store_close(1001, store_of(0)); /* small ones need nothing */
+    settle();
+    others_go_on();
+    be(&others[0]);
+    for (uint32_t i = 0; i < PINGS + 2; i++) {
+        must_receive(&f, FRAME_REPLY);
+        const Hemi__V1__Reply *reply = (const Hemi__V1__Reply *)f.body;
+        if (f.head.request == 1000)
+            ck_assert(names(reply, POOL_MEMORY));
+        else
+            ck_assert_uint_eq(reply->status, HEMI_OK);
+        ck_assert_uint_eq(f.raw_length, f.head.request < 1000 ? BYTES : 0);
+    }
+    ck_assert_uint_le(c->account->memory.used, before);
+    ck_assert_uint_le(worker.memory_used, sum + 4 * MIB); /* the third client's */
+}
+END_TEST
+
 START_TEST(mappings_are_shared)
 {
     struct pool *pool = &worker.pools[POOL_MAPPINGS];
@@ -566,6 +642,8 @@ int main(void)
     tcase_add_test(tc, types_of_one_client_leave_some_to_others);
     tcase_add_test(tc, host_functions_count_their_types);
     tcase_add_test(tc, memory_is_shared);
+    tcase_add_test(tc, stacks_and_memory_of_one_client_are_one_share);
+    tcase_add_test(tc, unread_pings_count_as_output_and_memory);
     tcase_add_test(tc, mappings_are_shared);
     tcase_add_test(tc, stores_are_shared);
     tcase_add_test(tc, handles_count_as_memory);
