@@ -86,6 +86,17 @@ bool account_charge(struct account *a, int64_t delta)
     return true;
 }
 
+bool account_charge_beyond(struct account *a, int64_t delta)
+{
+    make_room(a->worker, a, delta);
+    if (!sum_fits(a->worker, delta)) {
+        refuse(a, POOL_MEMORY);
+        return false;
+    }
+    account_add(a, delta);
+    return true;
+}
+
 void account_add(struct account *a, int64_t delta)
 {
     share_set(&a->worker->pools[POOL_MEMORY], &a->memory, a->memory.used + (uint64_t)delta);

@@ -34,6 +34,8 @@ void account_unref(struct account *a);
 /* Bytes. What is lacking is looked for in idle stacks and in the grave: on a fiber in all of it, which may yield, else
  * in some. False: refused. */
 bool account_charge(struct account *a, int64_t delta);
+/* The same, beyond its share too: for that without which what it has cannot end. */
+bool account_charge_beyond(struct account *a, int64_t delta);
 /* The same for what was promised before: it is not refused. */
 void account_add(struct account *a, int64_t delta);
 /* Mappings of the kernel's. False: refused. */

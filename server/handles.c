@@ -157,10 +157,9 @@ static struct object *unbind(struct handle_table *t, uint32_t id)
     return idmap_remove(&t->map, id);
 }
 
+/* It is charged. */
 static enum handle_result bind(struct handle_table *t, uint32_t id, struct object *o)
 {
-    if (t->map.used >= t->max) return HANDLE_LIMIT;
-    if (t->account && !account_charge(t->account, HANDLE_COST)) return HANDLE_REFUSED;
     if (!idmap_put(&t->map, id, o)) {
         give_back(t, 1);
         return HANDLE_NO_MEMORY;
@@ -172,7 +171,11 @@ static enum handle_result bind(struct handle_table *t, uint32_t id, struct objec
 enum handle_result handles_bind(struct handle_table *t, uint32_t id, struct object *o)
 {
     if (id == 0 || id >= HANDLE_WORKER || idmap_get(&t->map, id)) return HANDLE_TAKEN;
-    return bind(t, id, o);
+    if (t->map.used >= t->max) return HANDLE_LIMIT;
+    bool refused = t->account && !account_charge(t->account, HANDLE_COST);
+    if (refused) account_add(t->account, HANDLE_COST);
+    enum handle_result result = bind(t, id, o);
+    return result == HANDLE_OK && refused ? HANDLE_REFUSED : result;
 }
 
 uint32_t handles_bind_new(struct handle_table *t, struct object *o)
@@ -180,6 +183,7 @@ uint32_t handles_bind_new(struct handle_table *t, struct object *o)
     uint32_t id;
     do id = HANDLE_WORKER | t->next++;
     while (idmap_get(&t->map, id)); /* after 2^31 of them, old ones may still be there */
+    if (t->map.used >= t->max || (t->account && !account_charge(t->account, HANDLE_COST))) return 0;
     return bind(t, id, o) == HANDLE_OK ? id : 0;
 }
 

@@ -133,7 +133,7 @@ enum handle_result {
     HANDLE_OK,
     HANDLE_TAKEN /* zero, in use, or not the client's to choose */,
     HANDLE_LIMIT,
-    HANDLE_REFUSED /* by the account */,
+    HANDLE_REFUSED /* by the account; bound all the same, to be poisoned: requests behind it name it */,
     HANDLE_NO_MEMORY
 };
 

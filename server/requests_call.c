@@ -105,7 +105,7 @@ static uint32_t bind_exception(struct request *r, uint32_t exn)
     if (promised) handles_unbind(t, handle, promised);
     if (!promised)
         handle = handles_bind_new(t, o);
-    else if (handles_bind(t, handle, o) != HANDLE_OK)
+    else if (handles_bind(t, handle, o) == HANDLE_NO_MEMORY) /* the others cannot be: it was just unbound */
         handle = 0;
     object_unref(o);
     return handle;

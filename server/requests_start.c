@@ -183,8 +183,9 @@ static void claim_stacks(struct connection *c)
     share_set(&c->worker->pools[POOL_STACKS], &c->stacks, stacks_claimed(c->stacks_outer, c->stacks_inner));
 }
 
-/* Beyond those that are guaranteed they are part of what the connection borrows of the memory. False: there is none
- * for it, which there always is for one that is guaranteed, or was claimed before. */
+/* Beyond those that are guaranteed they are part of what the connection borrows of the memory; inside host calls it may
+ * borrow more, for what is outside waits. False: there is none for it, which there always is for one that is
+ * guaranteed, or was claimed before. */
 static bool take_stack(struct request *r)
 {
     struct connection *c = r->conn;
@@ -197,7 +198,7 @@ static bool take_stack(struct request *r)
         worker_account(w, size);
     else if (r->sheltered && used < c->stacks.used)
         account_add(c->account, size);
-    else if (!account_charge(c->account, size))
+    else if (!(r->sheltered ? account_charge_beyond : account_charge)(c->account, size))
         return false;
     ++*(r->sheltered ? &c->stacks_inner : &c->stacks_outer);
     claim_stacks(c);

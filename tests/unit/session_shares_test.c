@@ -622,6 +622,30 @@ START_TEST(handles_count_as_memory)
 }
 END_TEST
 
+START_TEST(a_handle_that_finds_no_memory_is_poisoned)
+{
+    struct connection *c = worker.connections;
+    struct pool *pool = &worker.pools[POOL_MEMORY];
+    be(&others[0]);
+    uint64_t before = c->account->memory.used, least = pool->least, lendable = pool->lendable, lent = pool->lent;
+    pool->least = before;
+    pool->lendable = pool->lent = 0; /* others have borrowed everything */
+    export_get(700, store_of(0) + 1, "quick", 300000);
+    call(701, 0, 300000);
+    struct frame f;
+    must_receive(&f, FRAME_REPLY);
+    ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, HEMI_LIMIT);
+    expect(701, HEMI_DEPENDENCY_FAILED);
+    drop(300000, 1);
+    ping(900);
+    expect(900, HEMI_OK);
+    ck_assert_uint_eq(c->account->memory.used, before);
+    pool->least = least;
+    pool->lendable = lendable;
+    pool->lent = lent;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session_shares");
@@ -647,5 +671,6 @@ int main(void)
     tcase_add_test(tc, mappings_are_shared);
     tcase_add_test(tc, stores_are_shared);
     tcase_add_test(tc, handles_count_as_memory);
+    tcase_add_test(tc, a_handle_that_finds_no_memory_is_poisoned);
     return run_suite_forked(suite);
 }
