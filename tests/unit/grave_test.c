@@ -43,14 +43,14 @@ START_TEST(store_is_freed_in_slices)
     charged = 0;
     ck_assert_int_eq(engine_new(&(struct engine_options){0}, &e), HEMI_OK);
     ck_assert_int_eq(store_new(e, &(struct store_options){.charge = charge}, &s), HEMI_OK);
+    static struct root roots[MANY]; /* before the table, which the stress build's collections would all look through */
+    for (uint64_t id = 1; id <= MANY; id++) ck_assert_int_eq(store_extern(s, id, &roots[id - 1]), HEMI_OK);
+    for (size_t i = 0; i < MANY; i++) root_deinit(&roots[i]);
     ck_assert_int_eq(memory_new(s, &(struct limits){.min = 64, .max = 64, .has_max = true}, &m), HEMI_OK); /* 4 MiB */
     memset(m->base, 1, m->size);
     struct limits limits = {.min = 1000000, .max = UINT64_MAX};
     ck_assert_int_eq(table_new(s, VT_REF(true, HT_EXTERN), &limits, (union val){0}, &t), HEMI_OK);
     ck_assert_int_eq(table_grow(t, 10, (union val){0}, &old), HEMI_OK);
-    static struct root roots[MANY];
-    for (uint64_t id = 1; id <= MANY; id++) ck_assert_int_eq(store_extern(s, id, &roots[id - 1]), HEMI_OK);
-    for (size_t i = 0; i < MANY; i++) root_deinit(&roots[i]);
     ck_assert_uint_ge(free_store(s), (1024 + 976 + MANY) / SLICE); /* pages of memory and table, externrefs */
     ck_assert_int_eq(charged, 0);
     engine_free(e);
