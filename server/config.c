@@ -23,13 +23,13 @@ struct reader {
     struct config_error *error;
 };
 
-__attribute__((format(printf, 2, 3))) static int refuse(struct config_error *error, const char *format, ...)
+int config_fail(struct config_error *error, int status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
-    return -EINVAL;
+    return status;
 }
 
 __attribute__((format(printf, 3, 4))) static int refuse_at(const struct reader *r, const config_setting_t *at,
@@ -42,8 +42,8 @@ __attribute__((format(printf, 3, 4))) static int refuse_at(const struct reader *
     va_start(args, format);
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
-    return refuse(r->error, "%s:%u: %s: %s", file != NULL ? file : r->file, config_setting_source_line(at),
-                  name != NULL ? name : "(list entry)", reason);
+    return config_fail(r->error, -EINVAL, "%s:%u: %s: %s", file != NULL ? file : r->file,
+                       config_setting_source_line(at), name != NULL ? name : "(list entry)", reason);
 }
 
 /* --- one option --- */
@@ -290,7 +290,7 @@ static int refuse_fault(const struct reader *r, const config_t *parsed, const st
     const config_setting_t *at = config_lookup(parsed, path);
     if (at == NULL && fault->or_key != NULL) at = config_lookup(parsed, fault->or_key);
     if (at != NULL) return refuse_at(r, at, "%s", fault->reason);
-    return refuse(r->error, "%s: %s: %s", r->file, fault->key, fault->reason);
+    return config_fail(r->error, -EINVAL, "%s: %s: %s", r->file, fault->key, fault->reason);
 }
 
 static int read_parsed(const struct reader *r, const config_t *parsed, struct config *config)
@@ -311,8 +311,8 @@ int config_load(struct config *config, const char *file, struct config_error *er
     config_init(&parsed);
     if (config_read_file(&parsed, file) != CONFIG_TRUE) {
         const char *where = config_error_file(&parsed);
-        status = refuse(error, "%s:%d: %s", where != NULL ? where : file, config_error_line(&parsed),
-                        config_error_text(&parsed));
+        status = config_fail(error, -EINVAL, "%s:%d: %s", where != NULL ? where : file, config_error_line(&parsed),
+                             config_error_text(&parsed));
     } else {
         status = read_parsed(&r, &parsed, config);
     }
@@ -340,12 +340,14 @@ int config_private(struct config *config)
 int config_default(struct config *config, const char *path, struct config_error *error)
 {
     if (config_uid_is_overflow(geteuid()))
-        return refuse(error, "user id %u identifies nobody; give a configuration whose tenant has a socket of its own",
-                      geteuid());
+        return config_fail(error, -EINVAL,
+                           "user id %u identifies nobody; give a configuration whose tenant has a socket of its own",
+                           geteuid());
     if (add_tenant(config, "default") != 0) return -ENOMEM;
     config->tenants[0].uids = (struct config_uids){.count = 1, .at = {geteuid()}};
     if (strlen(path) >= sizeof config->socket.path)
-        return refuse(error, "%s: a socket's path has at most %zu bytes", path, sizeof config->socket.path - 1);
+        return config_fail(error, -EINVAL, "%s: a socket's path has at most %zu bytes", path,
+                           sizeof config->socket.path - 1);
     memcpy(config->socket.path, path, strlen(path) + 1);
     return 0;
 }
@@ -386,10 +388,12 @@ static bool same_identity(const struct tenant_config *a, const struct tenant_con
 
 bool config_reloadable(const struct config *a, const struct config *b, struct config_error *error)
 {
-    if (a->ntenants != b->ntenants) return refuse(error, "tenants: their number changed"), false;
-    if (!same_socket(&a->socket, &b->socket)) return refuse(error, "socket: it changed"), false;
+    if (a->ntenants != b->ntenants) return config_fail(error, -EINVAL, "tenants: their number changed"), false;
+    if (!same_socket(&a->socket, &b->socket)) return config_fail(error, -EINVAL, "socket: it changed"), false;
     for (size_t i = 0; i < a->ntenants; i++)
         if (!same_identity(&a->tenants[i], &b->tenants[i]))
-            return refuse(error, "tenants: \"%s\" changed its name, socket or user ids", a->tenants[i].name), false;
+            return config_fail(error, -EINVAL, "tenants: \"%s\" changed its name, socket or user ids",
+                               a->tenants[i].name),
+                   false;
     return true;
 }

@@ -168,6 +168,9 @@ struct config_error {
     char text[512];
 };
 
+/* Puts a formatted text into the error and returns `status`. */
+__attribute__((format(printf, 3, 4))) int config_fail(struct config_error *error, int status, const char *format, ...);
+
 /* The defaults: no tenant and no socket. Never fails. */
 void config_set_defaults(struct config *config);
 

@@ -6,15 +6,15 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "server/clock.h"
 
 /* What is sent, followed by the tenants; both ends are one program, so that structs are their own encoding. */
 struct finding {
@@ -65,15 +65,6 @@ static void read_and_send(config_loader load, const void *what, int fd, pid_t pa
     _exit(sent ? 0 : 1);
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(struct config_error *error, int status, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof error->text, format, args);
-    va_end(args);
-    return status;
-}
-
 /* --- the start --- */
 
 /* The signals that come meanwhile are the parent's, whose handlers the child would run, too. */
@@ -96,15 +87,15 @@ int config_apart_new(config_loader load, const void *what, const char *file, str
 {
     int pipe_fds[2], status;
     struct config_apart *apart = calloc(1, sizeof *apart);
-    if (apart == NULL) return fail(error, -ENOMEM, "%s: out of memory", file);
+    if (apart == NULL) return config_fail(error, -ENOMEM, "%s: out of memory", file);
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
-        status = fail(error, -errno, "%s: pipe: %s", file, strerror(errno));
+        status = config_fail(error, -errno, "%s: pipe: %s", file, strerror(errno));
         free(apart);
         return status;
     }
     fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
     *apart = (struct config_apart){.file = file, .fd = pipe_fds[0], .child = fork_reader(load, what, pipe_fds[1])};
-    status = apart->child < 0 ? fail(error, -errno, "%s: fork: %s", file, strerror(errno)) : 0;
+    status = apart->child < 0 ? config_fail(error, -errno, "%s: fork: %s", file, strerror(errno)) : 0;
     close(pipe_fds[1]);
     if (status == 0) return *out = apart, 0;
     close(apart->fd);
@@ -151,9 +142,9 @@ void config_apart_free(struct config_apart *apart)
 static int died(struct config_apart *apart, struct config_error *error)
 {
     if (reaped(apart, 0) && WIFSIGNALED(apart->ended))
-        return fail(error, -ENOMEM, "%s: its parser died of signal %d: out of memory?", apart->file,
-                    WTERMSIG(apart->ended));
-    return fail(error, -EINVAL, "%s: its parser gave up", apart->file);
+        return config_fail(error, -ENOMEM, "%s: its parser died of signal %d: out of memory?", apart->file,
+                           WTERMSIG(apart->ended));
+    return config_fail(error, -EINVAL, "%s: its parser gave up", apart->file);
 }
 
 static size_t tenants_size(const struct config_apart *apart)
@@ -192,23 +183,16 @@ int config_apart_read(struct config_apart *apart, struct config *config, struct 
     size_t len = next_part(apart, &at);
     int status = len > 0 ? read_some(apart, at, len) : 0;
     if (status == -EPROTO) return died(apart, error);
-    if (status == -ENOMEM) return fail(error, status, "%s: out of memory", apart->file);
+    if (status == -ENOMEM) return config_fail(error, status, "%s: out of memory", apart->file);
     if (status != 0 || next_part(apart, &at) > 0) return -EAGAIN;
     *error = apart->finding.error;
     if (apart->finding.status == -ENOMEM && error->text[0] == 0)
-        return fail(error, -ENOMEM, "%s: out of memory", apart->file);
+        return config_fail(error, -ENOMEM, "%s: out of memory", apart->file);
     if (apart->finding.status != 0) return apart->finding.status;
     *config = apart->finding.config;
     config->tenants = apart->tenants;
     apart->tenants = NULL;
     return 0;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 int config_load_apart(config_loader load, const void *what, const char *file, struct config *config,
@@ -217,11 +201,11 @@ int config_load_apart(config_loader load, const void *what, const char *file, st
     struct config_apart *apart;
     int status = config_apart_new(load, what, file, &apart, error);
     if (status != 0) return status;
-    int64_t end = now_ms() + CONFIG_READ_TIMEOUT_MS, left;
-    while ((status = config_apart_read(apart, config, error)) == -EAGAIN && (left = end - now_ms()) > 0)
+    int64_t end = (int64_t)clock_ms() + CONFIG_READ_TIMEOUT_MS, left;
+    while ((status = config_apart_read(apart, config, error)) == -EAGAIN && (left = end - (int64_t)clock_ms()) > 0)
         (void)poll(&(struct pollfd){.fd = apart->fd, .events = POLLIN}, 1, (int)left);
     if (status == -EAGAIN)
-        status = fail(error, -EINVAL, "%s: could not be read within %d s", file, CONFIG_READ_TIMEOUT_MS / 1000);
+        status = config_fail(error, -EINVAL, "%s: could not be read within %d s", file, CONFIG_READ_TIMEOUT_MS / 1000);
     while (status == 0 && !reaped(apart, 0)) continue;
     config_apart_free(apart);
     return status;

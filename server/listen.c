@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,22 +15,13 @@
 #define SIOCUNIXFILE 0x89e0 /* linux/un.h, which the C library's sys/un.h excludes */
 #define LOCK_TRIES 16       /* times the lock file may vanish between opening and locking it */
 
-__attribute__((format(printf, 3, 4))) static int fail(struct config_error *error, int status, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof error->text, format, args);
-    va_end(args);
-    return status;
-}
-
 static int set_path(struct sockaddr_un *address, const char *path, struct config_error *error)
 {
     size_t len = strlen(path);
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (len >= sizeof address->sun_path)
-        return fail(error, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", path,
-                    sizeof address->sun_path - 1);
+        return config_fail(error, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", path,
+                           sizeof address->sun_path - 1);
     memcpy(address->sun_path, path, len);
     return 0;
 }
@@ -50,15 +40,15 @@ static int take_lock(const char *path, int *out, struct config_error *error)
     snprintf(name, sizeof name, "%s.lock", path);
     for (int i = 0; i < LOCK_TRIES; i++) {
         int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-        if (fd < 0) return fail(error, -errno, "%s: its lock file, %s: %s", path, name, strerror(errno));
+        if (fd < 0) return config_fail(error, -errno, "%s: its lock file, %s: %s", path, name, strerror(errno));
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             close(fd);
-            return fail(error, -EADDRINUSE, "%s: another hemid serves it", path);
+            return config_fail(error, -EADDRINUSE, "%s: another hemid serves it", path);
         }
         if (is_same_file(fd, name)) return *out = fd, 0;
         close(fd);
     }
-    return fail(error, -EADDRINUSE, "%s: another hemid starts or stops", path);
+    return config_fail(error, -EADDRINUSE, "%s: another hemid starts or stops", path);
 }
 
 static void drop_lock(const char *path, int fd)
@@ -74,23 +64,23 @@ static int clear_stale(const struct sockaddr_un *address, struct config_error *e
 {
     const char *path = address->sun_path;
     struct stat st;
-    if (lstat(path, &st) != 0) return errno == ENOENT ? 0 : fail(error, -errno, "%s: %s", path, strerror(errno));
-    if (!S_ISSOCK(st.st_mode)) return fail(error, -EEXIST, "%s: is there and is no socket", path);
+    if (lstat(path, &st) != 0) return errno == ENOENT ? 0 : config_fail(error, -errno, "%s: %s", path, strerror(errno));
+    if (!S_ISSOCK(st.st_mode)) return config_fail(error, -EEXIST, "%s: is there and is no socket", path);
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0) return fail(error, -errno, "socket: %s", strerror(errno));
+    if (probe < 0) return config_fail(error, -errno, "socket: %s", strerror(errno));
     int refused = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
     close(probe);
-    if (refused != ECONNREFUSED) return fail(error, -EADDRINUSE, "%s: somebody else serves it", path);
-    if (unlink(path) != 0 && errno != ENOENT) return fail(error, -errno, "%s: %s", path, strerror(errno));
+    if (refused != ECONNREFUSED) return config_fail(error, -EADDRINUSE, "%s: somebody else serves it", path);
+    if (unlink(path) != 0 && errno != ENOENT) return config_fail(error, -errno, "%s: %s", path, strerror(errno));
     return 0;
 }
 
 static int find_ids(const struct socket_options *socket, uid_t *uid, gid_t *gid, struct config_error *error)
 {
     if (!config_find_user(socket->owner, uid))
-        return fail(error, -EINVAL, "%s: no user \"%s\"", socket->path, socket->owner);
+        return config_fail(error, -EINVAL, "%s: no user \"%s\"", socket->path, socket->owner);
     if (!config_find_group(socket->group, gid))
-        return fail(error, -EINVAL, "%s: no group \"%s\"", socket->path, socket->group);
+        return config_fail(error, -EINVAL, "%s: no group \"%s\"", socket->path, socket->group);
     return 0;
 }
 
@@ -145,15 +135,16 @@ static int bind_and_listen(int fd, const struct socket_options *options, const s
     int status = find_ids(options, &uid, &gid, error);
     if (status != 0) return status;
     if ((status = bind_with_mode(fd, address, mode)) != 0)
-        return fail(error, status, "%s: bind: %s", options->path, strerror(-status));
+        return config_fail(error, status, "%s: bind: %s", options->path, strerror(-status));
     int file = open_bound(fd, options->path, st);
-    if (file < 0) return fail(error, file, "%s: was replaced while it was made: %s", options->path, strerror(-file));
+    if (file < 0)
+        return config_fail(error, file, "%s: was replaced while it was made: %s", options->path, strerror(-file));
     status = set_rights(file, st, uid, gid, mode);
     close(file);
     if (status != 0)
-        fail(error, status, "%s: owner or mode: %s", options->path, strerror(-status));
+        config_fail(error, status, "%s: owner or mode: %s", options->path, strerror(-status));
     else if (listen(fd, backlog) != 0)
-        status = fail(error, -errno, "%s: listen: %s", options->path, strerror(errno));
+        status = config_fail(error, -errno, "%s: listen: %s", options->path, strerror(errno));
     if (status != 0) unlink_own(options->path, st);
     return status;
 }
@@ -169,7 +160,7 @@ int listen_open(const struct socket_options *options, int backlog, struct listen
     if ((status = clear_stale(&address, error)) != 0) goto fail;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        status = fail(error, -errno, "socket: %s", strerror(errno));
+        status = config_fail(error, -errno, "socket: %s", strerror(errno));
         goto fail;
     }
     if ((status = bind_and_listen(fd, options, &address, backlog, &st, error)) != 0) goto fail;

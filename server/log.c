@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/log_writer.h"
 
 #define MESSAGE_MAX 2048
@@ -55,16 +56,9 @@ size_t log_escape(const char *text, size_t len, char *out, size_t size)
 
 /* --- may it be said --- */
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static bool bucket_take(struct bucket *bucket, uint64_t rate)
 {
-    uint64_t now = now_ms(), refilled = now - bucket->at_ms;
+    uint64_t now = clock_ms(), refilled = now - bucket->at_ms;
     if (refilled > BURST_SECONDS * 1000) refilled = BURST_SECONDS * 1000;
     refilled *= rate;
     bucket->at_ms = now;

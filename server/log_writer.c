@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/server.h"
 
 enum writer_state { WRITER_ABSENT, WRITER_RUNS, WRITER_STOPS, WRITER_ENDED };
@@ -43,13 +44,6 @@ static struct {
     uint64_t told_ms;
     bool torn; /* the writer's own: the last line that was begun has no end */
 } writer = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO};
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void wait_until(pthread_cond_t *condition, uint64_t at_ms)
 {
@@ -128,7 +122,7 @@ static size_t take_losses(char *line, unsigned *source, struct writer_losses *lo
 {
     bool round_begins = writer.telling == 0;
     if (round_begins && !writer.losses) return 0;
-    if (round_begins && now_ms() < writer.told_ms + WRITER_TELL_MS) return 0;
+    if (round_begins && clock_ms() < writer.told_ms + WRITER_TELL_MS) return 0;
     if (round_begins) writer.losses = false; /* what fails from now on is for the next round */
     for (; writer.telling < writer.nsources; writer.telling++) {
         struct source *from = &writer.sources[writer.telling];
@@ -139,7 +133,7 @@ static size_t take_losses(char *line, unsigned *source, struct writer_losses *lo
         return writer.tell(*source, losses, line);
     }
     writer.telling = 0;
-    writer.told_ms = now_ms();
+    writer.told_ms = clock_ms();
     return 0;
 }
 
@@ -280,7 +274,7 @@ bool writer_stop(void)
     pthread_mutex_lock(&writer.lock);
     writer.state = WRITER_STOPS;
     pthread_cond_signal(&writer.put);
-    for (uint64_t end = now_ms() + WRITER_FLUSH_MS; writer.state != WRITER_ENDED && now_ms() < end;)
+    for (uint64_t end = clock_ms() + WRITER_FLUSH_MS; writer.state != WRITER_ENDED && clock_ms() < end;)
         wait_until(&writer.ended, end);
     bool ended = writer.state == WRITER_ENDED;
     pthread_mutex_unlock(&writer.lock);

@@ -10,8 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "server/clock.h"
 
 /* A path, or a name in the abstract namespace, which begins with '@'. */
 static socklen_t address_of(const char *name, struct sockaddr_un *out)
@@ -44,8 +45,6 @@ void notify_ready(size_t tenants) { notify("READY=1\nSTATUS=serving %zu tenants"
 
 void notify_reloading(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reading the configuration",
-           (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+           clock_ns(CLOCK_MONOTONIC) / 1000);
 }

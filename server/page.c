@@ -5,8 +5,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "server/clock.h"
 
 #define PAGE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
@@ -55,10 +56,7 @@ void page_free(struct page *page)
 
 void page_heartbeat(struct page *page)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    atomic_store_explicit(&page->heartbeat_ns, ns, memory_order_relaxed);
+    atomic_store_explicit(&page->heartbeat_ns, clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
 }
 
 void page_last_words(struct page *page, const char *text, size_t len)

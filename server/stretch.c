@@ -1,6 +1,6 @@
 #include "server/stretch.h"
 
-#include <time.h>
+#include "server/clock.h"
 
 static const struct {
     const char *name;
@@ -15,17 +15,10 @@ const char *stretch_name(enum stretch_kind kind) { return kinds[kind].name; }
 
 uint32_t stretch_most(enum stretch_kind kind) { return kinds[kind].most; }
 
-static uint64_t now(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void stretch_begin(struct stretches *s)
 {
-    s->wall_ns = now(CLOCK_MONOTONIC);
-    s->cpu_ns = now(CLOCK_THREAD_CPUTIME_ID);
+    s->wall_ns = clock_ns(CLOCK_MONOTONIC);
+    s->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* CPU time takes a system call, and is never more than the time on the wall; so it is asked for only when that is
@@ -33,11 +26,11 @@ void stretch_begin(struct stretches *s)
 void stretch_end(struct stretches *s, enum stretch_kind kind, uint32_t units)
 {
     struct stretch *longest = &s->longest[kind];
-    uint64_t wall = now(CLOCK_MONOTONIC), ns = wall - s->wall_ns;
+    uint64_t wall = clock_ns(CLOCK_MONOTONIC), ns = wall - s->wall_ns;
     s->wall_ns = wall;
     if (units > longest->units) longest->units = units;
     if (ns <= longest->ns) return;
-    uint64_t cpu = now(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     if (cpu - s->cpu_ns < ns) ns = cpu - s->cpu_ns;
     s->cpu_ns = cpu;
     if (ns > longest->ns) longest->ns = ns;

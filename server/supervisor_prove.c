@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/supervisor_state.h"
 
 struct proof {
@@ -20,13 +20,6 @@ struct proof {
     bool ready;
     char error[256]; /* what it said last that was one: the step of the jail that failed */
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static struct log_about about(const struct proof *proof)
 {
@@ -48,7 +41,7 @@ static bool listen_to(struct proof *proof, uint64_t timeout_ms)
 {
     struct handover_msg msg;
     struct pollfd control = {.fd = proof->worker.control, .events = POLLIN};
-    for (uint64_t end = now_ms() + timeout_ms, now; (now = now_ms()) < end;) {
+    for (uint64_t end = clock_ms() + timeout_ms, now; (now = clock_ms()) < end;) {
         if (poll(&control, 1, (int)(end - now)) <= 0) continue;
         int status = handover_recv(control.fd, HANDOVER_UP, &msg);
         if (status == 1) hear(proof, &msg);
