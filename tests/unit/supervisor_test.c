@@ -34,6 +34,7 @@
 #include "server/jail_seccomp.h"
 #include "server/supervisor.h"
 #include "server/supervisor_boot.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/suite.h"
 
 #define WAIT_MS 20000
@@ -173,44 +174,11 @@ static int echo_worker(const struct worker_boot *boot)
 
 /* --- the daemon --- */
 
-static char directory[64];
 static pid_t daemon_pid;
-
-static const char *in_directory(const char *name)
-{
-    static char paths[8][128];
-    static unsigned next;
-    char *out = paths[next++ % 8];
-    snprintf(out, sizeof paths[0], "%s/%s", directory, name);
-    return out;
-}
 
 static void sleep_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
 
-/* Writes DIRECTORY/NAME; '@' stands for the directory. */
-static const char *write_file(const char *name, const char *text)
-{
-    const char *path = in_directory(name);
-    FILE *file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    for (; *text != 0; text++)
-        if (*text == '@')
-            fputs(directory, file);
-        else
-            fputc(*text, file);
-    fclose(file);
-    return path;
-}
-
-static bool log_has(const char *text)
-{
-    static char log[1 << 20];
-    FILE *file = fopen(in_directory("log"), "r");
-    if (file == NULL) return false;
-    log[fread(log, 1, sizeof log - 1, file)] = 0;
-    fclose(file);
-    return strstr(log, text) != NULL;
-}
+static bool log_has(const char *text) { return strstr(log_text(), text) != NULL; }
 
 static bool wait_for_log(const char *text)
 {

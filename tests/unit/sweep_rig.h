@@ -22,48 +22,14 @@
 #include "server/supervisor_boot.h"
 #include "server/worker.h"
 #include "tests/sweep/sweep.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/suite.h"
 
 #define WAIT_MS 20000
 
-static char directory[64];
 static pid_t daemon_pid;
 static bool workers_crash; /* in libseccomp, or in a sanitizer's own start: of which there are reports in the log */
 static const char *self;
-
-static inline const char *in_directory(const char *name)
-{
-    static char paths[4][128];
-    static unsigned next;
-    char *out = paths[next++ % 4];
-    snprintf(out, sizeof paths[0], "%s/%s", directory, name);
-    return out;
-}
-
-/* Writes DIRECTORY/NAME; '@' stands for the directory. */
-static inline const char *write_file(const char *name, const char *text)
-{
-    const char *path = in_directory(name);
-    FILE *file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    for (; *text != 0; text++)
-        if (*text == '@')
-            fputs(directory, file);
-        else
-            fputc(*text, file);
-    fclose(file);
-    return path;
-}
-
-static inline const char *log_text(void)
-{
-    static char log[1 << 20];
-    FILE *file = fopen(in_directory("log"), "r");
-    if (file == NULL) return "";
-    log[fread(log, 1, sizeof log - 1, file)] = 0;
-    fclose(file);
-    return log;
-}
 
 /* What a failed test shows of it. */
 static inline const char *log_end(void)
