@@ -481,6 +481,33 @@ START_TEST(timeouts_fire_in_order_and_in_slices)
 }
 END_TEST
 
+/* Each nested request asks whether it closes a circle, and so follows all that is queued before it: that counts as
+ * read. */
+START_TEST(looking_for_circles_of_waits_is_sliced)
+{
+    enum { BEFORE = 1000, NESTED = 60, MOST = 16 * (READ_UNITS + READ_UNITS_MORE) / BEFORE + 1 };
+    struct connection *c = open_client();
+    make_stores(2);
+    call(1, 0, h(0, CALL_OUT));
+    call(2, 0, h(1, CALL_OUT));
+    uint32_t a = must_receive_host_call(0), b = must_receive_host_call(1);
+    for (uint32_t i = 0; i < BEFORE; i++) call(10000 + i, 0, h(1, QUICK));
+    flush();
+    for (int i = 0; i < 20; i++) turn();
+    uint64_t before = c->frames_in, all = before + NESTED;
+    for (uint32_t i = 0; i < NESTED; i++) call(20000 + i, a, h(1, QUICK));
+    flush();
+    while (c->frames_in < all) {
+        turn();
+        ck_assert_uint_le(c->frames_in - before, MOST);
+        before = c->frames_in;
+    }
+    check_stretches();
+    host_reply(b, HEMI_OK);
+    host_reply(a, HEMI_OK);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("grave");
@@ -491,6 +518,7 @@ int main(void)
     tcase_add_test(alone, timeouts_fire_in_order_and_in_slices);
     tcase_add_test(alone, deep_stack_is_unwound_with_polls);
     tcase_add_test(alone, code_of_a_pc_is_found_among_many);
+    tcase_add_test(session, looking_for_circles_of_waits_is_sliced);
     tcase_add_test(session, ids_set_aside_for_calls_are_sliced);
     tcase_add_test(session, wasi_objects_are_dropped_in_slices);
     tcase_add_test(session, streams_of_a_closed_store_leave_their_ids);

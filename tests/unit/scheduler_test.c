@@ -108,6 +108,28 @@ START_TEST(stop_ends_waiting_and_running)
 }
 END_TEST
 
+/* What was stopped has only to unwind: it does not wait for the slices of its connection's other calls. */
+START_TEST(a_stopped_one_goes_before_its_own_kind)
+{
+    enum { LOOPS = 5 };
+    static struct fake loops[LOOPS];
+    static struct run_queue connection;
+    memset(loops, 0, sizeof loops);
+    runqueue_init(&connection, &sched.ready);
+    for (int i = 0; i < LOOPS; i++) {
+        loops[i].act.run = endless;
+        loops[i].act.done = done;
+        ck_assert(scheduler_start(&sched, &loops[i].act, &connection));
+    }
+    while (loops[LOOPS - 1].laps == 0) scheduler_turn(&sched);
+    scheduler_stop(&loops[LOOPS - 1].act, HEMI_CANCELLED);
+    scheduler_turn(&sched);
+    ck_assert_int_eq(loops[LOOPS - 1].ended, HEMI_CANCELLED);
+    for (int i = 0; i < LOOPS - 1; i++) scheduler_stop(&loops[i].act, HEMI_CANCELLED);
+    while (finished < LOOPS) scheduler_turn(&sched);
+}
+END_TEST
+
 START_TEST(fresh_goes_before_fifty_loops)
 {
     enum { LOOPS = 50 };
@@ -227,6 +249,7 @@ int main(void)
     tcase_add_test(tc, runs_in_order_of_arrival);
     tcase_add_test(tc, waits_until_woken);
     tcase_add_test(tc, stop_ends_waiting_and_running);
+    tcase_add_test(tc, a_stopped_one_goes_before_its_own_kind);
     tcase_add_test(tc, fresh_goes_before_fifty_loops);
     tcase_add_test(tc, round_robin_is_fair);
     tcase_add_test(tc, steady_new_work_does_not_starve_the_old);

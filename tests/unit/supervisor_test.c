@@ -80,7 +80,8 @@ static bool misbehave(const struct echo *e, uint64_t connection)
     struct handover_msg refusal = {.type = HANDOVER_NOT_ADOPTED, .u.not_adopted.connection = connection};
     if (is(e, "hoarder")) return true;
     if (is(e, "quitter")) _exit(WORKER_EXIT_OK);
-    if (is(e, "full") || (is(e, "full-first") && e->boot->generation == 1 && e->count > 1))
+    if (is(e, "full") || (is(e, "full-first") && e->boot->generation == 1 && e->count > 1) ||
+        (is(e, "full-of-one") && e->count > 1))
         refusal.u.not_adopted.reason = HANDOVER_NO_DESCRIPTOR;
     if (is(e, "poor")) refusal.u.not_adopted.reason = HANDOVER_NO_MEMORY;
     if (is(e, "leaver")) refusal.u.not_adopted.reason = HANDOVER_LEAVING;
@@ -103,6 +104,8 @@ static void say_phases(const struct echo *e)
     if (is(e, "ready-twice")) say_phase(e, HANDOVER_READY);
     if (is(e, "late-jail")) say_phase(e, HANDOVER_JAIL_FAILED);
     for (int i = 0; is(e, "idle-twice") && i < 2; i++) say_phase(e, HANDOVER_IDLE);
+    if (is(e, "closed-first")) tell(e, (struct handover_msg){.type = HANDOVER_CLOSED, .u.closed.connection = 1});
+    if (is(e, "answers-first")) tell(e, (struct handover_msg){.type = HANDOVER_ANSWER});
 }
 
 /* Returns false when it is to end. */
@@ -700,9 +703,10 @@ END_TEST
 /* .phase-order */
 START_TEST(a_worker_whose_phases_come_out_of_order_is_killed)
 {
-    static const char *const configs[] = {TENANT_NAMED("idle-first"), TENANT_NAMED("adopted-first"),
-                                          TENANT_NAMED("ready-twice"), TENANT_NAMED("late-jail"),
-                                          TENANT_NAMED("idle-twice")};
+    static const char *const configs[] = {TENANT_NAMED("idle-first"),   TENANT_NAMED("adopted-first"),
+                                          TENANT_NAMED("ready-twice"),  TENANT_NAMED("late-jail"),
+                                          TENANT_NAMED("idle-twice"),   TENANT_NAMED("closed-first"),
+                                          TENANT_NAMED("answers-first")};
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         start_config(configs[i]);
         int fd = dial_hello("a", NULL);
@@ -883,6 +887,18 @@ START_TEST(another_worker_takes_what_one_cannot)
     for (int i = 0; i < 5; i++) ask_pid(fds[i] = dial_hello("a", NULL));
     for (int i = 0; i < 5; i++) close(fds[i]);
     ck_assert(!log_has("client-refused"));
+}
+END_TEST
+
+/* Both are full: the second one's refusal is the last. */
+START_TEST(a_connection_does_not_circulate_among_workers_that_are_full)
+{
+    start_config("limits = { workers = 2; };\n" TENANT_NAMED("full-of-one"));
+    int first = dial_hello("a", NULL), second;
+    pid_t pid = ask_pid(first);
+    ck_assert_int_ne(ask_pid(second = dial_hello("a", NULL)), pid);
+    expect_close(dial_hello("a", NULL), HEMI_LIMIT);
+    close(first), close(second);
 }
 END_TEST
 
@@ -1228,6 +1244,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_connection_does_not_circulate_among_workers_that_leave);
     tcase_add_test(tests, a_connection_that_a_worker_cannot_take_is_refused_by_name);
     tcase_add_test(tests, another_worker_takes_what_one_cannot);
+    tcase_add_test(tests, a_connection_does_not_circulate_among_workers_that_are_full);
     tcase_add_test(tests, a_worker_that_babbles_costs_others_nothing);
     tcase_add_test(tests, a_stopped_worker_is_replaced);
     tcase_add_test(tests, a_stopped_worker_is_replaced_while_its_clients_hold_all_descriptors);
