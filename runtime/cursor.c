@@ -35,6 +35,15 @@ void cursor_malformed(struct cursor *c, uint32_t offset, const char *format, ...
     c->err->malformed = true;
 }
 
+void cursor_foreign(struct cursor *c, uint32_t offset, enum proposal_place place, uint32_t code, const char *text)
+{
+    const char *proposal = proposal_of_mark(place, code);
+    if (proposal)
+        cursor_malformed(c, offset, "%s" PROPOSAL_REMARK, text, proposal);
+    else
+        cursor_malformed(c, offset, "%s", text);
+}
+
 static const struct {
     uint32_t value;
     const char *text;

@@ -9,6 +9,7 @@
 #define HEMI_RUNTIME_CURSOR_H
 
 #include "proto/tables/limits.h"
+#include "proto/tables/proposals.h"
 #include "runtime/runtime.h"
 
 struct cursor {
@@ -27,6 +28,8 @@ void cursor_fail(struct cursor *c, enum hemi_status status, uint32_t offset, con
     __attribute__((format(printf, 4, 5)));
 /* The same for bytes that are no module at all: INVALID_MODULE, marked as malformed. */
 void cursor_malformed(struct cursor *c, uint32_t offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same for a code or bits that 3.0 does not have in this place; with the name of the proposal that does, if any. */
+void cursor_foreign(struct cursor *c, uint32_t offset, enum proposal_place place, uint32_t code, const char *text);
 /* Refuses `n`, which the module says at `offset`, with LIMIT when it is beyond the limit. */
 bool cursor_limit(struct cursor *c, uint32_t offset, enum wasm_limit limit, uint64_t n);
 /* The same when it has turned out to be beyond it. */

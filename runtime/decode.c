@@ -1,5 +1,7 @@
 /* runtime/decode.c -- a module's sections in their order, and what all readers of sections share. */
 #include "runtime/decode.h"
+#include "proto/tables/files.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +84,9 @@ static void decode_section(struct decoder *d, struct cursor *c, uint8_t id, uint
     uint32_t rank = 0, count = sizeof sections / sizeof *sections;
     while (rank < count && sections[rank].id != id) rank++;
     if (rank == count) {
-        cursor_malformed(c, offset, "malformed section id: %u", id);
+        char text[40];
+        snprintf(text, sizeof text, "malformed section id: %u", id);
+        cursor_foreign(c, offset, MARK_SECTION, id, text);
         return;
     }
     if (rank < d->last_rank) {
@@ -94,18 +98,36 @@ static void decode_section(struct decoder *d, struct cursor *c, uint8_t id, uint
     cursor_done(c, "section size mismatch");
 }
 
+static void refuse_file(struct cursor *c)
+{
+    size_t left = cursor_left(c);
+    const char *error = left < 4 ? "unexpected end" : "magic header not detected";
+    const char *file = left > 0 ? file_not_binary(c->at, left) : "empty";
+    cursor_malformed(c, 0, file ? "%s: not WebAssembly, but %s" : "%s: not WebAssembly", error, file);
+}
+
+static void refuse_version(struct cursor *c, uint32_t version, uint32_t layer)
+{
+    char text[64];
+    snprintf(text, sizeof text, layer ? "unknown binary version %u, layer %u: no module" : "unknown binary version %u",
+             version, layer);
+    cursor_foreign(c, 4, MARK_LAYER, layer, text);
+}
+
 static void decode_header(struct cursor *c)
 {
-    static const uint8_t magic[4] = {0, 'a', 's', 'm'}, version[4] = {1, 0, 0, 0};
-    const uint8_t *at = c->at;
-    size_t left = cursor_left(c);
-    if (left < 4 || memcmp(at, magic, 4) != 0) {
-        malformed_at(c, 0, left < 4 ? "unexpected end" : "magic header not detected");
-    } else if (left < 8 || memcmp(at + 4, version, 4) != 0) {
-        malformed_at(c, 4, left < 8 ? "unexpected end" : "unknown binary version");
-    } else {
-        c->at += 8;
+    static const uint8_t magic[4] = {0, 'a', 's', 'm'};
+    if (cursor_left(c) < 4 || memcmp(c->at, magic, 4) != 0) {
+        refuse_file(c);
+        return;
     }
+    c->at += 4;
+    if (cursor_left(c) < 4) {
+        malformed_at(c, 4, "unexpected end");
+        return;
+    }
+    uint32_t version = (uint32_t)cursor_fixed(c, 2), layer = (uint32_t)cursor_fixed(c, 2);
+    if (version != 1 || layer != 0) refuse_version(c, version, layer);
 }
 
 /* What only the whole module shows. */

@@ -6,21 +6,15 @@
 
 /* ---- Types of declarations */
 
-enum { LIMITS_MAX = 1, LIMITS_SHARED = 2, LIMITS_64 = 4 };
-
-/* Programs made for threads are met often enough to be told so. */
-static const char *why_flags(uint8_t flags)
-{
-    return flags & LIMITS_SHARED ? "malformed limits flags: sharing is of the threads proposal, not of 3.0"
-                                 : "malformed limits flags";
-}
+enum { LIMITS_MAX = 1, LIMITS_64 = 4 };
 
 /* `bound` is what a 32-bit and a 64-bit one may have at most. */
-static struct limits read_limits(struct cursor *c, uint64_t bound32, uint64_t bound64, const char *text)
+static struct limits read_limits(struct cursor *c, enum proposal_place place, uint64_t bound32, uint64_t bound64,
+                                 const char *text)
 {
     uint32_t offset = cursor_offset(c);
     uint8_t flags = cursor_u8(c);
-    if (flags & ~(LIMITS_MAX | LIMITS_64)) malformed_at(c, offset, why_flags(flags));
+    if (flags & ~(LIMITS_MAX | LIMITS_64)) cursor_foreign(c, offset, place, flags, "malformed limits flags");
     struct limits l = {.has_max = flags & LIMITS_MAX, .is64 = (flags & LIMITS_64) != 0, .max = UINT64_MAX};
     l.min = cursor_u64(c);
     if (l.has_max) l.max = cursor_u64(c);
@@ -32,12 +26,12 @@ static struct limits read_limits(struct cursor *c, uint64_t bound32, uint64_t bo
 
 static struct limits read_memory_limits(struct cursor *c)
 {
-    return read_limits(c, 1u << 16, 1ull << 48, "memory size must be at most 65536 pages (4 GiB)");
+    return read_limits(c, MARK_MEMORY_LIMITS, 1u << 16, 1ull << 48, "memory size must be at most 65536 pages (4 GiB)");
 }
 
 static struct limits read_table_limits(struct cursor *c)
 {
-    return read_limits(c, UINT32_MAX, UINT64_MAX, "table size");
+    return read_limits(c, MARK_TABLE_LIMITS, UINT32_MAX, UINT64_MAX, "table size");
 }
 
 static valtype read_global_type(struct decoder *d, struct cursor *c, bool *mut)
@@ -45,7 +39,7 @@ static valtype read_global_type(struct decoder *d, struct cursor *c, bool *mut)
     valtype t = decode_valtype(d, c);
     uint32_t offset = cursor_offset(c);
     uint8_t byte = cursor_u8(c);
-    if (byte > 1) malformed_at(c, offset, "malformed mutability");
+    if (byte > 1) cursor_foreign(c, offset, MARK_MUTABILITY, byte, "malformed mutability");
     *mut = byte == 1;
     return t;
 }
@@ -130,7 +124,7 @@ static void read_import(struct decoder *d, struct cursor *c, struct import *i)
         i->index = m->nimported_tags++;
         break;
     default:
-        malformed_at(c, offset, "malformed import kind");
+        cursor_foreign(c, offset, MARK_IMPORT, i->kind, "malformed import kind");
     }
 }
 

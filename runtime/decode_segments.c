@@ -68,7 +68,7 @@ static void read_items(struct decoder *d, struct cursor *c, struct elem_seg *s, 
 static void read_elem(struct decoder *d, struct cursor *c, struct elem_seg *s)
 {
     uint32_t offset = cursor_offset(c), flags = cursor_u32(c);
-    if (flags > 7) malformed_at(c, offset, "malformed elements segment kind");
+    if (flags > 7) cursor_foreign(c, offset, MARK_SEGMENT, flags, "malformed elements segment kind");
     if (!(flags & ELEM_NOT_ACTIVE)) {
         s->mode = SEG_ACTIVE;
         read_active_table(d, c, s, flags);
@@ -107,7 +107,7 @@ static void read_data(struct decoder *d, struct cursor *c, struct data_seg *s)
 {
     const struct module *m = d->module;
     uint32_t offset = cursor_offset(c), flags = cursor_u32(c);
-    if (flags > DATA_EXPLICIT) malformed_at(c, offset, "malformed data segment kind");
+    if (flags > DATA_EXPLICIT) cursor_foreign(c, offset, MARK_SEGMENT, flags, "malformed data segment kind");
     s->mode = flags == DATA_PASSIVE ? SEG_PASSIVE : SEG_ACTIVE;
     s->memory = flags == DATA_EXPLICIT ? cursor_u32(c) : 0;
     if (cursor_ok(c) && s->mode == SEG_ACTIVE && s->memory >= m->nmemories)

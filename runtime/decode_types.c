@@ -57,7 +57,7 @@ uint32_t decode_heaptype(struct decoder *d, struct cursor *c, uint32_t *local)
         return decode_type_id(d, c, (uint64_t)code, offset);
     }
     uint32_t heap = code >= -64 ? heaptype_of_byte((uint8_t)(code & 0x7F)) : HT_BOT;
-    if (heap == HT_BOT) malformed_at(c, offset, "malformed heap type");
+    if (heap == HT_BOT) cursor_foreign(c, offset, MARK_TYPE, (uint32_t)code & 0x7F, "malformed heap type");
     return heap;
 }
 
@@ -75,7 +75,7 @@ static valtype decode_any_type(struct decoder *d, struct cursor *c, const char *
     uint8_t byte = cursor_u8(c);
     if (byte == BYTE_REF || byte == BYTE_REF_NULL) return decode_long_ref(d, c, byte == BYTE_REF_NULL);
     valtype t = valtype_of_byte(byte);
-    if (t == VT_BOT) malformed_at(c, offset, error);
+    if (t == VT_BOT) cursor_foreign(c, offset, MARK_TYPE, byte, error);
     return t;
 }
 
@@ -129,7 +129,7 @@ static struct field read_field(struct decoder *d, struct cursor *c)
     }
     uint32_t offset = cursor_offset(c);
     uint8_t mut = cursor_u8(c);
-    if (mut > 1) malformed_at(c, offset, "malformed mutability");
+    if (mut > 1) cursor_foreign(c, offset, MARK_MUTABILITY, mut, "malformed mutability");
     f.mut = mut == 1;
     return f;
 }
@@ -144,7 +144,8 @@ static uint32_t read_fields(struct decoder *d, struct cursor *c, struct group *g
 static void read_composite(struct decoder *d, struct cursor *c, struct group *g, struct type_def *def, uint32_t *start)
 {
     uint32_t offset = cursor_offset(c);
-    switch (cursor_u8(c)) {
+    uint8_t code = cursor_u8(c);
+    switch (code) {
     case 0x60:
         def->kind = TYPE_FUNC;
         *start = g->nvals;
@@ -162,7 +163,7 @@ static void read_composite(struct decoder *d, struct cursor *c, struct group *g,
         def->nfields = read_fields(d, c, g, 1);
         break;
     default:
-        malformed_at(c, offset, "malformed composite type");
+        cursor_foreign(c, offset, MARK_TYPE, code, "malformed composite type");
     }
 }
 

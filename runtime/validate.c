@@ -22,6 +22,13 @@ void v_malformed(struct validator *v, const char *text)
     cursor_malformed(&v->c, v->in.offset, "%s in %s", text, opcode_rows[v->in.op].text);
 }
 
+void v_foreign(struct validator *v, enum proposal_place place, uint32_t code, const char *text)
+{
+    char whole[96];
+    snprintf(whole, sizeof whole, "%s in %s", text, opcode_rows[v->in.op].text);
+    cursor_foreign(&v->c, v->in.offset, place, code, whole);
+}
+
 const char *v_type_text(const struct validator *v, valtype t, char *buf, size_t len)
 {
     if (vt_is_ref(t) && !ht_is_abstract(vt_heap(t))) {

@@ -1,6 +1,7 @@
 /* runtime/validate_code.c -- functions and constant expressions, one instruction after the other. Regular instructions
  * are checked by their row's signature alone. */
 #include "runtime/validate_impl.h"
+#include <stdio.h>
 #include <string.h>
 
 /* ---- The table of rows, made for speed: signatures unpacked, opcodes by their code */
@@ -36,7 +37,8 @@ static handler *const handlers[OP_COUNT] = {
 #undef X
 };
 
-enum { PAGE = 512, PAGES = 4, FIRST_PREFIX = 0xFB };
+enum { PAGE = 512, PAGES = 4, FIRST_PREFIX = 0xFB, ATOMIC_PREFIX = 0xFE };
+_Static_assert(MARK_FB + ATOMIC_PREFIX - FIRST_PREFIX == MARK_FE, "places in order");
 /* The page of a prefix byte: 0 for none. */
 #define OPCODE_PAGE(prefix) ((prefix) == 0 ? 0 : (prefix) - (FIRST_PREFIX - 1))
 static const uint16_t opcode_of_code[PAGES * PAGE] = {
@@ -45,30 +47,36 @@ static const uint16_t opcode_of_code[PAGES * PAGE] = {
 #include "proto/tables/opcodes.def"
 };
 
-/* What programs that are not of 3.0 use most, so that they are told why they are refused. */
-static const char *foreign_opcode(uint8_t byte)
+static void illegal_prefixed(struct validator *v, uint8_t prefix, uint32_t code)
 {
-    switch (byte) {
-    case 0x06: /* try */
-    case 0x07: /* catch */
-    case 0x09: /* rethrow */
-    case 0x18: /* delegate */
-    case 0x19: /* catch_all */
-        return ": the exception handling that 3.0 replaced by try_table";
-    case 0xFE:
-        return ": atomics are of the threads proposal, not of 3.0";
-    default:
-        return "";
-    }
+    char text[40];
+    snprintf(text, sizeof text, "illegal opcode %02x %02x", prefix, code);
+    cursor_foreign(&v->c, v->in.offset, (enum proposal_place)(MARK_FB + prefix - FIRST_PREFIX), code, text);
 }
 
 static bool read_prefixed(struct validator *v, uint8_t prefix)
 {
     uint32_t code = cursor_u32(&v->c);
     uint32_t op = code < PAGE ? opcode_of_code[OPCODE_PAGE(prefix) * PAGE + code] : 0;
-    if (op == 0 && v_ok(v)) cursor_malformed(&v->c, v->in.offset, "illegal opcode %02x %02x", prefix, code);
+    if (op == 0 && v_ok(v)) illegal_prefixed(v, prefix, code);
     v->in.op = op ? (uint16_t)(op - 1) : OP_NOP;
     return op != 0 && v_ok(v);
+}
+
+/* A byte that is neither an opcode nor a prefix of 3.0. */
+static void illegal_byte(struct validator *v, uint8_t byte)
+{
+    char text[40];
+    struct rt_error unread = {.status = HEMI_OK};
+    struct cursor behind = v->c;
+    behind.err = &unread;
+    uint32_t code = byte == ATOMIC_PREFIX ? cursor_u32(&behind) : 0;
+    if (byte == ATOMIC_PREFIX && cursor_ok(&behind)) {
+        illegal_prefixed(v, byte, code);
+        return;
+    }
+    snprintf(text, sizeof text, "illegal opcode %02x", byte);
+    cursor_foreign(&v->c, v->in.offset, MARK_OPCODE, byte, text);
 }
 
 static bool read_opcode(struct validator *v)
@@ -81,7 +89,7 @@ static bool read_opcode(struct validator *v)
         return v_ok(v);
     }
     if (byte >= FIRST_PREFIX && byte < FIRST_PREFIX + PAGES - 1) return read_prefixed(v, byte);
-    cursor_malformed(&v->c, v->in.offset, "illegal opcode %02x%s", byte, foreign_opcode(byte));
+    illegal_byte(v, byte);
     return false;
 }
 

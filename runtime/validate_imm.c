@@ -78,7 +78,7 @@ static void read_block_type(struct validator *v)
         v->in.result_slots = valtype_slots(v->block_type);
     } else {
         int64_t local = cursor_s33(c);
-        if (local < 0) v_malformed(v, "malformed block type");
+        if (local < 0) v_foreign(v, MARK_TYPE, byte, "malformed block type");
         if (v_ok(v)) set_func_block(v, (uint64_t)local);
     }
 }
@@ -129,7 +129,10 @@ static void read_memarg(struct validator *v)
     in->imm = cursor_u64(&v->c);
     in->index = memory;
     if (!v_ok(v)) return;
-    if (memory >= v->m->nmemories)
+    const char *proposal = proposal_of_mark(MARK_MEMARG, in->align);
+    if (proposal)
+        v_fail(v, "alignment must not be larger than natural" PROPOSAL_REMARK, proposal);
+    else if (memory >= v->m->nmemories)
         v_fail(v, "unknown memory %u", memory);
     else if (in->align >= 32 || 1u << in->align > opcode_rows[in->op].width)
         v_fail(v, "alignment must not be larger than natural");
@@ -170,7 +173,7 @@ enum { CAST_FROM_NULL = 1, CAST_TO_NULL = 2 };
 static void read_br_cast(struct validator *v)
 {
     uint8_t flags = cursor_u8(&v->c);
-    if (flags > (CAST_FROM_NULL | CAST_TO_NULL)) v_malformed(v, "malformed br_on_cast flags");
+    if (flags > (CAST_FROM_NULL | CAST_TO_NULL)) v_foreign(v, MARK_CAST, flags, "malformed br_on_cast flags");
     v->in.index = read_label(v);
     v->in.type2 = read_cast_target(v, flags & CAST_FROM_NULL);
     v->in.type = read_cast_target(v, flags & CAST_TO_NULL);

@@ -55,6 +55,8 @@ struct validator {
 void v_fail(struct validator *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same where the bytes are no instruction: malformed, not invalid. */
 void v_malformed(struct validator *v, const char *text);
+/* The same for a code or bits that 3.0 does not have in this place (cursor_foreign). */
+void v_foreign(struct validator *v, enum proposal_place place, uint32_t code, const char *text);
 void v_mismatch(struct validator *v, valtype expected, valtype found); /* VT_BOT: nothing */
 static inline bool v_ok(const struct validator *v) { return cursor_ok(&v->c); }
 /* Counts work that costs more than its bytes, for the next poll. */

@@ -4,6 +4,7 @@
  *   number.c  numerals to values        types.c   types, type definitions, type uses
  *   instr.c   instructions              blocks.c  their sequences
  *   fields.c  module fields, two passes custom.c  (@custom ...)
+ *   foreign.c what is not of 3.0
  *   emit.c    bytes, LEB128, sections   namesec.c the name section
  *   wat.c     the order of it all
  *
@@ -160,7 +161,8 @@ struct wat {
 void wat_fail(struct wat *w, int status, const struct token *where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void wat_no_memory(struct wat *w);
-void wat_expected(struct wat *w, const char *what); /* ... but the cursor is at something else */
+void wat_expected(struct wat *w, const char *what);                        /* ... but the cursor is at something else */
+void wat_expected_in(struct wat *w, const char *what, const char *before); /* before: of PROPOSAL_WORDS */
 void wat_fail_name(struct wat *w, const struct token *where, const char *problem, const char *word, struct name name);
 
 /* names.c: memory. All return NULL or false, with the error recorded, when there is none. */
@@ -268,6 +270,12 @@ void wat_note_place(struct wat *w, const struct buffer *b, const struct token *t
 
 /* custom.c: reads the (@custom ...) between the last field and the cursor, or the end of the fields. */
 void wat_customs(struct wat *w);
+
+/* foreign.c. The text of the proposal that has the keyword at the cursor, after `before` or anywhere; NULL: none has.
+ */
+const char *wat_proposal_here(const struct wat *w, const char *before);
+/* Says more of an error if the text is no text of a module at all. */
+void wat_explain_file(const char *text, size_t len, struct wat_error *err);
 
 /* fields.c. */
 void wat_declare(struct wat *w);

@@ -25,7 +25,8 @@ static int outcome(const struct dis *d, struct wat_error *err)
     if (status == HEMI_OK && !input_ok(&d->in)) {
         status = HEMI_INVALID_MODULE;
         err->offset = (uint64_t)(d->in.failed_at - d->bytes);
-        snprintf(err->message, sizeof err->message, "%s", d->in.message);
+        snprintf(err->message, sizeof err->message, d->in.proposal ? "%s" PROPOSAL_REMARK : "%s", d->in.message,
+                 d->in.proposal);
     } else if (status != HEMI_OK) {
         snprintf(err->message, sizeof err->message,
                  status == HEMI_LIMIT ? "the text would be too much longer than the module" : "out of memory");

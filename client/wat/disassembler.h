@@ -86,6 +86,7 @@ struct dis {
 
 bool dis_ok(const struct dis *d);
 void dis_fail(struct dis *d, const uint8_t *where, const char *message); /* a literal */
+void dis_foreign(struct dis *d, const uint8_t *where, enum proposal_place place, uint32_t code, const char *message);
 /* Room for one more element of a list; false with the failure recorded. */
 bool dis_grow(struct dis *d, void *list, uint32_t count, uint32_t *capacity, size_t size);
 

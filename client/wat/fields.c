@@ -50,10 +50,11 @@ static void declare_import(struct wat *w, const char *after)
 {
     refuse_late_import(w, after);
     wat_string(w);
+    if (wat_peek(w)->kind != TOKEN_STRING) wat_expected_in(w, "a string", "import");
     wat_string(w);
     unsigned kind = take_external(w);
     if (kind == EXTERNALS)
-        wat_expected(w, "(func, (table, (memory, (global or (tag");
+        wat_expected_in(w, "(func, (table, (memory, (global or (tag", "import");
     else
         declare(w, externals[kind].space);
 }

@@ -11,6 +11,14 @@ void input_fail(struct input *in, const uint8_t *where, const char *message)
     in->at = in->end;
 }
 
+void input_foreign(struct input *in, const uint8_t *where, enum proposal_place place, uint32_t code,
+                   const char *message)
+{
+    if (in->message) return;
+    input_fail(in, where, message);
+    in->proposal = proposal_of_mark(place, code);
+}
+
 uint8_t input_byte(struct input *in)
 {
     if (in->at < in->end) return *in->at++;

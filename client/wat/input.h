@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/tables/proposals.h"
+
 struct input {
     const uint8_t *at, *end;
     const uint8_t *failed_at;
-    const char *message; /* NULL: no error */
+    const char *message;  /* NULL: no error */
+    const char *proposal; /* of an error: its text, if the bytes there belong to one */
 };
 
 struct slice {
@@ -26,6 +29,9 @@ static inline bool input_ok(const struct input *in) { return in->message == NULL
 static inline size_t input_left(const struct input *in) { return (size_t)(in->end - in->at); }
 
 void input_fail(struct input *in, const uint8_t *where, const char *message); /* message: a literal */
+/* The same for a code or bits that 3.0 does not have in this place. */
+void input_foreign(struct input *in, const uint8_t *where, enum proposal_place place, uint32_t code,
+                   const char *message);
 uint8_t input_byte(struct input *in);
 uint8_t input_peek(const struct input *in); /* 0 at the end */
 /* LEB128 as the specification has it: no longer than the type needs, no bits beyond it. */

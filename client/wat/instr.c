@@ -150,6 +150,7 @@ static void memarg(struct wat *w, struct buffer *b, unsigned width, uint32_t mem
     take_assignment(w, "offset=", &offset);
     const struct token *token = wat_peek(w);
     take_assignment(w, "align=", &align);
+    if (wat_peek_open(w, "type")) wat_expected_in(w, "an operand", "load or store");
     if (align == 0 || (align & (align - 1)))
         wat_fail(w, HEMI_INVALID_MODULE, token, "alignment must be a power of two");
     while (exponent < 63 && (align >> exponent) > 1) exponent++;

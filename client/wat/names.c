@@ -1,6 +1,7 @@
 /* client/wat/names.c -- what every reader stands on: errors, memory, the cursor, operands, symbol spaces. */
 #include "client/wat/assembler.h"
 #include "client/wat/number.h"
+#include "proto/tables/proposals.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,15 +43,21 @@ static struct name text_here(const struct wat *w)
     return text;
 }
 
-void wat_expected(struct wat *w, const char *what)
+void wat_expected_in(struct wat *w, const char *what, const char *before)
 {
     const struct token *token = wat_peek(w);
     struct name text = text_here(w);
+    const char *proposal = wat_proposal_here(w, before);
     if (token->kind == TOKEN_END)
         wat_fail(w, HEMI_INVALID_MODULE, token, "expected %s, got the end of the text", what);
+    else if (proposal)
+        wat_fail(w, HEMI_INVALID_MODULE, token, "expected %s, got \"%.*s\"" PROPOSAL_REMARK, what, shown(text),
+                 text.bytes, proposal);
     else
         wat_fail(w, HEMI_INVALID_MODULE, token, "expected %s, got \"%.*s\"", what, shown(text), text.bytes);
 }
+
+void wat_expected(struct wat *w, const char *what) { wat_expected_in(w, what, NULL); }
 
 void wat_fail_name(struct wat *w, const struct token *where, const char *problem, const char *word, struct name name)
 {

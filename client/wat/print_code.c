@@ -15,6 +15,7 @@ enum {
     PAGE = 512,
     PAGES = 4,
     FIRST_PREFIX = 0xFB,
+    LAST_PREFIX = 0xFE, /* which 3.0 does not have */
     DEEPEST = 40, /* blocks that are indented further than the one around them: no line is long because it is deep */
 };
 
@@ -30,13 +31,15 @@ static enum opcode read_opcode(struct dis *d)
 {
     const uint8_t *start = d->in.at;
     uint32_t page = 0, code = input_byte(&d->in);
-    if (code >= FIRST_PREFIX && code < FIRST_PREFIX + PAGES - 1) {
+    enum proposal_place place = MARK_OPCODE;
+    if (code >= FIRST_PREFIX && code <= LAST_PREFIX) {
+        place = (enum proposal_place)(MARK_FB + code - FIRST_PREFIX);
         page = OPCODE_PAGE(code);
         code = input_u32(&d->in);
     }
-    uint16_t op = code < PAGE ? opcode_of_code[page * PAGE + code] : 0;
+    uint16_t op = code < PAGE && page < PAGES ? opcode_of_code[page * PAGE + code] : 0;
     if (op) return (enum opcode)(op - 1);
-    dis_fail(d, start, "illegal opcode");
+    dis_foreign(d, start, place, code, "illegal opcode");
     return OP_NOP;
 }
 
@@ -198,7 +201,7 @@ static void read_branch_on_cast(struct dis *d)
 {
     const uint8_t *start = d->in.at;
     uint8_t flags = input_byte(&d->in);
-    if (flags > 3) dis_fail(d, start, "malformed cast flags");
+    if (flags > 3) dis_foreign(d, start, MARK_CAST, flags, "malformed cast flags");
     read_label(d);
     print_valtype(d, VT_REF(flags & 1, dis_heaptype(d)));
     print_valtype(d, VT_REF(flags & 2, dis_heaptype(d)));

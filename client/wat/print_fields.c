@@ -27,11 +27,11 @@ static const struct external {
 
 /* ---- types of what is imported or defined ---- */
 
-static void print_limits(struct dis *d)
+static void print_limits(struct dis *d, enum proposal_place place)
 {
     const uint8_t *start = d->in.at;
     uint8_t flags = input_byte(&d->in);
-    if (flags & ~5) dis_fail(d, start, "malformed limits flags");
+    if (flags & ~5) dis_foreign(d, start, place, flags, "malformed limits flags");
     print_format(&d->out, flags & 4 ? " i64 %" PRIu64 : " %" PRIu64, input_u64(&d->in));
     if (flags & 1) print_format(&d->out, " %" PRIu64, input_u64(&d->in));
 }
@@ -39,7 +39,7 @@ static void print_limits(struct dis *d)
 static void print_table_type(struct dis *d)
 {
     valtype type = dis_reftype(d);
-    print_limits(d);
+    print_limits(d, MARK_TABLE_LIMITS);
     print_valtype(d, type);
 }
 
@@ -47,7 +47,7 @@ static void print_global_type(struct dis *d)
 {
     valtype type = dis_valtype(d);
     uint8_t mutable = input_byte(&d->in);
-    if (mutable > 1) dis_fail(d, d->in.at - 1, "malformed mutability");
+    if (mutable > 1) dis_foreign(d, d->in.at - 1, MARK_MUTABILITY, mutable, "malformed mutability");
     if (mutable) print_text(&d->out, " (mut");
     print_valtype(d, type);
     if (mutable) print_text(&d->out, ")");
@@ -66,7 +66,7 @@ static void print_external_type(struct dis *d, enum space_kind space)
     else if (space == SPACE_TABLE)
         print_table_type(d);
     else if (space == SPACE_MEMORY)
-        print_limits(d);
+        print_limits(d, MARK_MEMORY_LIMITS);
     else if (space == SPACE_GLOBAL)
         print_global_type(d);
     else
@@ -133,7 +133,7 @@ static void print_table(struct dis *d, uint32_t index)
 static void print_memory(struct dis *d, uint32_t index)
 {
     print_definition(d, "memory", SPACE_MEMORY, index);
-    print_limits(d);
+    print_limits(d, MARK_MEMORY_LIMITS);
     print_text(&d->out, ")");
 }
 
@@ -195,7 +195,7 @@ static void print_elem(struct dis *d, uint32_t index)
     const uint8_t *start = d->in.at;
     uint32_t flags = input_u32(&d->in), table = 0;
     bool active = !(flags & 1);
-    if (flags > 7) dis_fail(d, start, "malformed elements segment kind");
+    if (flags > 7) dis_foreign(d, start, MARK_SEGMENT, flags, "malformed elements segment kind");
     print_definition(d, "elem", SPACE_ELEM, index);
     if (active && (flags & 2)) table = input_u32(&d->in);
     if (table) {
@@ -215,7 +215,7 @@ static void print_data_segment(struct dis *d, uint32_t index)
 {
     const uint8_t *start = d->in.at;
     uint32_t flags = input_u32(&d->in), memory = flags == 2 ? input_u32(&d->in) : 0;
-    if (flags > 2) dis_fail(d, start, "malformed data segment kind");
+    if (flags > 2) dis_foreign(d, start, MARK_SEGMENT, flags, "malformed data segment kind");
     print_definition(d, "data", SPACE_DATA, index);
     if (memory) {
         print_text(&d->out, " (memory");

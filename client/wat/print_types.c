@@ -32,7 +32,10 @@ uint32_t dis_heaptype(struct dis *d)
     }
     int64_t index = input_signed(&d->in, 33);
     if (index >= 0 && index < HT_FIRST_ABSTRACT) return (uint32_t)index;
-    dis_fail(d, start, index < 0 ? "malformed heap type" : "type index out of range");
+    if (index < 0)
+        dis_foreign(d, start, MARK_TYPE, (uint32_t)index & 0x7F, "malformed heap type");
+    else
+        dis_fail(d, start, "type index out of range");
     return HT_ANY;
 }
 
@@ -60,7 +63,7 @@ valtype dis_reftype(struct dis *d)
     uint32_t ht;
     if (code == 0x63 || code == 0x64) return VT_REF(code == 0x63, dis_heaptype(d));
     if (abstract_heaptype(code, &ht)) return VT_REF(1, ht);
-    dis_fail(d, start, "malformed reference type");
+    dis_foreign(d, start, MARK_TYPE, code, "malformed reference type");
     return VT_REF(1, HT_ANY);
 }
 
@@ -188,7 +191,7 @@ void print_block_type(struct dis *d)
     } else {
         int64_t index = input_signed(&d->in, 33);
         if (index < 0)
-            dis_fail(d, start, "malformed block type");
+            dis_foreign(d, start, MARK_TYPE, code, "malformed block type");
         else
             print_type_use(d, (uint32_t)index, false);
     }

@@ -8,6 +8,11 @@ bool dis_ok(const struct dis *d) { return d->status == HEMI_OK && input_ok(&d->i
 
 void dis_fail(struct dis *d, const uint8_t *where, const char *message) { input_fail(&d->in, where, message); }
 
+void dis_foreign(struct dis *d, const uint8_t *where, enum proposal_place place, uint32_t code, const char *message)
+{
+    input_foreign(&d->in, where, place, code, message);
+}
+
 bool dis_grow(struct dis *d, void *list, uint32_t count, uint32_t *capacity, size_t size)
 {
     if (count < *capacity) return true;
@@ -44,7 +49,8 @@ static void skip_values(struct dis *d, uint32_t count)
 static void read_field(struct dis *d)
 {
     dis_storage_type(d);
-    if (input_byte(&d->in) > 1) dis_fail(d, d->in.at - 1, "malformed mutability");
+    uint8_t mutable = input_byte(&d->in);
+    if (mutable > 1) dis_foreign(d, d->in.at - 1, MARK_MUTABILITY, mutable, "malformed mutability");
 }
 
 static void read_comptype(struct dis *d, struct dis_type *type)
@@ -63,7 +69,7 @@ static void read_comptype(struct dis *d, struct dis_type *type)
     } else if (type->code == 0x5E) {
         read_field(d);
     } else {
-        dis_fail(d, start, "malformed definition type");
+        dis_foreign(d, start, MARK_TYPE, type->code, "malformed definition type");
     }
 }
 
@@ -116,7 +122,7 @@ static void skip_import(struct dis *d)
         input_byte(&d->in);
     if (kind == EXTERN_FUNC || kind == EXTERN_TAG) input_u32(&d->in);
     if (kind > EXTERN_TAG)
-        dis_fail(d, d->in.at - 1, "malformed import kind");
+        dis_foreign(d, d->in.at - 1, MARK_IMPORT, kind, "malformed import kind");
     else
         d->imported[spaces[kind]]++;
 }
@@ -190,7 +196,7 @@ static void find_section(struct dis *d, int *last)
     if (id == 0) {
         found_custom(d, content, *last);
     } else if (section <= *last) {
-        dis_fail(d, start, section < 0 ? "malformed section id" : "unexpected section");
+        dis_foreign(d, start, MARK_SECTION, id, section < 0 ? "malformed section id" : "unexpected section");
     } else {
         *last = section;
         d->sections[section] = content;
@@ -207,7 +213,7 @@ void dis_find_sections(struct dis *d)
     int last = -1;
     d->in = input_of((struct slice){d->bytes, d->size});
     if (d->size < 8 || memcmp(d->bytes, "\0asm\1\0\0\0", 8) != 0)
-        dis_fail(d, d->bytes, "not a binary module of version 1");
+        dis_foreign(d, d->bytes, MARK_LAYER, d->size < 8 ? 0 : d->bytes[6], "not a binary module of version 1");
     else
         d->in.at += 8;
     while (input_left(&d->in) && dis_ok(d)) find_section(d, &last);

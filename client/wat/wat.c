@@ -113,6 +113,7 @@ int wat_assemble_with(const struct wat_options *options, const char *text, size_
         *out_len = module.length;
     } else {
         bin_deinit(&module);
+        if (w.status == HEMI_INVALID_MODULE) wat_explain_file(text, len, err);
     }
     wat_deinit(&w);
     return w.status;

@@ -236,11 +236,12 @@ static struct const_expr const_of(const uint8_t *bytes, size_t n)
 START_TEST(programs_for_other_versions_are_told_so)
 {
 #define BODY(code) MODULE("\1\4\1\x60\0\0\3\2\1\0\12\5\1\3\0" code)
-    refuse(MODULE("\5\4\1\3\1\1"), "malformed limits flags: sharing is of the threads proposal");
-    refuse(MODULE("\5\3\1\10\1"), "malformed limits flags");
-    refuse(BODY("\6\13"), "illegal opcode 06: the exception handling that 3.0 replaced by try_table");
-    refuse(BODY("\xFE\13"), "illegal opcode fe: atomics are of the threads proposal");
-    refuse(BODY("\xFF\13"), "illegal opcode ff");
+    refuse(MODULE("\5\4\1\3\1\1"), "malformed limits flags (it belongs to the proposal `threads`, which");
+    refuse(MODULE("\5\3\1\20\1"), "malformed limits flags at");
+    refuse(BODY("\6\13"), "illegal opcode 06 (it belongs to the proposal `legacy exception handling`, which");
+    refuse(BODY("\xFE\13"), "illegal opcode fe 0b at");
+    refuse(BODY("\xFE\x80"), "illegal opcode fe at");
+    refuse(BODY("\xFF\13"), "illegal opcode ff at");
 }
 END_TEST
 
