@@ -157,6 +157,23 @@ static bool matches(const struct store *s, const struct module *m, const struct 
     }
 }
 
+static void text_import(struct text *t, const struct module *m, uint32_t i)
+{
+    const struct import *want = &m->imports[i];
+    text_add(t, "import %u ", i);
+    text_name(t, want->module);
+    text_add(t, " ");
+    text_name(t, want->name);
+    text_add(t, " (%s): wanted ", kind_names[want->kind]);
+    text_wanted(t, m, want);
+}
+
+void import_describe(const struct module *m, uint32_t i, char *out, size_t size)
+{
+    struct text t = {out, size, 0};
+    text_import(&t, m, i);
+}
+
 enum hemi_status import_check(struct store *s, const struct module *m, uint32_t i, const struct rt_extern *x,
                               struct rt_error *err)
 {
@@ -165,12 +182,8 @@ enum hemi_status import_check(struct store *s, const struct module *m, uint32_t 
     error_set(err, HEMI_LINK, "%s", "");
     if (err == NULL) return HEMI_LINK;
     struct text t = {err->message, sizeof err->message, 0};
-    text_add(&t, "incompatible import type: import %u ", i);
-    text_name(&t, want->module);
-    text_add(&t, " ");
-    text_name(&t, want->name);
-    text_add(&t, " (%s): wanted ", kind_names[want->kind]);
-    text_wanted(&t, m, want);
+    text_add(&t, "incompatible import type: ");
+    text_import(&t, m, i);
     text_add(&t, ", got ");
     text_given(&t, s, x);
     return HEMI_LINK;

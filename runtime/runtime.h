@@ -153,6 +153,12 @@ struct vm_stack {
     size_t size;
 };
 
+/* Does what is offered match import i? LINK with module, name and both types if not. */
+enum hemi_status import_check(struct store *s, const struct module *m, uint32_t i, const struct rt_extern *x,
+                              struct rt_error *err);
+/* "import 3 "env" "print" (func): wanted (func (param i32))", terminated, cut where it does not fit. */
+void import_describe(const struct module *m, uint32_t i, char *out, size_t size);
+
 /* Instantiates: checks imports (LINK names module, name and both types), evaluates initialisers (may collect), copies
  * segments, runs the start function. On failure after side effects the instance stays alive unreachable, as the
  * specification wants for what it has already written. imports: one per module->imports. */

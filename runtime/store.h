@@ -248,10 +248,7 @@ enum hemi_status table_extend(struct table *t, uint64_t delta);
  * the current activation, which has no guest frame. */
 enum hemi_status const_eval(struct instance *in, const struct const_expr *e, union val *out, struct rt_error *err);
 
-/* ---- instance_link.c, instance_init.c */
-/* Does what is offered match import i? LINK with module, name and both types if not. */
-enum hemi_status import_check(struct store *s, const struct module *m, uint32_t i, const struct rt_extern *x,
-                              struct rt_error *err);
+/* ---- instance_init.c */
 /* Runs everything that instantiation runs: globals, tables, segments, start function. */
 enum hemi_status instance_initialise(struct instance *in, struct rt_error *err);
 /* Empties a segment and gives its memory back. */

@@ -32,6 +32,13 @@ enum hemi_status request_fail(struct request *r, enum hemi_status status, const 
     return status;
 }
 
+enum hemi_status request_fail_long(struct request *r, enum hemi_status status, const char *text)
+{
+    free(r->reply.text);
+    r->reply.text = strdup(text); /* if there is no memory, its beginning has to do */
+    return request_fail(r, status, "%s", text);
+}
+
 uint8_t *request_raw(struct request *r, size_t n)
 {
     SERVER_ASSERT(!r->reply.raw);
@@ -117,8 +124,9 @@ static void send_reply(struct request *r, enum hemi_status status)
     body.malformed = status == HEMI_INVALID_MODULE && reply->error.malformed;
     body.trace_entries = status != HEMI_OK ? reply->trace_entries : 0;
     if (status != HEMI_OK) {
-        size_t len = strlen(reply->error.message);
-        body.message = (ProtobufCBinaryData){len, len ? (uint8_t *)(uintptr_t)reply->error.message : NULL};
+        const char *text = reply->text ? reply->text : reply->error.message;
+        size_t len = strlen(text);
+        body.message = (ProtobufCBinaryData){len, len ? (uint8_t *)(uintptr_t)text : NULL};
     }
     struct frame_out out = {.type = FRAME_REPLY,
                             .request = r->id,
@@ -176,6 +184,7 @@ static void request_free(struct request *r)
     outcome_unref(r->outcome);
     outcome_unref(r->previous);
     if (r->reply.raw_owned) free(r->reply.raw);
+    free(r->reply.text);
     free(r);
 }
 

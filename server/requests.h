@@ -31,6 +31,7 @@ enum { REPLY_RAW_INLINE = 64 };
 /* What the reply will say. */
 struct reply {
     struct rt_error error; /* status, trap, offset, message... */
+    char *text;            /* owned; a message that is too long for `error`, which has its beginning; NULL: none */
     uint32_t failed_request;
     uint32_t trace_entries; /* at the end of the raw part */
     uint64_t value;
@@ -150,6 +151,8 @@ void requests_stop_forget(struct worker *w, struct stopping *s);
 /* Puts a formatted message into the reply and returns `status`. */
 enum hemi_status request_fail(struct request *r, enum hemi_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same with a text of up to PROTO_TEXT_MAX bytes. */
+enum hemi_status request_fail_long(struct request *r, enum hemi_status status, const char *text);
 /* Room for a reply's raw part of `n` bytes; NULL: no memory. */
 uint8_t *request_raw(struct request *r, size_t n);
 /* The request whose activation this is. */

@@ -5,6 +5,7 @@
 #include "proto/counters.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
+#include "server/requests_link.h"
 #include "server/requests_rows.h"
 #include "server/requests_upload.h"
 #include "server/requests_values.h"
@@ -292,52 +293,6 @@ enum hemi_status run_store_stats(struct request *r)
 
 /* ---- instances ---- */
 
-static bool import_of_object(const struct object *o, struct rt_extern *x)
-{
-    switch (o->kind) {
-    case OBJECT_REF:
-        *x = (struct rt_extern){.kind = EXTERN_FUNC, .func = o->u.root.bits};
-        break;
-    case OBJECT_TABLE:
-        *x = (struct rt_extern){.kind = EXTERN_TABLE, .table = o->u.table};
-        break;
-    case OBJECT_MEMORY:
-        *x = (struct rt_extern){.kind = EXTERN_MEMORY, .memory = o->u.memory};
-        break;
-    case OBJECT_GLOBAL:
-        *x = (struct rt_extern){.kind = EXTERN_GLOBAL, .global = o->u.global};
-        break;
-    case OBJECT_TAG:
-        *x = (struct rt_extern){.kind = EXTERN_TAG, .tag = o->u.tag};
-        break;
-    default:
-        return false;
-    }
-    return o->bound && (o->kind != OBJECT_REF || (o->u.root.slot == HEAP_SLOT_FUNC && o->u.root.bits != 0));
-}
-
-static enum hemi_status missing(struct request *r, uint32_t i, const struct import *im)
-{
-    return request_fail(r, HEMI_LINK, "unknown import %u \"%.*s\" \"%.*s\": nothing was given for it", i,
-                        (int)(im->module.len < 64 ? im->module.len : 64), im->module.at,
-                        (int)(im->name.len < 64 ? im->name.len : 64), im->name.at);
-}
-
-static enum hemi_status resolve_import(struct request *r, const struct module *m, uint32_t i, struct rt_extern *x)
-{
-    const struct import *im = &m->imports[i];
-    const struct object *o = i < r->npins ? r->pins[i] : NULL;
-    if (o) {
-        if (import_of_object(o, x)) return HEMI_OK;
-        return request_fail(r, HEMI_HANDLE, "import %u: a %s cannot be imported", i,
-                            object_kind_text((enum object_kind)o->kind));
-    }
-    bool wasi = im->module.len == strlen(WASI_MODULE) && memcmp(im->module.at, WASI_MODULE, im->module.len) == 0;
-    if (!wasi || !r->uses[2] || im->kind != EXTERN_FUNC) return missing(r, i, im);
-    x->kind = EXTERN_FUNC;
-    return wasi_import(r->uses[2]->u.wasi, im->name, m->funcs[im->index].type, &x->func, &r->reply.error);
-}
-
 enum hemi_status run_instance_new(struct request *r)
 {
     struct module *m = r->uses[1]->u.module;
@@ -345,8 +300,7 @@ enum hemi_status run_instance_new(struct request *r)
         return request_fail(r, HEMI_ARGUMENT, "%u imports given, the module has %u", r->npins, m->nimports);
     struct rt_extern *imports = calloc(m->nimports > 0 ? m->nimports : 1, sizeof *imports);
     if (!imports) return request_fail(r, HEMI_NO_MEMORY, "no memory for imports");
-    enum hemi_status status = HEMI_OK;
-    for (uint32_t i = 0; i < m->nimports && status == HEMI_OK; i++) status = resolve_import(r, m, i, &imports[i]);
+    enum hemi_status status = request_link(r, m, imports);
     struct instance *in;
     if (status == HEMI_OK) status = instance_new(r->store->store, m, imports, request_stack(r), &in, &r->reply.error);
     free(imports);

@@ -159,21 +159,41 @@ static bool has_signature(const struct rtype *t, const struct wasi_function *f)
     return t->nresults == 0 || t->vals[t->nparams] == VT_I32;
 }
 
+/* As the text format has it. */
+static void text_signature(const struct wasi_function *f, char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "(func%s", *f->signature ? " (param" : "");
+    for (const char *at = f->signature; *at; at++)
+        used += (size_t)snprintf(out + used, size - used, *at == 'I' ? " i64" : " i32");
+    snprintf(out + used, size - used, "%s%s)", *f->signature ? ")" : "", returns_errno(f) ? " (result i32)" : "");
+}
+
+static bool returns_i32(const struct rtype *t) { return t->nresults == 1 && t->vals[t->nparams] == VT_I32; }
+
+enum hemi_status wasi_check(const struct wstore *s, struct name name, uint32_t type_id, struct rt_error *err)
+{
+    char is[160];
+    const struct wasi_function *f = find(name);
+    const struct rtype *t = types_get(wstore_engine(s), type_id);
+    if (f ? has_signature(t, f) : returns_i32(t)) return HEMI_OK;
+    if (!err) return HEMI_LINK;
+    if (!f)
+        return rt_fail(err, HEMI_LINK, "unknown import \"" WASI_MODULE "\" \"%.*s\": no such function",
+                       (int)(name.len < 64 ? name.len : 64), name.at);
+    text_signature(f, is, sizeof is);
+    return rt_fail(err, HEMI_LINK, "incompatible import type: \"" WASI_MODULE "\" \"%s\" is %s", f->name, is);
+}
+
 enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id, uint32_t *func, struct rt_error *err)
 {
     struct store *s = w->store->store;
     const struct wasi_function *f = find(name);
-    const struct rtype *t = types_get(wstore_engine(w->store), type_id);
-    bool returns = t->nresults == 1 && t->vals[t->nparams] == VT_I32;
-    if (f && !has_signature(t, f))
-        return rt_fail(err, HEMI_LINK, "import \"" WASI_MODULE "\" \"%s\" has another type: (%s)%s wanted", f->name,
-                       f->signature, returns_errno(f) ? " -> i" : "");
-    if (!f && !returns)
-        return rt_fail(err, HEMI_LINK, "import \"" WASI_MODULE "\" \"%.*s\" is not there, and returns no errno",
-                       (int)(name.len < 64 ? name.len : 64), name.at);
     struct wasi_ctx *c = malloc(sizeof *c);
     if (!c) return rt_fail(err, HEMI_NO_MEMORY, "no memory for a WASI function");
-    *c = (struct wasi_ctx){.wasi = w, .function = f, .error = missing(name), .returns = returns};
+    *c = (struct wasi_ctx){.wasi = w,
+                           .function = f,
+                           .error = missing(name),
+                           .returns = returns_i32(types_get(wstore_engine(w->store), type_id))};
     struct host_func_options opt = {.ctx = c, .call = run, .drop = drop};
     w->refs++;
     enum hemi_status status = host_func_new_typed(s, type_id, &opt, func);

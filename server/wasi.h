@@ -84,7 +84,10 @@ void wasi_unref(struct wasi *w);
 /* Counts it against the worker's budget until it goes. False: refused. */
 bool wasi_charge(struct wasi *w);
 
-/* A function for the import `name` of function type `type_id` (the module's). LINK when the type is another one. */
+/* Can WASI give the import `name` of function type `type_id` (the module's)? LINK if not, with the one it has (err
+ * may be NULL). */
+enum hemi_status wasi_check(const struct wstore *s, struct name name, uint32_t type_id, struct rt_error *err);
+/* A function for the import `name` of function type `type_id`, which wasi_check has passed. */
 enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id, uint32_t *func, struct rt_error *err);
 
 /* ---- for the functions themselves (wasi_calls.c) and tests */
