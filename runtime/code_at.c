@@ -61,7 +61,7 @@ enum hemi_status module_order_code(struct module *m)
 {
     uint32_t n = ncodes(m), steps = 0;
     if (n == 0) return HEMI_OK;
-    m->code_order = calloc(n, sizeof(const struct code *));
+    m->code_order = engine_zeroed(m->engine, n * sizeof *m->code_order);
     const struct code **room = malloc(n * sizeof *room);
     enum hemi_status status = m->code_order && room ? list(m, m->code_order, &steps) : HEMI_NO_MEMORY;
     if (status == HEMI_OK) status = sort(m->engine, m->code_order, n, room, &steps);

@@ -13,14 +13,12 @@ bool decoder_grow(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uin
     uint64_t want = (uint64_t)n + more;
     if (want < (uint64_t)*cap + *cap / 2) want = (uint64_t)*cap + *cap / 2;
     if (want < 8) want = 8;
-    /* Most are made once, at their full size: by calloc, for the kernel's zeroes cost nothing before they are used, and
-     * there may be 300 MB of them between two polls. */
-    void *to = want > UINT32_MAX ? NULL : *array ? realloc(*array, (size_t)want * size) : calloc(want, size);
+    /* Not cleared: there may be 300 MB of it between two polls. */
+    void *to = want > UINT32_MAX ? NULL : realloc(*array, (size_t)want * size);
     if (!to) {
         cursor_fail(c, HEMI_NO_MEMORY, cursor_offset(c), "out of memory while decoding a module");
         return false;
     }
-    if (*array) memset((char *)to + (size_t)n * size, 0, (size_t)(want - n) * size);
     *array = to;
     *cap = (uint32_t)want;
     return true;

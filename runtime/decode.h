@@ -42,7 +42,7 @@ struct decoder {
 bool decode_module(struct decoder *d);
 
 /* ---- Used by the readers of sections. All report through the cursor. */
-/* Makes room for `more` further elements of an array; NO_MEMORY fails the cursor. */
+/* Makes room for `more` further elements of an array, which the caller fills; NO_MEMORY fails the cursor. */
 bool decoder_grow(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size);
 static inline bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more,
                                    size_t size)

@@ -93,12 +93,15 @@ static void add_tag(struct decoder *d, struct cursor *c)
     if (ADD(d, c, m->tags, m->ntags, d->cap_tags, LIMIT_TAGS)) m->tags[m->ntags++] = type;
 }
 
+/* Room for those that a section declares, at once: what has grown is copied again and again. */
+#define EXPECT(c, array, n, cap, more) decoder_reserve(c, (void **)&(array), &(cap), n, more, sizeof *(array))
+
 /* ---- Sections */
 
 static void read_import(struct decoder *d, struct cursor *c, struct import *i)
 {
     struct module *m = d->module;
-    i->module = cursor_name(c);
+    *i = (struct import){.module = cursor_name(c)};
     i->name = cursor_name(c);
     uint32_t offset = cursor_offset(c);
     i->kind = cursor_u8(c);
@@ -141,7 +144,9 @@ void decode_imports(struct decoder *d, struct cursor *c)
 
 void decode_functions(struct decoder *d, struct cursor *c)
 {
+    struct module *m = d->module;
     uint32_t n = cursor_count(c, LIMIT_FUNCTIONS);
+    if (!EXPECT(c, m->funcs, m->nfuncs, d->cap_funcs, n)) return;
     for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) add_func(d, c);
 }
 
@@ -175,13 +180,17 @@ void decode_memories(struct decoder *d, struct cursor *c)
 
 void decode_tags(struct decoder *d, struct cursor *c)
 {
+    struct module *m = d->module;
     uint32_t n = cursor_count(c, LIMIT_TAGS);
+    if (!EXPECT(c, m->tags, m->ntags, d->cap_tags, n)) return;
     for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) add_tag(d, c);
 }
 
 void decode_globals(struct decoder *d, struct cursor *c)
 {
+    struct module *m = d->module;
     uint32_t n = cursor_count(c, LIMIT_GLOBALS);
+    if (!EXPECT(c, m->globals, m->nglobals, d->cap_globals, n)) return;
     for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) add_global(d, c, false);
 }
 
@@ -246,7 +255,7 @@ void decode_exports(struct decoder *d, struct cursor *c)
     struct module *m = d->module;
     uint32_t n = cursor_count(c, LIMIT_EXPORTS), cap = 0;
     if (!decoder_reserve(c, (void **)&m->exports, &cap, 0, n, sizeof *m->exports)) return;
-    if (!name_set_init(&m->export_names, n, d->engine->seed)) {
+    if (!name_set_init(&m->export_names, n, d->engine)) {
         cursor_fail(c, HEMI_NO_MEMORY, cursor_offset(c), "declaring exports");
         return;
     }

@@ -9,7 +9,7 @@ enum { SUBSECTION_MODULE = 0, SUBSECTION_FUNCTIONS = 1, NAMES_PER_POLL = 4096 };
 
 static bool have_names(struct module *m)
 {
-    if (!m->func_names) m->func_names = calloc(m->nfuncs, sizeof *m->func_names);
+    if (!m->func_names) m->func_names = engine_zeroed(m->engine, m->nfuncs * sizeof *m->func_names);
     return m->func_names != NULL;
 }
 

@@ -68,6 +68,7 @@ static void read_items(struct decoder *d, struct cursor *c, struct elem_seg *s, 
 static void read_elem(struct decoder *d, struct cursor *c, struct elem_seg *s)
 {
     uint32_t offset = cursor_offset(c), flags = cursor_u32(c);
+    *s = (struct elem_seg){0};
     if (flags > 7) cursor_foreign(c, offset, MARK_SEGMENT, flags, "malformed elements segment kind");
     if (!(flags & ELEM_NOT_ACTIVE)) {
         s->mode = SEG_ACTIVE;
@@ -107,6 +108,7 @@ static void read_data(struct decoder *d, struct cursor *c, struct data_seg *s)
 {
     const struct module *m = d->module;
     uint32_t offset = cursor_offset(c), flags = cursor_u32(c);
+    *s = (struct data_seg){0};
     if (flags > DATA_EXPLICIT) cursor_foreign(c, offset, MARK_SEGMENT, flags, "malformed data segment kind");
     s->mode = flags == DATA_PASSIVE ? SEG_PASSIVE : SEG_ACTIVE;
     s->memory = flags == DATA_EXPLICIT ? cursor_u32(c) : 0;
@@ -158,7 +160,7 @@ void decode_code(struct decoder *d, struct cursor *c)
     if (cursor_ok(c) && n != m->nfuncs - m->nimported_funcs)
         malformed_at(c, offset, "function and code section have inconsistent lengths");
     if (!decoder_code_begin(d, c)) return;
-    m->code = calloc(m->nfuncs + 1, sizeof *m->code);
+    m->code = engine_zeroed(d->engine, (m->nfuncs + (size_t)1) * sizeof *m->code);
     if (!m->code) cursor_fail(c, HEMI_NO_MEMORY, offset, "no memory for %u functions", m->nfuncs);
     for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) read_code(d, c, m->nimported_funcs + i);
 }

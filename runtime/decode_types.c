@@ -210,10 +210,15 @@ static void read_subtype(struct decoder *d, struct cursor *c, struct group *g, u
     read_composite(d, c, g, def, &g->starts[i]);
 }
 
+enum { CHECK_STEPS = 4 /* as bytes, for polls */ };
+
 static void check_group(struct decoder *d, struct cursor *c, uint32_t first, uint32_t n, uint32_t offset)
 {
-    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
-        if (types_matches_decl(d->engine, d->module->types[first + i])) continue;
+    for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) {
+        uint32_t type = d->module->types[first + i];
+        const struct rtype *t = types_get(d->engine, type);
+        d->poll_at -= CHECK_STEPS + t->nfields + t->nparams + t->nresults;
+        if (types_matches_decl(d->engine, type)) continue;
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "sub type: type %u does not match its supertype", first + i);
     }
 }
@@ -272,9 +277,6 @@ void decode_types(struct decoder *d, struct cursor *c)
     struct group g = {0};
     uint32_t n = cursor_count(c, LIMIT_TYPES);
     for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) read_group(d, c, &g);
-    free(g.defs);
-    free(g.vals);
-    free(g.fields);
-    free(g.starts);
-    free(g.depths);
+    void *const arrays[] = {g.defs, g.vals, g.fields, g.starts, g.depths};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) engine_release(d->engine, arrays[i]);
 }

@@ -2,9 +2,13 @@
 #include "runtime/engine.h"
 #include "proto/tables/opcodes.h"
 #include "runtime/faults.h"
+#include "runtime/release.h"
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+
+enum { ZERO_STEP = 1 << 20, UNITS_PER_POLL = 1024 };
 
 static const volatile uint32_t never_set;
 
@@ -52,4 +56,25 @@ enum hemi_status engine_poll(struct engine *e)
 {
     if (!e->options.yield || (e->options.poll && !*e->poll)) return HEMI_OK;
     return e->options.yield(e->options.ctx);
+}
+
+void *engine_zeroed(struct engine *e, size_t bytes)
+{
+    if (bytes <= ZERO_STEP) return calloc(1, bytes);
+    char *block = malloc(bytes);
+    for (size_t at = 0; block && at < bytes; at += ZERO_STEP) {
+        memset(block + at, 0, bytes - at < ZERO_STEP ? bytes - at : ZERO_STEP);
+        (void)engine_poll(e);
+    }
+    return block;
+}
+
+void engine_release(struct engine *e, void *block)
+{
+    size_t given = 0;
+    uint32_t units = UNITS_PER_POLL;
+    while (release_block(&block, &given, &units)) {
+        (void)engine_poll(e);
+        units = UNITS_PER_POLL;
+    }
 }

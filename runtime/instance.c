@@ -165,7 +165,12 @@ static enum hemi_status imports_check(struct store *s, const struct module *m, c
                                       struct rt_error *err)
 {
     enum hemi_status status = HEMI_OK;
-    for (uint32_t i = 0; i < m->nimports && status == HEMI_OK; i++) status = import_check(s, m, i, &imports[i], err);
+    for (uint32_t i = 0; i < m->nimports && status == HEMI_OK; i++) {
+        status = import_check(s, m, i, &imports[i], err);
+        if (status != HEMI_OK || i % ITEMS_PER_POLL != ITEMS_PER_POLL - 1) continue;
+        status = engine_poll(s->engine);
+        if (status != HEMI_OK) error_set(err, status, "checking imports was stopped");
+    }
     return status;
 }
 

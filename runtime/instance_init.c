@@ -75,7 +75,7 @@ static enum hemi_status items_make(struct store *s, struct elem_inst *e, const s
                                    struct rt_error *err)
 {
     if (!store_charge(s, (int64_t)seg->count * 4)) return error_set(err, HEMI_NO_MEMORY, "no memory for a segment");
-    e->items = calloc(seg->count, sizeof *e->items);
+    e->items = engine_zeroed(s->engine, seg->count * sizeof *e->items);
     if (e->items == NULL) {
         store_charge(s, -(int64_t)seg->count * 4);
         return error_set(err, HEMI_NO_MEMORY, "no memory for a segment");

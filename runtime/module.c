@@ -176,7 +176,7 @@ static bool elems_some(struct module *m, uint32_t *units)
 {
     for (; m->elems && m->ended < m->nelems; m->ended++) {
         struct elem_seg *e = &m->elems[m->ended];
-        if (release_block((void **)&e->items, &m->given, units)) return true;
+        if (!release_unit(units) || release_block((void **)&e->items, &m->given, units)) return true;
     }
     return false;
 }
@@ -185,12 +185,12 @@ static bool elems_some(struct module *m, uint32_t *units)
 static bool types_some(struct module *m, uint32_t *units)
 {
     while (m->ended < m->ntypes) {
-        if (!release_unit(units)) return true;
+        if (types_free_some(m->engine, units) || !release_unit(units)) return true;
         uint32_t type = m->types[m->ended];
         m->ended += types_get(m->engine, type)->group_size;
-        types_unref(m->engine, type);
+        types_drop(m->engine, type);
     }
-    return false;
+    return types_free_some(m->engine, units);
 }
 
 static bool arrays_some(struct module *m, uint32_t *units)

@@ -1,15 +1,15 @@
 #include "runtime/name_set.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/engine.h"
 #include "runtime/module.h"
 
-bool name_set_init(struct name_set *s, uint32_t n, uint64_t seed)
+bool name_set_init(struct name_set *s, uint32_t n, struct engine *e)
 {
     uint32_t size = 16;
     while (size < 2 * n) size *= 2;
-    *s = (struct name_set){.slots = calloc(size, sizeof *s->slots), .mask = size - 1, .seed = seed};
+    *s = (struct name_set){.slots = engine_zeroed(e, size * sizeof *s->slots), .mask = size - 1, .seed = e->seed};
     return s->slots != NULL;
 }
 

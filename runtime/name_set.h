@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct engine;
 struct export;
 struct name;
 
@@ -17,8 +18,8 @@ struct name_set {
     uint64_t seed;
 };
 
-/* Room for n names. False: no memory. */
-bool name_set_init(struct name_set *s, uint32_t n, uint64_t seed);
+/* Room for n names. Polls. False: no memory. */
+bool name_set_init(struct name_set *s, uint32_t n, struct engine *e);
 /* False when an export before `index` has the same name. */
 bool name_set_add(struct name_set *s, const struct export *exports, uint32_t index);
 /* NULL: there is none. */

@@ -69,10 +69,15 @@ static enum hemi_status rebind_all(struct engine *e, const struct rebinder *r, c
     return status;
 }
 
-static size_t sizes(const struct code *code, uint32_t n)
+enum { SIZES_PER_POLL = 4096 };
+
+static size_t sizes(struct engine *e, const struct code *code, uint32_t n)
 {
     size_t size = 0;
-    for (uint32_t i = 0; i < n; i++) size += code[i].size;
+    for (uint32_t i = 0; i < n; i++) {
+        size += code[i].size;
+        if (i % SIZES_PER_POLL == SIZES_PER_POLL - 1) (void)engine_poll(e);
+    }
     return size;
 }
 
@@ -90,8 +95,8 @@ static enum hemi_status make(struct module *m, const struct rebinder *r, struct 
 enum hemi_status module_explicit(struct module *m)
 {
     if (m->explicit_code != NULL || m->engine->scheme == SCHEME_EXPLICIT) return HEMI_OK;
-    size_t bytes = sizes(m->code, functions(m)) + sizes(m->const_code, m->nconst_code);
-    struct code *code = calloc(1, ((size_t)m->nfuncs + m->nconst_code + 1) * sizeof *code + bytes);
+    size_t bytes = sizes(m->engine, m->code, functions(m)) + sizes(m->engine, m->const_code, m->nconst_code);
+    struct code *code = engine_zeroed(m->engine, ((size_t)m->nfuncs + m->nconst_code + 1) * sizeof *code + bytes);
     struct rebinder *r = rebinder_new();
     enum hemi_status status = code != NULL && r != NULL ? make(m, r, code) : HEMI_NO_MEMORY;
     free(r);
@@ -99,6 +104,6 @@ enum hemi_status module_explicit(struct module *m)
     if (status == HEMI_OK && m->explicit_code == NULL)
         m->explicit_code = code;
     else
-        free(code);
+        engine_release(m->engine, code);
     return status;
 }

@@ -50,7 +50,7 @@ void *store_alloc(struct store *s, size_t size)
 {
     size_t whole = sizeof(struct store_block) + size;
     if (!store_charge(s, (int64_t)whole)) return NULL;
-    struct store_block *b = calloc(1, whole);
+    struct store_block *b = engine_zeroed(s->engine, whole);
     if (b == NULL) {
         store_charge(s, -(int64_t)whole);
         return NULL;
@@ -209,10 +209,10 @@ static bool hosts_some(struct store *s, uint32_t *units)
         if (h->opt.drop != NULL) h->opt.drop(h->opt.ctx);
     }
     for (struct host_type *t; (t = s->host_types) != NULL; s->host_types = t->next) {
-        if (!release_unit(units)) return true;
-        types_unref(s->engine, t->decl.type);
+        if (types_free_some(s->engine, units) || !release_unit(units)) return true;
+        types_drop(s->engine, t->decl.type);
     }
-    return false;
+    return types_free_some(s->engine, units);
 }
 
 static bool instance_some(struct store *s, struct instance *in, uint32_t *units)
@@ -251,10 +251,10 @@ static bool tables_some(struct store *s, uint32_t *units)
 static bool types_some(struct store *s, uint32_t *units)
 {
     for (; s->ntypes > 0; s->ntypes--) {
-        if (!release_unit(units)) return true;
-        types_unref(s->engine, s->types[s->ntypes - 1]);
+        if (types_free_some(s->engine, units) || !release_unit(units)) return true;
+        types_drop(s->engine, s->types[s->ntypes - 1]);
     }
-    return false;
+    return types_free_some(s->engine, units);
 }
 
 static bool blocks_some(struct store *s, uint32_t *units)

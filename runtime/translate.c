@@ -6,7 +6,7 @@
 static void free_tables(struct translator *t)
 {
     struct buf *bufs[] = {&t->code, &t->regions, &t->clauses, &t->lines, &t->fixups, &t->sites, &t->live};
-    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) free(bufs[i]->at);
+    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) engine_release(t->e, bufs[i]->at);
     free(t->ctrls);
 }
 

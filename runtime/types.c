@@ -1,12 +1,18 @@
 /* runtime/types.c -- canonical types: interning of recursion groups, and their life. Ids are in types_ids.c, layout in
  * types_layout.c, subtyping in types_match.c. */
+#include "runtime/release.h"
 #include "runtime/types_impl.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { COMMIT_STEP = 1024, BUCKETS_MIN = 64, PARTS_PER_POLL = 16384 };
+enum { COMMIT_STEP = 1024, BUCKETS_MIN = 64, PARTS_PER_UNIT = 32, UNITS_PER_POLL = 1024 };
+#ifdef HEMI_STRESS
+enum { PARTS_PER_POLL = 4, KINDS_PER_POLL = 2 };
+#else
+enum { PARTS_PER_POLL = 16384, KINDS_PER_POLL = 4096 };
+#endif
 
 /* ---- The tables */
 
@@ -45,6 +51,7 @@ enum hemi_status types_init(struct engine *e)
 {
     for (uint32_t i = 0; i < TYPE_RUN_CLASSES; i++) e->free_runs[i] = TYPE_NONE;
     e->nbuckets = BUCKETS_MIN;
+    e->dead = TYPE_NONE;
     e->rtypes = reserve(sizeof *e->rtypes);
     e->descs = reserve(sizeof *e->descs);
     e->links = reserve(sizeof *e->links);
@@ -67,7 +74,9 @@ enum hemi_status types_init(struct engine *e)
 
 void types_deinit(struct engine *e)
 {
+    uint32_t units = UINT32_MAX;
     assert(e->ngroups == 0);
+    while (types_free_some(e, &units)) units = UINT32_MAX;
     if (e->rtypes) munmap(e->rtypes, sizeof *e->rtypes * TYPES_MAX);
     if (e->descs) munmap(e->descs, sizeof *e->descs * TYPES_MAX);
     if (e->links) munmap(e->links, sizeof *e->links * TYPES_MAX);
@@ -133,16 +142,16 @@ static bool same_def(const struct type_def *d, const struct rtype *t, uint32_t b
     return true;
 }
 
-static uint32_t group_find(const struct engine *e, const struct type_def *defs, uint32_t n, uint32_t hash)
+static enum hemi_status group_same(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t group,
+                                   bool *same)
 {
-    uint32_t g = e->buckets[hash & (e->nbuckets - 1)];
-    for (; g != TYPE_NONE; g = e->links[g].next) {
-        if (e->links[g].hash != hash || e->rtypes[g].group_size != n) continue;
-        uint32_t i = 0;
-        while (i < n && same_def(&defs[i], &e->rtypes[g + i], g, n)) i++;
-        if (i == n) break;
+    enum hemi_status status = HEMI_OK;
+    *same = true;
+    for (uint32_t i = 0, parts = 0; i < n && *same && status == HEMI_OK; i++) {
+        *same = same_def(&defs[i], &e->rtypes[group + i], group, n);
+        status = poll_parts(e, &parts, &defs[i]);
     }
-    return g;
+    return status;
 }
 
 /* ---- Buckets */
@@ -154,6 +163,7 @@ static void bucket_add(struct engine *e, uint32_t group)
     uint32_t *head = bucket_of(e, e->links[group].hash);
     e->links[group].next = *head;
     *head = group;
+    e->groups_changed++;
 }
 
 static void bucket_remove(struct engine *e, uint32_t group)
@@ -161,6 +171,7 @@ static void bucket_remove(struct engine *e, uint32_t group)
     uint32_t *link = bucket_of(e, e->links[group].hash);
     while (*link != group) link = &e->links[*link].next;
     *link = e->links[group].next;
+    e->groups_changed++;
 }
 
 /* Doubles the buckets; when memory is short the old ones just become fuller. */
@@ -182,44 +193,114 @@ static void buckets_grow(struct engine *e)
 
 /* ---- Mentions of other groups (.refs) */
 
-typedef void mention_fn(struct engine *e, uint32_t other, uint32_t *list);
+typedef void mention_fn(struct engine *e, uint32_t other);
 
-static void mention(struct engine *e, uint32_t heap, uint32_t group, mention_fn *fn, uint32_t *list)
+/* In type `t` of the group. */
+static void mention(struct engine *e, const struct rtype *t, uint32_t heap, mention_fn *fn)
 {
-    if (!type_is_id(heap)) return;
-    uint32_t other = e->rtypes[heap].group;
-    if (other != group) fn(e, other, list);
+    if (type_is_id(heap) && (heap < t->group || heap - t->group >= t->group_size)) fn(e, e->rtypes[heap].group);
 }
 
-static void mention_val(struct engine *e, valtype v, uint32_t group, mention_fn *fn, uint32_t *list)
+static void mention_val(struct engine *e, const struct rtype *t, valtype v, mention_fn *fn)
 {
-    if (vt_is_ref(v)) mention(e, vt_heap(v), group, fn, list);
+    if (vt_is_ref(v)) mention(e, t, vt_heap(v), fn);
 }
 
-static void group_mentions(struct engine *e, uint32_t group, mention_fn *fn, uint32_t *list)
+static void type_mentions(struct engine *e, const struct rtype *t, mention_fn *fn)
 {
-    for (uint32_t id = group; id < group + e->rtypes[group].group_size; id++) {
-        const struct rtype *t = &e->rtypes[id];
-        mention(e, t->super, group, fn, list);
-        for (uint32_t k = 0; t->vals && k < t->nparams + t->nresults; k++) mention_val(e, t->vals[k], group, fn, list);
-        for (uint32_t k = 0; t->fields && k < t->nfields; k++) mention_val(e, t->fields[k].type, group, fn, list);
-    }
+    mention(e, t, t->super, fn);
+    for (uint32_t k = 0; t->vals && k < t->nparams + t->nresults; k++) mention_val(e, t, t->vals[k], fn);
+    for (uint32_t k = 0; t->fields && k < t->nfields; k++) mention_val(e, t, t->fields[k].type, fn);
 }
 
-static void mention_take(struct engine *e, uint32_t other, uint32_t *list)
+static void mention_take(struct engine *e, uint32_t other) { e->rtypes[other].refs++; }
+
+/* The first of the dead is being freed, and stays the first. */
+static void bury(struct engine *e, uint32_t group)
 {
-    (void)list;
-    e->rtypes[other].refs++;
+    uint32_t *link = e->dead != TYPE_NONE ? &e->links[e->dead].next : &e->dead;
+    if (e->dead == TYPE_NONE) e->dead_left = e->rtypes[group].group_size;
+    e->links[group].next = *link;
+    *link = group;
 }
 
-/* The last mention of a group puts it on the list of those to free, linked by `next`, for it is in no bucket any more.
- */
-static void mention_drop(struct engine *e, uint32_t other, uint32_t *list)
+static void mention_drop(struct engine *e, uint32_t other)
 {
     if (--e->rtypes[other].refs > 0) return;
     bucket_remove(e, other);
-    e->links[other].next = *list;
-    *list = other;
+    e->ngroups--;
+    bury(e, other);
+}
+
+/* ---- Freeing the dead (.dead) */
+
+static void type_clear(struct engine *e, uint32_t id)
+{
+    struct rtype *t = &e->rtypes[id];
+    uint32_t desc = t->kind == TYPE_FUNC ? t->exn_desc : (uint32_t)TYPE_NONE;
+    free(e->links[id].parts);
+    if (desc == TYPE_NONE) return;
+    type_clear(e, desc);
+    type_ids_give(e, desc, 1);
+}
+
+static uint32_t type_units(const struct rtype *t) { return (t->nparams + t->nresults + t->nfields) / PARTS_PER_UNIT; }
+
+/* From its end on: the first of a group's types says what is known of the group. */
+bool types_free_some(struct engine *e, uint32_t *units)
+{
+    while (e->dead != TYPE_NONE) {
+        uint32_t group = e->dead, next = TYPE_NONE;
+        for (; e->dead_left > 0; e->dead_left--) {
+            uint32_t id = group + e->dead_left - 1;
+            if (!release_unit(units)) return true;
+            release_units(units, type_units(&e->rtypes[id]));
+            type_mentions(e, &e->rtypes[id], mention_drop);
+            if (id == group) next = e->links[group].next; /* those have joined it */
+            type_clear(e, id);
+            type_ids_give(e, id, 1);
+        }
+        e->dead = next;
+        if (next != TYPE_NONE) e->dead_left = e->rtypes[next].group_size;
+    }
+    return false;
+}
+
+/* For what is making a group: the status that a poll returns shows again at the next one. */
+static void free_dead(struct engine *e)
+{
+    uint32_t units = UNITS_PER_POLL;
+    while (types_free_some(e, &units)) {
+        (void)engine_poll(e);
+        units = UNITS_PER_POLL;
+    }
+}
+
+/* Is there an equal group now? Then it has one reference more; else *found is TYPE_NONE. What is looked at has one,
+ * too, for a large one takes polls; when groups came or went meanwhile, all is looked at again. */
+static enum hemi_status group_find(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t hash,
+                                   uint32_t *found)
+{
+    uint64_t before;
+    *found = TYPE_NONE;
+    do {
+        before = e->groups_changed;
+        for (uint32_t g = *bucket_of(e, hash); g != TYPE_NONE; g = e->links[g].next) {
+            bool same;
+            if (e->links[g].hash != hash || e->rtypes[g].group_size != n) continue;
+            e->rtypes[g].refs++;
+            enum hemi_status status = group_same(e, defs, n, g, &same);
+            if (status == HEMI_OK && same) {
+                *found = g;
+                return HEMI_OK;
+            }
+            mention_drop(e, g);
+            free_dead(e);
+            if (status != HEMI_OK) return status;
+            if (before != e->groups_changed) break;
+        }
+    } while (before != e->groups_changed);
+    return HEMI_OK;
 }
 
 /* ---- Making a group */
@@ -271,41 +352,26 @@ static void parts_copy(struct rtype *t, const struct type_def *d, uint32_t base)
 static enum hemi_status type_make(struct engine *e, const struct type_def *d, uint32_t id, uint32_t base)
 {
     struct rtype *t = &e->rtypes[id];
-    t->super = absolute(d->super, base);
-    assert(t->super < id || t->super >= base + e->rtypes[base].group_size);
+    uint32_t super_id = absolute(d->super, base);
+    assert(super_id < id || super_id >= base + t->group_size);
     t->nparams = d->nparams;
     t->nresults = d->nresults;
     t->nfields = d->nfields;
-    const struct rtype *super = t->super == TYPE_NONE ? NULL : &e->rtypes[t->super];
+    const struct rtype *super = super_id == TYPE_NONE ? NULL : &e->rtypes[super_id];
     if (super && super->depth >= TYPE_DEPTH_MAX) return HEMI_LIMIT;
     t->depth = super ? (uint8_t)(super->depth + 1) : 0;
     uint32_t n = t->depth < TYPE_DISPLAY_INLINE ? (uint32_t)TYPE_DISPLAY_INLINE : t->depth + 1u;
     if (!parts_new(e, id, count_refs(d), n, d->nparams + d->nresults)) return HEMI_NO_MEMORY;
+    t->super = super_id;
     parts_copy(t, d, base);
+    type_mentions(e, t, mention_take);
     for (uint32_t k = 0; k < n; k++) t->display[k] = k < t->depth ? super->display[k] : (uint32_t)TYPE_NONE;
     t->display[t->depth] = id;
     return HEMI_OK;
 }
 
-static void type_clear(struct engine *e, uint32_t id)
-{
-    struct rtype *t = &e->rtypes[id];
-    uint32_t desc = t->kind == TYPE_FUNC ? t->exn_desc : (uint32_t)TYPE_NONE;
-    free(e->links[id].parts);
-    if (desc == TYPE_NONE) return;
-    type_clear(e, desc);
-    type_ids_give(e, desc, 1);
-}
-
-static void group_clear(struct engine *e, uint32_t group)
-{
-    uint32_t n = e->rtypes[group].group_size;
-    for (uint32_t i = 0; i < n; i++) type_clear(e, group + i);
-    type_ids_give(e, group, n);
-}
-
 /* Kinds first: what a field's slot is depends on the kind of the type it refers to, which may come later. */
-static enum hemi_status group_fill(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t base)
+static void group_begin(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t base)
 {
     for (uint32_t i = 0; i < n; i++) {
         e->rtypes[base + i] = (struct rtype){.kind = defs[i].kind,
@@ -314,7 +380,12 @@ static enum hemi_status group_fill(struct engine *e, const struct type_def *defs
                                              .group = base,
                                              .group_size = n,
                                              .exn_desc = TYPE_NONE};
+        if (i % KINDS_PER_POLL == KINDS_PER_POLL - 1) (void)engine_poll(e); /* before all have one, none can be freed */
     }
+}
+
+static enum hemi_status group_fill(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t base)
+{
     enum hemi_status status = HEMI_OK;
     for (uint32_t i = 0, parts = 0; i < n && status == HEMI_OK; i++) {
         status = type_make(e, &defs[i], base + i, base);
@@ -330,25 +401,28 @@ static enum hemi_status group_fill(struct engine *e, const struct type_def *defs
     return status;
 }
 
+/* With one reference. */
 static enum hemi_status group_make(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t hash,
                                    uint32_t *out)
 {
-    uint32_t base;
+    uint32_t base, other = TYPE_NONE;
     enum hemi_status status = type_ids_take(e, n, &base);
     if (status != HEMI_OK) return status;
+    group_begin(e, defs, n, base);
     status = group_fill(e, defs, n, base);
     /* While this fiber waited at a poll point, another may have made the same group: then that one counts. */
-    uint32_t other = status == HEMI_OK ? group_find(e, defs, n, hash) : (uint32_t)TYPE_NONE;
+    if (status == HEMI_OK) status = group_find(e, defs, n, hash, &other);
     if (status != HEMI_OK || other != TYPE_NONE) {
-        group_clear(e, base);
+        bury(e, base);
+        free_dead(e);
         *out = other;
         return status;
     }
     if (e->ngroups >= e->nbuckets) buckets_grow(e);
     e->links[base].hash = hash;
     bucket_add(e, base);
-    group_mentions(e, base, mention_take, NULL);
     e->ngroups++;
+    e->rtypes[base].refs = 1;
     *out = base;
     return HEMI_OK;
 }
@@ -359,12 +433,10 @@ enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uin
     uint32_t hash;
     enum hemi_status status = group_hash(e, defs, n, &hash);
     if (status != HEMI_OK) return status;
-    uint32_t group = group_find(e, defs, n, hash);
-    if (group == TYPE_NONE) {
-        status = group_make(e, defs, n, hash, &group);
-        if (status != HEMI_OK) return status;
-    }
-    e->rtypes[group].refs++;
+    uint32_t group;
+    status = group_find(e, defs, n, hash, &group);
+    if (status == HEMI_OK && group == TYPE_NONE) status = group_make(e, defs, n, hash, &group);
+    if (status != HEMI_OK) return status;
     for (uint32_t i = 0; i < n; i++) ids[i] = group + i;
     return HEMI_OK;
 }
@@ -373,18 +445,13 @@ enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uin
 
 void types_ref(struct engine *e, uint32_t id) { e->rtypes[e->rtypes[id].group].refs++; }
 
-/* Iterative, since groups may mention each other in chains of any length. */
+void types_drop(struct engine *e, uint32_t id) { mention_drop(e, e->rtypes[id].group); }
+
 void types_unref(struct engine *e, uint32_t id)
 {
-    uint32_t list = TYPE_NONE;
-    mention_drop(e, e->rtypes[id].group, &list);
-    while (list != TYPE_NONE) {
-        uint32_t group = list;
-        list = e->links[group].next;
-        group_mentions(e, group, mention_drop, &list);
-        group_clear(e, group);
-        e->ngroups--;
-    }
+    uint32_t units = UINT32_MAX;
+    types_drop(e, id);
+    while (types_free_some(e, &units)) units = UINT32_MAX;
 }
 
 const struct rtype *types_get(const struct engine *e, uint32_t id)

@@ -80,6 +80,10 @@ struct type_def {
 enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t *ids);
 void types_ref(struct engine *e, uint32_t id);   /* one more reference to the id's group */
 void types_unref(struct engine *e, uint32_t id); /* drops one; frees the group with the last */
+/* The same in pieces (release.h): who drops one calls the latter until it returns false. True: more is left, of this or
+ * of another group that nothing names any more. */
+void types_drop(struct engine *e, uint32_t id);
+bool types_free_some(struct engine *e, uint32_t *units);
 const struct rtype *types_get(const struct engine *e, uint32_t id);
 /* A stand-alone function type (host functions). Adds a reference. */
 enum hemi_status types_func(struct engine *e, const valtype *vals, uint32_t nparams, uint32_t nresults, uint32_t *id);

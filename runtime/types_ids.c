@@ -61,8 +61,10 @@ enum hemi_status type_ids_take(struct engine *e, uint32_t n, uint32_t *first)
         if (length > n) run_add(e, run + n, length - n);
         *first = run;
     }
-    if (status == HEMI_OK) e->ntypes_used += n;
-    return status;
+    if (status != HEMI_OK) return status;
+    e->rtypes[*first].kind = e->rtypes[*first + n - 1].kind = TYPE_EXN_LAYOUT;
+    e->ntypes_used += n;
+    return HEMI_OK;
 }
 
 void type_ids_give(struct engine *e, uint32_t first, uint32_t n)

@@ -10,9 +10,8 @@ static inline bool type_is_id(uint32_t heap) { return heap < TYPE_REC_BASE; }
 
 /* Makes the first n entries of all tables accessible. NO_MEMORY, LIMIT. */
 enum hemi_status type_tables_commit(struct engine *e, uint32_t n);
-/* n consecutive unused, zeroed ids, which get a kind before anything else happens. LIMIT when there are none,
- * NO_MEMORY.
- */
+/* n consecutive unused, zeroed ids; the first and the last are given a kind, so that no neighbour takes them for free.
+ * LIMIT when there are none, NO_MEMORY. */
 enum hemi_status type_ids_take(struct engine *e, uint32_t n, uint32_t *first);
 void type_ids_give(struct engine *e, uint32_t first, uint32_t n);
 

@@ -1,5 +1,6 @@
 /* tests/unit/grave_test.c -- what is freed slowly is freed in slices, while a worker's loop goes on (server/grave.h,
  * server/stretch.h). Only units of work are looked at, never time. */
+#include "runtime/engine.h"
 #include "runtime/module.h"
 #include "runtime/translate.h"
 #include "runtime/vm.h"
@@ -159,6 +160,62 @@ static size_t many_functions(uint8_t *to, uint32_t n)
     leb3(size, (uint32_t)(at - size - 3));
     return (size_t)(at - to);
 }
+
+static void check_freed_in_slices(struct module *m, uint32_t least)
+{
+    uint32_t calls = 0, units;
+    bool more;
+    do {
+        units = SLICE;
+        more = module_free_some(m, &units);
+        ck_assert_uint_le(units, SLICE);
+        calls++;
+    } while (more);
+    ck_assert_uint_ge(calls, least);
+}
+
+/* Segments without elements have nothing to free, and are looked at all the same. */
+START_TEST(many_empty_segments_are_freed_in_slices)
+{
+    enum { SEGMENTS = 2 * MANY };
+    static const uint8_t head[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 9};
+    static uint8_t bytes[sizeof head + 6 + 3 * SEGMENTS];
+    struct engine *e;
+    struct module *m;
+    struct rt_error err;
+    memcpy(bytes, head, sizeof head);
+    uint8_t *at = leb3(leb3(bytes + sizeof head, 3 + 3 * SEGMENTS), SEGMENTS);
+    for (uint32_t i = 0; i < SEGMENTS; i++) *at++ = 5, *at++ = 0x70, *at++ = 0;
+    ck_assert_int_eq(engine_new(&(struct engine_options){0}, &e), HEMI_OK);
+    ck_assert_int_eq(module_new(e, bytes, (size_t)(at - bytes), &m, &err), HEMI_OK);
+    check_freed_in_slices(m, SEGMENTS / SLICE);
+    engine_free(e);
+}
+END_TEST
+
+/* Whatever was there before. */
+START_TEST(large_blocks_are_cleared_and_freed_with_polls)
+{
+    enum { STEPS = 8, BYTES = STEPS << 20 };
+    struct engine *e;
+    ck_assert_int_eq(engine_new(&(struct engine_options){.yield = polled}, &e), HEMI_OK);
+    char *used = malloc(BYTES), *behind = malloc(1), set = 0;
+    ck_assert(used && behind);
+    memset(used, 1, BYTES);
+    free(used);
+    polls = 0;
+    char *block = engine_zeroed(e, BYTES - 100);
+    ck_assert_ptr_nonnull(block);
+    for (size_t i = 0; i < BYTES - 100; i++) set |= block[i];
+    ck_assert_int_eq(set, 0);
+    ck_assert_uint_ge(polls, STEPS);
+    polls = 0;
+    engine_release(e, block);
+    ck_assert_uint_ge(polls, 1);
+    free(behind);
+    engine_free(e);
+}
+END_TEST
 
 /* In order of their addresses, each once: so looking takes halvings, and finds each. */
 START_TEST(code_of_a_pc_is_found_among_many)
@@ -517,6 +574,8 @@ int main(void)
     tcase_add_test(alone, table_grows_and_is_filled_with_polls);
     tcase_add_test(alone, timeouts_fire_in_order_and_in_slices);
     tcase_add_test(alone, deep_stack_is_unwound_with_polls);
+    tcase_add_test(alone, many_empty_segments_are_freed_in_slices);
+    tcase_add_test(alone, large_blocks_are_cleared_and_freed_with_polls);
     tcase_add_test(alone, code_of_a_pc_is_found_among_many);
     tcase_add_test(session, looking_for_circles_of_waits_is_sliced);
     tcase_add_test(session, ids_set_aside_for_calls_are_sliced);

@@ -175,6 +175,167 @@ START_TEST(long_chains_are_freed)
 }
 END_TEST
 
+/* ---- large groups: made, compared and freed in pieces, while other types come and go */
+
+enum { LARGE = 5000, NEVER = 1000000 };
+
+static struct type_def large[LARGE];
+static uint32_t large_ids[LARGE];
+
+/* Each names the one behind it, and a group outside. */
+static void define_large(uint32_t outside)
+{
+    static struct field fields[LARGE][3];
+    for (uint32_t i = 0; i < LARGE; i++) {
+        fields[i][0] = (struct field){.type = VT_I32, .mut = true};
+        fields[i][1] = (struct field){.type = VT_REF(true, TYPE_REC((i + 1) % LARGE)), .mut = true};
+        fields[i][2] = (struct field){.type = VT_REF(true, outside)};
+        large[i] = struct_def(fields[i], 3);
+        large[i].super = i > 0 && i % 50 != 0 ? TYPE_REC(i - 1) : TYPE_NONE;
+    }
+}
+
+static struct {
+    uint32_t polls, at; /* when so many have come: */
+    enum hemi_status status;
+    bool makes_the_same, makes_others;
+    uint32_t same;
+} hook;
+
+static enum hemi_status on_poll(void *ctx)
+{
+    static uint32_t ids[LARGE];
+    (void)ctx;
+    uint32_t nth = hook.polls++;
+    if (nth < hook.at || (nth > hook.at && !hook.makes_others)) return HEMI_OK;
+    uint32_t at = hook.at, other;
+    hook.at = NEVER; /* not while it polls itself */
+    if (hook.makes_the_same) ck_assert_int_eq(types_intern(e, large, LARGE, ids), HEMI_OK);
+    hook.same = ids[0];
+    for (uint32_t i = 0; i < 3 && hook.makes_others; i++) {
+        const valtype vals[] = {VT_I32, VT_I64, VT_F32};
+        ck_assert_int_eq(types_func(e, vals, i, 0, &other), HEMI_OK);
+        types_unref(e, other);
+    }
+    hook.at = at;
+    return hook.status;
+}
+
+/* With an engine that polls; the type outside, which keeps one reference. */
+static uint32_t begin_large(void)
+{
+    engine_free(e);
+    ck_assert_int_eq(engine_new(&(struct engine_options){.yield = on_poll}, &e), HEMI_OK);
+    memset(&hook, 0, sizeof hook);
+    hook.at = NEVER;
+    uint32_t outside = intern_one((struct type_def){
+        .kind = TYPE_ARRAY, .super = TYPE_NONE, .final = true, .nfields = 1, .fields = &(struct field){.type = VT_I8}});
+    define_large(outside);
+    return outside;
+}
+
+static void expect_nothing_left(uint32_t outside)
+{
+    static uint8_t used[4 * LARGE] = {1, 1};
+    ck_assert_uint_eq(e->ngroups, 1);
+    ck_assert_uint_eq(e->ntypes_used, 1);
+    ck_assert_uint_eq(types_get(e, outside)->refs, 1);
+    ck_assert_uint_le(e->ntypes, sizeof used);
+    used[outside] = 1;
+    check_ids(used);
+    used[outside] = 0;
+}
+
+START_TEST(a_large_group_is_freed_in_slices)
+{
+    enum { SLICE = 16 };
+    uint32_t outside = begin_large(), calls = 0, other;
+    ck_assert_int_eq(types_intern(e, large, LARGE, large_ids), HEMI_OK);
+    types_drop(e, large_ids[7]);
+    for (bool more = true; more; calls++) {
+        uint32_t units = SLICE;
+        more = types_free_some(e, &units);
+        ck_assert_int_eq(types_func(e, (valtype[]){VT_REF(true, outside)}, 1, 0, &other), HEMI_OK);
+        types_drop(e, other); /* joins the dead */
+    }
+    ck_assert_uint_ge(calls, LARGE / SLICE);
+    for (uint32_t units = NEVER; types_free_some(e, &units);) units = NEVER;
+    expect_nothing_left(outside);
+    types_unref(e, outside);
+}
+END_TEST
+
+START_TEST(a_large_group_is_made_and_compared_with_polls)
+{
+    uint32_t outside = begin_large(), again[LARGE];
+    ck_assert_int_eq(types_intern(e, large, LARGE, large_ids), HEMI_OK);
+    uint32_t made = hook.polls;
+    ck_assert_uint_ge(made, 4); /* hash, kinds, types, layouts */
+    ck_assert_int_eq(types_intern(e, large, LARGE, again), HEMI_OK);
+    ck_assert_uint_ge(hook.polls - made, 2); /* hash, comparison */
+    ck_assert_mem_eq(again, large_ids, sizeof again);
+    types_unref(e, again[0]);
+    types_unref(e, again[0]);
+    expect_nothing_left(outside);
+    types_unref(e, outside);
+}
+END_TEST
+
+static uint32_t polls_of_making(void)
+{
+    uint32_t before = hook.polls;
+    ck_assert_int_eq(types_intern(e, large, LARGE, large_ids), HEMI_OK);
+    types_unref(e, large_ids[0]);
+    return hook.polls - before;
+}
+
+START_TEST(a_large_group_stopped_half_way_leaves_nothing)
+{
+    uint32_t outside = begin_large(), n = polls_of_making(), step = n / 16 + 1;
+    for (uint32_t at = 0; at < n; at += step) {
+        hook.polls = 0, hook.at = at, hook.status = HEMI_CANCELLED;
+        enum hemi_status status = types_intern(e, large, LARGE, large_ids);
+        if (status == HEMI_OK) types_unref(e, large_ids[0]); /* the kinds: the next poll would have said it again */
+        expect_nothing_left(outside);
+    }
+    types_unref(e, outside);
+}
+END_TEST
+
+/* One of the two is given up, whichever was first. */
+START_TEST(a_large_group_made_twice_at_once_is_one)
+{
+    uint32_t outside = begin_large(), n = polls_of_making(), step = n / 16 + 1;
+    for (uint32_t at = 0; at < n; at += step) {
+        hook.polls = 0, hook.at = at, hook.makes_the_same = true;
+        ck_assert_int_eq(types_intern(e, large, LARGE, large_ids), HEMI_OK);
+        ck_assert_uint_eq(large_ids[0], hook.same);
+        ck_assert_uint_eq(types_get(e, large_ids[0])->refs, 2);
+        types_unref(e, large_ids[0]);
+        types_unref(e, large_ids[0]);
+        expect_nothing_left(outside);
+    }
+    types_unref(e, outside);
+}
+END_TEST
+
+START_TEST(types_come_and_go_while_a_large_group_is_made)
+{
+    uint32_t outside = begin_large();
+    hook.at = 0, hook.makes_others = true;
+    ck_assert_int_eq(types_intern(e, large, LARGE, large_ids), HEMI_OK);
+    for (uint32_t i = 0; i < LARGE; i++) {
+        const struct rtype *t = types_get(e, large_ids[i]);
+        ck_assert_uint_eq(t->fields[1].type, VT_REF(true, large_ids[(i + 1) % LARGE]));
+        ck_assert_uint_eq(t->fields[2].type, VT_REF(true, outside));
+        ck_assert_uint_eq(e->descs[large_ids[i]].nrefs, 2);
+    }
+    types_unref(e, large_ids[0]);
+    expect_nothing_left(outside);
+    types_unref(e, outside);
+}
+END_TEST
+
 START_TEST(layout_packs_fields)
 {
     struct field f[] = {{.type = VT_I8},
@@ -335,6 +496,11 @@ int main(void)
     tcase_add_test(c, free_ids_are_found_again);
     tcase_add_test(c, many_gaps_cost_nothing);
     tcase_add_test(c, long_chains_are_freed);
+    tcase_add_test(c, a_large_group_is_freed_in_slices);
+    tcase_add_test(c, a_large_group_is_made_and_compared_with_polls);
+    tcase_add_test(c, a_large_group_stopped_half_way_leaves_nothing);
+    tcase_add_test(c, a_large_group_made_twice_at_once_is_one);
+    tcase_add_test(c, types_come_and_go_while_a_large_group_is_made);
     tcase_add_test(c, layout_packs_fields);
     tcase_add_test(c, arrays_describe_their_element);
     tcase_add_test(c, exceptions_have_a_layout);
