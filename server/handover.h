@@ -68,6 +68,7 @@ enum handover_reason {
 
 #define HANDOVER_HELLO_MAX 1024u /* at least proto/hello.h's greatest HELLO */
 #define HANDOVER_LOG_MAX 1024u
+#define HANDOVER_DRAIN_TEXT "the daemon is shutting down" /* what clients are told, by either side */
 #define HANDOVER_HOOK_MAX 64u
 
 struct handover_boot {

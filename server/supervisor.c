@@ -152,9 +152,8 @@ void supervisor_drain(struct supervisor *s, const char *why)
     notify("STOPPING=1\nSTATUS=draining %u workers", s->nworkers);
     log_event(LOG_INFO, "draining", NULL, "%s; %u workers", why, s->nworkers);
     doors_close(s);
-    doors_refuse_greeting(s, HEMI_DRAINING, "the daemon is shutting down");
-    for (size_t i = 0; i < s->ntenants; i++)
-        tenant_refuse_waiting(&s->tenants[i], HEMI_DRAINING, "the daemon is shutting down");
+    doors_refuse_greeting(s, HEMI_DRAINING, HANDOVER_DRAIN_TEXT);
+    for (size_t i = 0; i < s->ntenants; i++) tenant_refuse_waiting(&s->tenants[i], HEMI_DRAINING, HANDOVER_DRAIN_TEXT);
     supervisor_for_each_worker(s, child_drain);
     uint64_t turn = patience_turn_ms(s->config.options.drain_timeout + KILL_GRACE_MS, PATIENCE_TURNS);
     if (!s->closed) uv_timer_start(&s->drain, on_drain_timeout, turn, turn);
@@ -304,9 +303,10 @@ static int init(struct supervisor *s)
     if (status != 0) return status;
     status = watch_signals(s);
     if (status == 0) status = make_tenants(s);
-    if (status == 0) status = log_start(&s->config);
     if (status == 0) status = doors_init(s);
-    if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "%s", strerror(-status));
+    const char *what = status == 0 ? "the log's thread: " : "";
+    if (status == 0) status = log_start(&s->config);
+    if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "%s%s", what, strerror(-status));
     return status != 0 ? status : divide_descriptors(s);
 }
 

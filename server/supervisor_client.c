@@ -134,7 +134,7 @@ static void greeted(struct client *client, const struct hello *hello)
     if (!change_share(client)) return client_refuse(client, HEMI_LIMIT, FDS_REFUSED);
     struct log_about what = {.tenant = client->tenant->config.name, .connection = client->id, .limited = true};
     log_event(LOG_DEBUG, "client-accepted", &what, "uid %u, pid %d", client->peer.uid, client->peer.pid);
-    tenant_give(client->tenant, client, false);
+    tenant_give(client->tenant, client);
 }
 
 static void misgreeted(struct client *client, enum proto_error error)

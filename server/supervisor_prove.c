@@ -68,7 +68,7 @@ static void end(struct proof *proof, siginfo_t *info)
     while (waitid(P_PIDFD, (id_t)w->pidfd, info, WEXITED) != 0 && errno == EINTR) continue;
     hear_stderr(proof);
     size_t len = page_take_words(w->page, words);
-    if (len > 0) snprintf(proof->error, sizeof proof->error, "last words: %.*s", (int)len, words);
+    if (len > 0) snprintf(proof->error, sizeof proof->error, "%.*s", (int)len, words);
     close(w->pidfd);
     close(w->control);
     close(w->log);
@@ -87,8 +87,7 @@ int supervisor_prove(struct supervisor *s)
     struct proof proof = {.worker = {.tenant = &s->tenants[0]}};
     siginfo_t info = {0};
     int status = child_make(&proof.worker);
-    if (status == -EFBIG) return fail(&proof, "File too large (RLIMIT_FSIZE is below the size of its page)");
-    if (status != 0) return fail(&proof, strerror(-status));
+    if (status != 0) return fail(&proof, child_start_text(status));
     bool in_time = listen_to(&proof, s->config.options.start_timeout);
     end(&proof, &info);
     if (proof.ready) return 0;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -34,14 +35,27 @@ static bool place(int from, int to)
     return safe >= 0 && dup2(safe, to) == to;
 }
 
-static bool place_all(const struct spawn *spawn)
+static bool place_all(const struct spawn *spawn, int null)
 {
     /* All of them out of the way first, since a source may be where another one goes. */
     int control = fcntl(spawn->control, F_DUPFD_CLOEXEC, FD_SAFE), log = fcntl(spawn->log, F_DUPFD_CLOEXEC, FD_SAFE);
-    int page = fcntl(spawn->page, F_DUPFD_CLOEXEC, FD_SAFE), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (control < 0 || log < 0 || page < 0 || null < 0) return false;
+    int page = fcntl(spawn->page, F_DUPFD_CLOEXEC, FD_SAFE);
+    if (control < 0 || log < 0 || page < 0) return false;
     return place(null, STDIN_FILENO) && place(null, STDOUT_FILENO) && place(log, WORKER_FD_LOG) &&
            place(control, WORKER_FD_CONTROL) && place(page, WORKER_FD_PAGE);
+}
+
+/* Says what failed, and ends; strerror is not async-signal-safe. */
+static noreturn void give_up(const struct spawn *spawn, const char *what)
+{
+    char text[128];
+    const char *why = strerrordesc_np(errno);
+    size_t len = strlen(what), more = why != NULL ? strlen(why) : 0;
+    memcpy(text, what, len);
+    if (more > sizeof text - len) more = sizeof text - len;
+    if (why != NULL) memcpy(text + len, why, more);
+    page_last_words(spawn->words, text, len + more);
+    _exit(EXIT_EXEC);
 }
 
 /* The child: never returns. A session of its own, so that a terminal's signals reach the supervisor only. */
@@ -51,12 +65,16 @@ static void become_worker(const struct spawn *spawn, char *const *arguments, cha
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int exe = spawn->exe >= 0 ? fcntl(spawn->exe, F_DUPFD_CLOEXEC, FD_SAFE) : -1;
-    if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || !place_all(spawn)) _exit(EXIT_EXEC);
-    if (chdir("/") != 0) _exit(EXIT_EXEC);
+    if (setsid() < 0) give_up(spawn, "setsid: ");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up(spawn, "PR_SET_PDEATHSIG: ");
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) give_up(spawn, "/dev/null: ");
+    if (!place_all(spawn, null)) give_up(spawn, "its descriptors: ");
+    if (chdir("/") != 0) give_up(spawn, "/: ");
     syscall(SYS_close_range, (unsigned)WORKER_FD_FIRST_FREE, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
     if (exe >= 0) syscall(SYS_execveat, exe, "", arguments, environment, 0x1000 /* AT_EMPTY_PATH */);
     if (child_has_path(spawn->self)) execve(spawn->self, arguments, environment);
-    _exit(EXIT_EXEC);
+    give_up(spawn, "its own executable: ");
 }
 
 /* Nothing of our environment goes on to a worker, except a sanitizer's options: in the jail it can neither look for

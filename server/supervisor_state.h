@@ -5,6 +5,9 @@
  * list; its descriptor is closed when it leaves the last (.one-copy), and counts in one share of the pool: its door's,
  * then its tenant's. Structures that hold libuv handles are freed when the last handle's close
  * callback has run.
+ *
+ * .told-at-once: a client waits for something that can happen. When no worker can start, those that wait are refused
+ * with the reason after handover_tries starts, and whoever comes while the tenant rests is refused at once.
  */
 #ifndef HEMI_SERVER_SUPERVISOR_STATE_H
 #define HEMI_SERVER_SUPERVISOR_STATE_H
@@ -13,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -83,6 +87,7 @@ struct child {
     bool told;     /* DRAIN was sent */
     bool ended;
     const char *killed; /* why we killed it, or NULL */
+    char error[160];    /* what it said last, before READY, that was an error */
     size_t line_len;
     char line[512]; /* of its standard error, so far */
 };
@@ -96,9 +101,11 @@ struct tenant {
     unsigned nwaiting;
     struct fd_share share; /* of those that wait or are on their way */
     uint64_t generation;
-    unsigned crashes; /* in a row */
-    bool resting;     /* no new worker until `rest` fires */
+    unsigned crashes;  /* in a row */
+    unsigned failures; /* of these, in a row, those of workers that did not become ready */
+    bool resting;      /* no new worker until `rest` fires */
     uv_timer_t rest;
+    char lost[224]; /* why the last worker was lost, or could not be started */
 };
 
 /* The peers of one user that are about to say HELLO at one door, oldest first; there is at least one. */
@@ -203,7 +210,7 @@ bool child_answered(struct child *worker, uint64_t nonce);
 /* Takes over a connected socket: reads HELLO, identifies, hands over. */
 void client_accept(struct door *door, int fd);
 
-/* Sends CLOSE(status), closes and forgets a client that is in no list. `why` is a constant. */
+/* Sends CLOSE(status), closes and forgets a client that is in no list. */
 void client_refuse(struct client *client, enum hemi_status status, const char *why);
 
 /* Refuses a connection that nothing is known of yet but where it came from. */
@@ -243,8 +250,8 @@ void doors_refuse_greeting(struct supervisor *s, enum hemi_status status, const 
 /* The tenant that a client is, by token or user id; NULL for none. */
 struct tenant *tenant_identify(struct supervisor *s, const struct client *client, const struct hello *hello);
 
-/* Queues a client, at the front when it was on its way before, and hands over what can be. */
-void tenant_give(struct tenant *tenant, struct client *client, bool again);
+/* Queues a client, and hands over what can be. */
+void tenant_give(struct tenant *tenant, struct client *client);
 
 /* Refuses one that waits for a worker, or everybody. */
 void tenant_refuse(struct client *client, enum hemi_status status, const char *why);
@@ -253,11 +260,14 @@ void tenant_refuse_waiting(struct tenant *tenant, enum hemi_status status, const
 /* A worker of this tenant, not `worker`, that can be given a connection now; NULL if there is none. */
 struct child *tenant_other_worker(const struct tenant *tenant, const struct child *worker);
 
-/* Hands waiting clients to workers, starting some as needed. */
+/* Hands waiting clients to workers, starting some as needed. While none can start, they are told so (.told-at-once). */
 void tenant_pump(struct tenant *tenant);
 
-/* A worker ended in disorder, or could not be started: rests before the next start, and counts a try of everybody that
- * waits when it never became ready. */
+/* Queues one again whose worker ended, or ends, before it took it; or refuses it, saying why. */
+void tenant_give_again(struct tenant *tenant, struct client *client);
+
+/* A worker ended in disorder, or could not be started, as tenant->lost says: rests before the next start, and counts a
+ * try of everybody that waits when it never became ready. */
 void tenant_crashed(struct tenant *tenant, bool was_ready, uint64_t lived_ms);
 
 /* --- supervisor_prove.c --- */
@@ -270,9 +280,6 @@ int supervisor_prove(struct supervisor *s);
 /* Makes the process of w->tenant's worker number w->generation, with our ends of what it is started with: pid, pidfd,
  * control, log, page. Returns 0 or -errno. */
 int child_make(struct child *w);
-
-/* How one ended that was not to, in words: "its jail failed". Borrowed, until the next call. */
-const char *child_exit_text(const siginfo_t *info);
 
 /* Starts a worker. Returns 0 or -errno. */
 int child_start(struct tenant *tenant, struct child **out);
@@ -293,6 +300,17 @@ void child_reap(struct child *worker);
 /* Goes without a worker that was killed and has not ended; the daemon's exit status says so. */
 void child_abandon(struct child *worker);
 
+/* --- supervisor_end.c --- */
+
+/* How one ended that was not to, in words: "its jail failed". Borrowed, until the next call. */
+const char *child_exit_text(const siginfo_t *info);
+
+/* Why child_start or child_make failed. Borrowed, until the next call. */
+const char *child_start_text(int status);
+
+/* Logs how it ended, and keeps that for clients that it had not adopted (tenant->lost). */
+void child_tell_end(struct child *worker, const siginfo_t *info, const struct rusage *usage, bool orderly);
+
 /* --- supervisor_spawn.c --- */
 
 /* What a new process is started with. */
@@ -301,6 +319,7 @@ struct spawn {
     const char *self;
     const char *tenant;
     int control, log, page; /* become WORKER_FD_*; stay the caller's */
+    struct page *words;     /* where the new process says why it is not executed */
 };
 
 /* fork and exec with --worker. Returns 0, the pid and a pidfd, or -errno. */

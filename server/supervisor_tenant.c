@@ -78,9 +78,42 @@ static struct child *choose_worker(struct tenant *tenant)
     int status = child_start(tenant, &started);
     if (status == 0) return started;
     struct log_about what = {.tenant = tenant->config.name};
-    log_event(LOG_ERROR, "worker-not-started", &what, "%s", strerror(-status));
+    snprintf(tenant->lost, sizeof tenant->lost, "%s", child_start_text(status));
+    log_event(LOG_ERROR, "worker-not-started", &what, "%s", tenant->lost);
     tenant_crashed(tenant, false, 0);
     return best;
+}
+
+/* A private client has one worker. */
+static unsigned tries_of(const struct tenant *tenant)
+{
+    const struct supervisor *s = tenant->supervisor;
+    return s->serves_private ? 1 : (unsigned)s->config.options.handover_tries;
+}
+
+/* "WHAT: why the last one was lost". */
+static void refuse_lost(struct tenant *tenant, struct client *client, const char *what)
+{
+    char why[256];
+    snprintf(why, sizeof why, "%s: %s", what, tenant->lost);
+    client_refuse(client, HEMI_WORKER_LOST, why);
+}
+
+static void refuse_not_started(struct tenant *tenant, struct client *client)
+{
+    refuse_lost(tenant, client, "no worker of this tenant can start");
+}
+
+/* .told-at-once */
+static void refuse_while_resting(struct tenant *tenant)
+{
+    struct client *client;
+    if (!tenant->resting || tenant->nworkers > 0 || tenant->failures < tries_of(tenant)) return;
+    while ((client = TAILQ_FIRST(&tenant->waiting)) != NULL) {
+        TAILQ_REMOVE(&tenant->waiting, client, link);
+        tenant->nwaiting--;
+        refuse_not_started(tenant, client);
+    }
 }
 
 void tenant_pump(struct tenant *tenant)
@@ -96,16 +129,29 @@ void tenant_pump(struct tenant *tenant)
         TAILQ_INSERT_HEAD(&tenant->waiting, client, link);
         tenant->nwaiting++;
     }
+    refuse_while_resting(tenant);
 }
 
-void tenant_give(struct tenant *tenant, struct client *client, bool again)
+/* At the front: it was on its way before. However often that happens, and for whatever reason, it is counted. The
+ * caller pumps when it has given them all. */
+void tenant_give_again(struct tenant *tenant, struct client *client)
 {
     client->turns = 0;
-    if (again) {
+    if (tenant->supervisor->draining) {
+        client_refuse(client, HEMI_DRAINING, HANDOVER_DRAIN_TEXT);
+    } else if (++client->tries < tries_of(tenant)) {
         TAILQ_INSERT_HEAD(&tenant->waiting, client, link);
         tenant->nwaiting++;
-        return; /* the caller pumps when it has given them all */
+    } else if (tenant->failures > 0) {
+        refuse_not_started(tenant, client);
+    } else {
+        refuse_lost(tenant, client, "every worker that was to adopt it was lost, the last one");
     }
+}
+
+void tenant_give(struct tenant *tenant, struct client *client)
+{
+    client->turns = 0;
     if (tenant->nwaiting >= tenant->supervisor->config.options.handover_queue) {
         client_refuse(client, HEMI_LIMIT, "handover_queue: too many connections wait for this tenant's worker");
         return;
@@ -137,7 +183,7 @@ static void on_rested(uv_timer_t *timer)
     if (!tenant->supervisor->draining) tenant_pump(tenant);
 }
 
-/* The first crash costs no pause; then restart_delay, doubled per crash in a row. */
+/* The first crash costs no pause, but a turn of the loop; then restart_delay, doubled per crash in a row. */
 static uint64_t rest_ms(const struct tenant *tenant)
 {
     const struct daemon_options *options = &tenant->supervisor->config.options;
@@ -154,27 +200,32 @@ static void count_tries(struct tenant *tenant)
     struct client *client;
     while ((client = TAILQ_FIRST(&tenant->waiting)) != NULL) {
         TAILQ_REMOVE(&tenant->waiting, client, link);
-        if (++client->tries < tenant->supervisor->config.options.handover_tries) {
+        if (++client->tries < tries_of(tenant)) {
             TAILQ_INSERT_TAIL(&still, client, link);
             continue;
         }
         tenant->nwaiting--;
-        client_refuse(client, HEMI_WORKER_LOST, "no worker of this tenant can start");
+        refuse_not_started(tenant, client);
     }
     TAILQ_CONCAT(&tenant->waiting, &still, link);
+}
+
+static void rest(struct tenant *tenant, uint64_t ms)
+{
+    struct log_about what = {.tenant = tenant->config.name};
+    if (tenant->supervisor->closed) return;
+    tenant->resting = true;
+    uv_timer_start(&tenant->rest, on_rested, ms, 0);
+    if (ms > 0)
+        log_event(LOG_WARNING, "restart-delayed", &what, "%u workers lost in a row, %" PRIu64 " ms until the next",
+                  tenant->crashes, ms);
 }
 
 void tenant_crashed(struct tenant *tenant, bool was_ready, uint64_t lived_ms)
 {
     if (lived_ms >= STABLE_MS) tenant->crashes = 0;
     if (tenant->crashes < UINT32_MAX) tenant->crashes++;
-    uint64_t rest = rest_ms(tenant);
-    if (rest > 0 && !tenant->supervisor->closed) {
-        tenant->resting = true;
-        uv_timer_start(&tenant->rest, on_rested, rest, 0);
-        struct log_about what = {.tenant = tenant->config.name};
-        log_event(LOG_WARNING, "restart-delayed", &what, "%u workers lost in a row, %" PRIu64 " ms until the next",
-                  tenant->crashes, rest);
-    }
+    tenant->failures = was_ready ? 0 : tenant->failures + (tenant->failures < UINT32_MAX);
+    rest(tenant, rest_ms(tenant));
     if (!was_ready) count_tries(tenant);
 }

@@ -109,18 +109,6 @@ static bool on_adopted(struct child *w, uint64_t connection)
     return true;
 }
 
-/* Its worker ended, or ends, before it took it: however often that happens, and for whatever reason, it is counted. */
-static void hand_again(struct tenant *tenant, struct client *client)
-{
-    const struct supervisor *s = tenant->supervisor;
-    if (++client->tries >= s->config.options.handover_tries)
-        client_refuse(client, HEMI_WORKER_LOST, "every worker that was to adopt it was lost");
-    else if (s->draining || s->serves_private)
-        client_refuse(client, s->draining ? HEMI_DRAINING : HEMI_WORKER_LOST, "there is no other worker");
-    else
-        tenant_give(tenant, client, true);
-}
-
 /* One more worker may try, if there is one that can: else the client is told what is missing. */
 static void hand_elsewhere(struct child *w, struct client *client, enum hemi_status status, const char *why)
 {
@@ -136,7 +124,8 @@ static bool on_not_adopted(struct child *w, const struct handover_not_adopted *n
     switch (not_adopted->reason) {
     case HANDOVER_LEAVING:
         child_leave(w);
-        hand_again(w->tenant, client);
+        snprintf(w->tenant->lost, sizeof w->tenant->lost, "it was about to end");
+        tenant_give_again(w->tenant, client);
         break;
     case HANDOVER_NO_MEMORY:
         hand_elsewhere(w, client, HEMI_NO_MEMORY, "the tenant's worker has no memory for it");
@@ -164,6 +153,7 @@ static void on_ready(struct child *w)
     struct log_about what = about(w);
     w->ready = true;
     w->starved = false;
+    w->tenant->failures = 0;
     uv_timer_stop(&w->timer);
     log_event(LOG_DEBUG, "worker-ready", &what, "after %" PRIu64 " ms",
               uv_now(&w->tenant->supervisor->loop) - w->started_ms);
@@ -200,6 +190,8 @@ static bool on_message(struct child *w, const struct handover_msg *msg)
     case HANDOVER_LOG:
         what.limited = true;
         log_event(msg->u.log.level, "worker-says", &what, "%.*s", (int)msg->u.log.len, msg->u.log.text);
+        if (!w->ready && msg->u.log.level >= LOG_ERROR)
+            log_escape(msg->u.log.text, msg->u.log.len, w->error, sizeof w->error);
         return true;
     default:
         return false;
@@ -288,61 +280,13 @@ static void on_log(uv_poll_t *poll, int status, int events)
 
 /* --- the end --- */
 
-static const char *exit_text(int code, bool orderly)
-{
-    switch (code) {
-    case WORKER_EXIT_OK:
-        return orderly ? "in order" : "without having said so";
-    case WORKER_EXIT_BOOT:
-        return "it could not start";
-    case WORKER_EXIT_JAIL:
-        return "its jail failed";
-    case WORKER_EXIT_MEMORY:
-        return "out of memory";
-    case WORKER_EXIT_ERROR:
-        return "by an error of its own";
-    case 127:
-        return "it could not be executed";
-    default:
-        return "with an unknown status";
-    }
-}
-
-/* SIGKILL that we did not send is the kernel's for memory more often than anybody's. */
-static const char *signal_text(const struct child *w, int number)
-{
-    if (number == SIGKILL && w->killed != NULL) return w->killed;
-    if (number == SIGKILL) return "killed from outside, perhaps for memory";
-    if (number == SIGSYS) return "a system call that its jail forbids";
-    return strsignal(number);
-}
-
-const char *child_exit_text(const siginfo_t *info)
-{
-    static const struct child nobody;
-    return info->si_code == CLD_EXITED ? exit_text(info->si_status, false) : signal_text(&nobody, info->si_status);
-}
-
-static void log_end(struct child *w, const siginfo_t *info, const struct rusage *usage, bool orderly)
-{
-    char words[PAGE_WORDS];
-    struct log_about what = about(w);
-    size_t len = page_take_words(w->page, words);
-    log_event(orderly ? LOG_INFO : LOG_ERROR, orderly ? "worker-ended" : "worker-lost", &what,
-              "%s %d, %s; %" PRIu64 " connections%s; lived %" PRIu64 " ms, at most %ld KiB resident%s%.*s",
-              info->si_code == CLD_EXITED ? "exit" : "signal", info->si_status,
-              info->si_code == CLD_EXITED ? exit_text(info->si_status, orderly) : signal_text(w, info->si_status),
-              w->connections, orderly ? "" : " lost", uv_now(&w->tenant->supervisor->loop) - w->started_ms,
-              usage->ru_maxrss, len > 0 ? "; last words: " : "", (int)len, words);
-}
-
 /* Its clients that it had not adopted go to another one: first in line, in their order. */
 static void hand_all_again(struct child *w)
 {
     struct client *client;
     while ((client = TAILQ_LAST(&w->handed, client_list)) != NULL) {
         handed_remove(w, client);
-        hand_again(w->tenant, client);
+        tenant_give_again(w->tenant, client);
     }
 }
 
@@ -357,6 +301,7 @@ static void on_killed(uv_timer_t *timer)
 {
     struct child *w = timer->data;
     (void)read_control(w, UINT32_MAX);
+    snprintf(w->tenant->lost, sizeof w->tenant->lost, "%s", w->killed);
     hand_all_again(w);
     if (!w->tenant->supervisor->draining) tenant_pump(w->tenant);
 }
@@ -383,7 +328,7 @@ static void child_ended(struct child *w, const siginfo_t *info, const struct rus
     (void)read_log(w, LINES_AT_END);
     log_line(w);
     bool orderly = ended_in_order(w, info);
-    log_end(w, info, usage, orderly);
+    child_tell_end(w, info, usage, orderly);
     child_leave(w);
     TAILQ_REMOVE(&tenant->workers, w, link);
     if (!orderly && s->serves_private) s->status = 1;
@@ -486,7 +431,8 @@ int child_make(struct child *w)
                           .tenant = tenant->config.name,
                           .control = control,
                           .log = pipes[1],
-                          .page = page_fd};
+                          .page = page_fd,
+                          .words = w->page};
     if ((status = send_boot(tenant, w->control, w->generation)) != 0) goto fail_pipe;
     if ((status = child_spawn(&spawn, &w->pid, &w->pidfd)) != 0) goto fail_pipe;
     w->log = pipes[0];

@@ -63,7 +63,7 @@ static void reap(struct worker *w)
     for (struct connection *c = w->connections, *next; c; c = next) {
         next = c->next;
         if (w->draining && !c->ending && c->nrequests == 0)
-            connection_end(c, HEMI_DRAINING, PROTO_OK, "the daemon is shutting down");
+            connection_end(c, HEMI_DRAINING, PROTO_OK, HANDOVER_DRAIN_TEXT);
         connection_reap(c);
     }
 }
@@ -192,7 +192,7 @@ void worker_stop(struct worker *w, enum hemi_status why, const char *text)
 static void drain_over(struct timeout *t)
 {
     struct worker *w = (struct worker *)(void *)((char *)t - offsetof(struct worker, drain_end));
-    worker_stop(w, HEMI_DRAINING, "the daemon is shutting down");
+    worker_stop(w, HEMI_DRAINING, HANDOVER_DRAIN_TEXT);
 }
 
 void worker_drain(struct worker *w, uint64_t timeout_ms)

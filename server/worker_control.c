@@ -138,7 +138,7 @@ static void handle(struct worker *w, const struct handover_msg *msg)
         post(w, (struct control_message){.type = HANDOVER_ANSWER, .about = msg->u.ask.nonce});
         break;
     case HANDOVER_STOP:
-        worker_stop(w, HEMI_DRAINING, "the daemon is shutting down");
+        worker_stop(w, HEMI_DRAINING, HANDOVER_DRAIN_TEXT);
         break;
     default:
         break; /* BOOT again: not from our supervisor; harmless */

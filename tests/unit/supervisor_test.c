@@ -247,6 +247,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(directory));
     daemon_pid = 0;
     nofile = 0;
+    signal(SIGXFSZ, SIG_IGN); /* as hemid does */
 }
 
 static void teardown(void)
@@ -311,9 +312,18 @@ static pid_t ask_pid(int fd)
     return pid;
 }
 
-/* The connection ends, with a CLOSE of this status, or without one when it is HEMI_OK. */
-static void expect_close(int fd, enum hemi_status wanted)
+/* Copies what a CLOSE says. */
+static enum hemi_status read_close(const struct frame *frame, char *said, size_t size)
 {
+    const Hemi__V1__Close *body = (const Hemi__V1__Close *)(const void *)frame->body;
+    snprintf(said, size, "%.*s", (int)body->text.len, (const char *)body->text.data);
+    return (enum hemi_status)body->status;
+}
+
+/* The connection ends, with a CLOSE of this status that has this text, or without one when it is HEMI_OK. */
+static void expect_close_saying(int fd, enum hemi_status wanted, const char *text)
+{
+    char said[512] = "";
     struct frame_reader reader;
     struct frame frame;
     enum hemi_status status = HEMI_OK;
@@ -323,15 +333,17 @@ static void expect_close(int fd, enum hemi_status wanted)
         poll(&readable, 1, 1);
         if (frame_reader_recv(&reader, fd))
             while (frame_reader_next(&reader, &frame) == FRAME_READY)
-                if (frame.head.type == FRAME_CLOSE)
-                    status = (enum hemi_status)((const Hemi__V1__Close *)(const void *)frame.body)->status;
+                if (frame.head.type == FRAME_CLOSE) status = read_close(&frame, said, sizeof said);
         if (reader.error != PROTO_OK) break;
     }
     ck_assert_int_ne(reader.error, PROTO_OK);
     ck_assert_int_eq(status, wanted);
+    ck_assert_msg(strstr(said, text) != NULL, "it says \"%s\", not \"%s\"", said, text);
     frame_reader_deinit(&reader);
     close(fd);
 }
+
+static void expect_close(int fd, enum hemi_status wanted) { expect_close_saying(fd, wanted, ""); }
 
 static unsigned count_fds(pid_t pid)
 {
@@ -832,6 +844,22 @@ START_TEST(a_worker_that_adopts_nothing_is_replaced)
 }
 END_TEST
 
+static void limit_files_of(pid_t pid)
+{
+    struct rlimit none = {0, RLIM_INFINITY};
+    if (prlimit(pid, RLIMIT_FSIZE, &none, NULL) != 0) ck_abort_msg("prlimit: %s", strerror(errno));
+}
+
+/* .told-at-once: not even the process can be made, and nothing else happens that would let the clients go on. */
+START_TEST(a_worker_that_cannot_be_made_costs_its_clients_no_time)
+{
+    start_config("restart_delay = \"1ms\";\nhandover_timeout = \"1h\";\n" TENANT_A);
+    limit_files_of(daemon_pid);
+    expect_close_saying(dial_hello("a", NULL), HEMI_WORKER_LOST, "File too large");
+    expect_close_saying(dial_hello("a", NULL), HEMI_WORKER_LOST, "File too large");
+}
+END_TEST
+
 /* Nobody watches the worker, but who waits behind it is told. */
 START_TEST(waiting_ends_at_its_deadline)
 {
@@ -1002,6 +1030,16 @@ START_TEST(a_tenant_whose_workers_never_start_is_refused)
 }
 END_TEST
 
+/* .told-at-once: a tenant whose workers do not start rests for a minute, but nobody waits that long to hear it. */
+START_TEST(while_no_worker_can_start_who_comes_is_told_at_once)
+{
+    setenv("HEMI_TEST_HOOK", "lost:1000", 1);
+    start_config("restart_delay = \"1m\";\nrestart_delay_max = \"1m\";\nhandover_tries = 2;\n" TENANT_A);
+    for (int i = 0; i < 3; i++)
+        expect_close_saying(dial_hello("a", NULL), HEMI_WORKER_LOST, "no worker of this tenant");
+}
+END_TEST
+
 /* The attack itself is jail_test's; here it is a worker's end as its supervisor and its neighbour see it. */
 START_TEST(an_attack_costs_its_own_tenant_only)
 {
@@ -1153,6 +1191,27 @@ START_TEST(a_private_worker_that_is_lost)
 }
 END_TEST
 
+/* Its one worker is all that a private client waits for. */
+START_TEST(a_private_worker_that_cannot_start_is_told)
+{
+    uint8_t bytes[HELLO_MAX];
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct supervisor_options options = {.private_fd = pair[1], .log_level = LOG_ERROR};
+    pid_t child = fork();
+    if (child == 0) {
+        close(pair[0]);
+        limit_files_of(getpid());
+        exit(supervisor_run(&options));
+    }
+    close(pair[1]);
+    say(pair[0], bytes, make_hello(bytes, NULL));
+    expect_close_saying(pair[0], HEMI_WORKER_LOST, "File too large");
+    int status = wait_exit(child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+END_TEST
+
 /* --- as process 1 --- */
 
 static unsigned count_zombies_of(pid_t parent)
@@ -1252,6 +1311,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_worker_that_runs_and_does_not_answer_is_replaced);
     tcase_add_test(tests, an_answer_to_another_question_is_none);
     tcase_add_test(tests, a_worker_that_adopts_nothing_is_replaced);
+    tcase_add_test(tests, a_worker_that_cannot_be_made_costs_its_clients_no_time);
     tcase_add_test(tests, waiting_ends_at_its_deadline);
     tcase_add_test(tests, a_crash_leaves_last_words);
     tcase_add_test(tests, a_panic_of_a_heap_or_the_engine_names_its_invariant);
@@ -1261,6 +1321,7 @@ int main(int argc, char **argv)
 #ifdef HEMI_JAIL_TEST
     tcase_add_test(tests, an_unadopted_connection_is_handed_over_again);
     tcase_add_test(tests, a_tenant_whose_workers_never_start_is_refused);
+    tcase_add_test(tests, while_no_worker_can_start_who_comes_is_told_at_once);
     tcase_add_test(tests, an_attack_costs_its_own_tenant_only);
 #endif
     tcase_add_test(tests, sigterm_drains);
@@ -1272,6 +1333,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, sighup_reloads_limits);
     tcase_add_test(tests, a_private_client_is_served_alone);
     tcase_add_test(tests, a_private_worker_that_is_lost);
+    tcase_add_test(tests, a_private_worker_that_cannot_start_is_told);
     tcase_add_test(tests, as_process_1_it_reaps_orphans);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
