@@ -33,11 +33,10 @@ void text_add(struct text *t, const char *format, ...)
 
 void text_name(struct text *t, struct name n)
 {
-    char shown[NAME_SHOWN_MAX + 1];
+    char raw[NAME_SHOWN_MAX + 1] = {0}, shown[4 * NAME_SHOWN_MAX + PRINTABLE_MAX] = {0};
     size_t size = n.len <= NAME_SHOWN_MAX ? n.len : utf8_cut(n.at, NAME_SHOWN_MAX, n.len);
-    for (size_t i = 0; i < size; i++) shown[i] = n.at[i] ? n.at[i] : '?';
-    shown[size] = 0;
-    printable(shown);
+    if (size > 0) memcpy(raw, n.at, size);
+    for (size_t i = 0, used = 0; i < size; used += strlen(shown + used)) i += printable_one(raw + i, shown + used);
     text_add(t, size < n.len ? "\"%s...\"" : "\"%s\"", shown);
 }
 

@@ -113,7 +113,7 @@ static enum hemi_status make(struct module *m, struct module **out, struct rt_er
         return HEMI_OK;
     }
     append_place(err, m);
-    printable(err->message);
+    printable(err->message, sizeof err->message);
     give_up(m);
     return err->status;
 }

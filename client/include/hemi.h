@@ -148,7 +148,8 @@ struct hemi_trace_entry {
  * outermost. A frame that a tail call replaced is missing; inside host functions the frames around them follow. Returns
  * how many entries *out has; 0 when no guest was running. They live until the next call on this client. */
 HEMI_API size_t hemi_client_trace(const hemi_client *client, const struct hemi_trace_entry **out);
-/* "module.name at 0x2f"; truncates like snprintf, returns the length. Control characters become '?'. */
+/* "module.name at 0x2f"; truncates like snprintf, returns the length. What shows nothing, or something else than it is,
+ * is escaped: \x1b, \u{202e}. */
 HEMI_API size_t hemi_trace_text(const struct hemi_trace_entry *entry, char *out, size_t size);
 
 /* Is the connection over? HEMI_OK, or the status that everything returns now. */

@@ -68,12 +68,12 @@ static void name_text(const struct hemi_trace_entry *e, char *out, size_t size)
         snprintf(out, size, "%s%sfunc[%u]", e->module, dot, e->index);
     else
         snprintf(out, size, "%s%s%s", e->module, dot, e->name);
-    printable(out); /* names are a guest's */
+    printable(out, size); /* names are a guest's */
 }
 
 size_t hemi_trace_text(const struct hemi_trace_entry *e, char *out, size_t size)
 {
-    char name[2 * TRACE_NAME_MAX + 32];
+    char name[4 * (2 * TRACE_NAME_MAX + 32)]; /* escapes are longer */
     int n;
     name_text(e, name, sizeof name);
     if (e->kind == HEMI_TRACE_MORE)

@@ -1,6 +1,7 @@
 /* client/wat/names.c -- what every reader stands on: errors, memory, the cursor, operands, symbol spaces. */
 #include "client/wat/assembler.h"
 #include "client/wat/number.h"
+#include "proto/tables/printable.h"
 #include "proto/tables/proposals.h"
 
 #include <stdarg.h>
@@ -20,6 +21,7 @@ void wat_fail(struct wat *w, int status, const struct token *where, const char *
     va_start(args, format);
     vsnprintf(w->err->message, sizeof w->err->message, format, args);
     va_end(args);
+    printable(w->err->message, sizeof w->err->message); /* it may show the text's own characters */
     w->at = w->end;
 }
 

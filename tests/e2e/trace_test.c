@@ -504,7 +504,7 @@ START_TEST(malformed_name_sections_are_no_errors)
     expect_names(&b, "func[0]", "func[1]");
     b.n = 0;
     put_function_names(&b, (struct function_name[]){{0, "\x1B[31m"}, {1, ""}}, 2);
-    expect_names(&b, "?[31m", "func[1]");
+    expect_names(&b, "\\x1b[31m", "func[1]");
 }
 END_TEST
 
@@ -518,13 +518,13 @@ START_TEST(names_give_no_orders_to_terminals)
                                                     "31m\xE2\x80\xAEx\xC3\xA9"},
                                                 {1, "\n\x7F"}},
                        2);
-    expect_names(&b, "?[2J?31m?x\xC3\xA9", "??");
+    expect_names(&b, "\\x1b[2J\\u{9b}31m\\u{202e}x\xC3\xA9", "\\x0a\\x7f");
     const char *message = hemi_client_error(client);
-    ck_assert_msg(strstr(message, "\"?[2J?31m?x\xC3\xA9\"") && strstr(message, "\"??\""), "%s", message);
+    ck_assert_msg(strstr(message, "\"\\x1b[2J\\u{9b}31m\\u{202e}x\xC3\xA9\"") && strstr(message, "\"\\x0a\\x7f\""), "%s", message);
     b.n = 0;
     struct outcome o = run_program((const char *[]){built("hemi"), "--socket", d.socket, "validate", "-", NULL},
                                    "(module (func (export \"\\1b[2J\\c2\\9b\") (result i32)))");
-    ck_assert_msg(strstr(o.err, "\"?[2J?\"") || strstr(o.out, "\"?[2J?\""), "%s%s", o.out, o.err);
+    ck_assert_msg(strstr(o.out, "\"\\x1b[2J\\u{9b}\""), "%s%s", o.out, o.err);
     outcome_deinit(&o);
 }
 END_TEST
