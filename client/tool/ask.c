@@ -14,16 +14,14 @@
 static void print_json(const cJSON *item, int depth)
 {
     for (const cJSON *at = item->child; at; at = at->next) {
-        printf("%*s", 2 * depth, "");
-        if (at->string) printf("%s:", at->string);
-        if (!at->string) putchar('-');
+        const char *name = at->string ? at->string : "-", *colon = at->string ? ":" : "";
         if (cJSON_IsObject(at) || cJSON_IsArray(at)) {
-            putchar('\n');
+            say("%*s%s%s", 2 * depth, "", name, colon);
             print_json(at, depth + 1);
             continue;
         }
         char *text = cJSON_IsString(at) ? NULL : cJSON_PrintUnformatted(at);
-        printf(" %s\n", text ? text : cJSON_IsString(at) ? at->valuestring : "?");
+        say("%*s%s%s %s", 2 * depth, "", name, colon, text ? text : cJSON_IsString(at) ? at->valuestring : "?");
         cJSON_free(text);
     }
 }
@@ -71,7 +69,7 @@ static int by_size(const void *a, const void *b)
 static int ping(hemi_client *client, size_t count)
 {
     uint64_t *times = malloc(count * sizeof *times);
-    if (!times) return EXIT_HEMI;
+    if (!times) return fail_with(EXIT_LIMIT, "ping: out of memory");
     int status = EXIT_OK;
     for (size_t i = 0; i < count && status == EXIT_OK; i++) {
         uint64_t start = now_ns();
@@ -91,9 +89,9 @@ int command_ping(const struct tool_options *o)
 {
     struct session s;
     uint64_t count = 1;
-    const char *text = o->values[OPTION_COUNT];
-    if (text && (!parse_number("count", text, 10000000, &count) || count == 0)) return EXIT_USAGE;
-    int status = session_open(&s, o);
+    int status = take_number(o, OPTION_COUNT, 10000000, &count);
+    if (status == 0 && count == 0) status = fail_with(EXIT_USAGE, "--count: 0 round trips measure nothing");
+    if (status == 0) status = session_open(&s, o);
     if (status != 0) return status;
     status = ping(s.client, (size_t)count);
     session_close(&s);

@@ -16,6 +16,14 @@ static const size_t longest_file = UINT32_MAX;
 static bool cannot_read(struct module_file *m, int why)
 {
     snprintf(m->why, sizeof m->why, "%s: %s", m->path, strerror(why));
+    m->exit = why == ENOMEM ? EXIT_LIMIT : EXIT_FILE;
+    return false;
+}
+
+static bool no_module(struct module_file *m, const char *what)
+{
+    snprintf(m->why, sizeof m->why, "%s: %s", m->path, what);
+    m->exit = EXIT_INVALID;
     return false;
 }
 
@@ -60,19 +68,26 @@ static bool read_file(struct module_file *m)
     return done;
 }
 
+/* "\0asm", then a version and a layer, of which a component's is 1. */
+static bool is_component(const struct module_file *m)
+{
+    return m->size >= 8 && memcmp((const char *)m->bytes + 6, "\1\0", 2) == 0;
+}
+
 /* What does not begin like a binary module is taken for the text format. */
 static bool assemble(struct module_file *m, const struct hemi_wat_options *options)
 {
     struct hemi_wat_error e;
+    if (m->text_size == 0) return no_module(m, "empty, no module");
     if (m->text_size >= 4 && memcmp(m->text, "\0asm", 4) == 0) {
         m->bytes = m->text;
         m->size = m->text_size;
         m->text = NULL;
-        return true;
+        return !is_component(m) || no_module(m, "a component, not a module");
     }
     hemi_status status = hemi_wat_assemble(m->text, m->text_size, options, &m->bytes, &m->size, &e);
     if (status == HEMI_OK) return true;
-    m->malformed = status == HEMI_INVALID_MODULE;
+    m->exit = status == HEMI_INVALID_MODULE ? EXIT_INVALID : EXIT_LIMIT;
     if (e.line)
         snprintf(m->why, sizeof m->why, "%s:%u:%u: %s", m->path, e.line, e.column, e.message);
     else
@@ -110,26 +125,32 @@ const char *module_place(const struct module_file *m, const hemi_client *client,
 }
 
 /* --- hemi asm, hemi wat --- */
+static int write_stdout(const void *bytes, size_t size)
+{
+    fwrite(bytes, 1, size, stdout); /* .written: output_finish() tells */
+    return EXIT_OK;
+}
+
 static int write_file(const char *path, const void *bytes, size_t size)
 {
-    FILE *out = path ? fopen(path, "wb") : stdout;
-    if (out && fwrite(bytes, 1, size, out) == size && fflush(out) == 0 && (out == stdout || fclose(out) == 0))
-        return EXIT_OK;
-    fprintf(stderr, "hemi: %s: %s\n", path ? path : "standard output", strerror(errno));
-    return EXIT_HEMI;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd >= 0 && output_write(fd, bytes, size) && close(fd) == 0) return EXIT_OK;
+    return fail_with(EXIT_FILE, "%s: %s", path, strerror(errno));
+}
+
+static int write_result(const struct tool_options *o, const void *bytes, size_t size)
+{
+    const char *path = o->values[OPTION_OUTPUT];
+    return path ? write_file(path, bytes, size) : write_stdout(bytes, size);
 }
 
 /* The one file that the command is about. 0, or the exit status after telling why. */
 static int read_operand(const struct tool_options *o, const char *command, struct module_file *m)
 {
     const struct hemi_wat_options options = {.no_names = o->values[OPTION_NO_NAMES] != NULL};
-    if (o->nrest != 1) {
-        fprintf(stderr, "hemi: %s which file? Try: hemi %s --help\n", command, command);
-        return EXIT_USAGE;
-    }
+    if (o->nrest != 1) return fail_with(EXIT_USAGE, "%s which file? Try: hemi %s --help", command, command);
     if (module_read(o->rest[0], &options, m)) return EXIT_OK;
-    fprintf(stderr, "hemi: %s\n", m->why);
-    return EXIT_HEMI;
+    return fail_with(m->exit, "%s", m->why);
 }
 
 int command_asm(const struct tool_options *o)
@@ -137,7 +158,7 @@ int command_asm(const struct tool_options *o)
     struct module_file m;
     int status = read_operand(o, "asm", &m);
     if (status != EXIT_OK) return status;
-    status = write_file(o->values[OPTION_OUTPUT], m.bytes, m.size);
+    status = write_result(o, m.bytes, m.size);
     module_free(&m);
     return status;
 }
@@ -151,11 +172,12 @@ int command_wat(const struct tool_options *o)
     size_t length;
     int status = read_operand(o, "wat", &m);
     if (status != EXIT_OK) return status;
-    if (hemi_wat_disassemble(m.bytes, m.size, &options, &text, &length, &e) == HEMI_OK) {
-        status = write_file(o->values[OPTION_OUTPUT], text, length);
+    hemi_status failed = hemi_wat_disassemble(m.bytes, m.size, &options, &text, &length, &e);
+    if (failed == HEMI_OK) {
+        status = write_result(o, text, length);
     } else {
-        fprintf(stderr, "hemi: %s:0x%llx: %s\n", m.path, (unsigned long long)e.offset, e.message);
-        status = EXIT_HEMI;
+        status = fail_with(failed == HEMI_INVALID_MODULE ? EXIT_INVALID : EXIT_LIMIT, "%s:0x%llx: %s", m.path,
+                           (unsigned long long)e.offset, e.message);
     }
     hemi_wat_free(text);
     module_free(&m);

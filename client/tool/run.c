@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,31 +24,16 @@ struct program {
 };
 
 /* --- standard streams --- */
-static void write_out(int fd, const void *bytes, size_t n)
+/* What cannot be written ends the program: it would go on for ever otherwise. */
+static void write_out(const struct program *p, int fd, const void *bytes, size_t n)
 {
-    const char *at = bytes;
-    while (n > 0) {
-        ssize_t written = write(fd, at, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return; /* nowhere to tell it */
-        at += written;
-        n -= (size_t)written;
-    }
+    if (!output_failed() && !output_write(fd, bytes, n)) hemi_client_interrupt(p->session.client);
 }
 
-static void on_out(const void *bytes, size_t n, void *env)
-{
-    (void)env;
-    write_out(STDOUT_FILENO, bytes, n);
-}
+static void on_out(const void *bytes, size_t n, void *env) { write_out(env, STDOUT_FILENO, bytes, n); }
+static void on_err(const void *bytes, size_t n, void *env) { write_out(env, STDERR_FILENO, bytes, n); }
 
-static void on_err(const void *bytes, size_t n, void *env)
-{
-    (void)env;
-    write_out(STDERR_FILENO, bytes, n);
-}
-
-/* Blocks for input, but not while the daemon has something to say. */
+/* Blocks for input, but not while the daemon has something to say. A closed one is empty. */
 static size_t on_in(void *bytes, size_t n, void *env)
 {
     const struct program *p = env;
@@ -59,33 +42,19 @@ static size_t on_in(void *bytes, size_t n, void *env)
     if (fds[0].revents == 0) return HEMI_INPUT_LATER;
     ssize_t got = read(STDIN_FILENO, bytes, n);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) return HEMI_INPUT_LATER;
-    return got < 0 ? 0 : (size_t)got;
-}
-
-/* --- interrupts --- */
-static hemi_client *volatile interrupted_client; /* a signal handler can reach nothing else */
-
-static void on_sigint(int signal)
-{
-    (void)signal;
-    hemi_client *client = interrupted_client;
-    if (client) hemi_client_interrupt(client);
-}
-
-/* The first ^C interrupts the guest, the second ends us. */
-static void catch_sigint(hemi_client *client)
-{
-    struct sigaction action = {.sa_handler = on_sigint, .sa_flags = (int)SA_RESETHAND};
-    interrupted_client = client;
-    sigaction(SIGINT, &action, NULL);
+    if (got >= 0 || errno == EBADF) return got > 0 ? (size_t)got : 0;
+    input_failed(errno);
+    hemi_client_interrupt(p->session.client);
+    return 0;
 }
 
 /* --- running --- */
+/* 128 + SIGINT is the interrupt's; that of a stream which failed is told at the end. */
 static int told(struct program *p, const char *where)
 {
     hemi_client *c = p->session.client;
-    if (hemi_client_status(c) == HEMI_EXIT) return hemi_client_exit_code(c) & 0xFF;
-    if (hemi_client_status(c) == HEMI_INTERRUPTED) return EXIT_SIGINT;
+    if (hemi_client_status(c) == HEMI_EXIT) return guest_exit(p->file, hemi_client_exit_code(c));
+    if (output_failed()) return EXIT_OK;
     return tell_failure(c, where);
 }
 
@@ -124,58 +93,69 @@ static int instantiate(struct program *p, const struct tool_options *o)
     return 0;
 }
 
-/* The export, or NULL and *status: 0 when there is none of that name. */
+/* The function exported by that name; NULL, and 0: there is no export of that name; NULL, and the exit status. */
 static hemi_object *find_function(struct program *p, const char *name, int *status)
 {
     hemi_object *object;
     hemi_status found = hemi_export_get(p->instance, name, &object, NULL);
     *status = found == HEMI_OK || found == HEMI_NOT_FOUND ? 0 : told(p, name);
-    return found == HEMI_OK ? object : NULL;
+    if (found != HEMI_OK) return NULL;
+    if (hemi_object_entry(object)->kind == HEMI_FUNC_OBJECT) return object;
+    *status = fail_with(EXIT_EXPORT, "%s: exports '%s', but it is no function", p->file, name);
+    hemi_object_free(object);
+    return NULL;
 }
 
-/* Calls a function without parameters whose results nobody wants, if there is one. 0, or the exit status. */
+static int read_args(const struct program *p, const struct hemi_entry *type, hemi_val *vals)
+{
+    if ((size_t)p->nargs != type->nparams)
+        return fail_with(EXIT_USAGE, "%s: takes %zu arguments, %d were given", p->invoke, type->nparams, p->nargs);
+    int status = 0;
+    for (size_t i = 0; i < type->nparams && status == 0; i++)
+        status = parse_value(p->args[i], type->params[i], &vals[i]);
+    return status;
+}
+
+/* With the command line's arguments, and to the end of which results are printed, or (not `invoked`) with none. */
+static int call(struct program *p, hemi_object *function, const char *name, bool invoked)
+{
+    const struct hemi_entry *type = hemi_object_entry(function);
+    hemi_val *vals = calloc(type->nparams + type->nresults + 1, sizeof *vals), *results = vals + type->nparams;
+    if (!vals) return fail_with(EXIT_LIMIT, "out of memory");
+    int status = invoked ? read_args(p, type, vals) : 0;
+    if (!invoked && type->nparams > 0)
+        status = fail_with(EXIT_EXPORT, "%s: %s takes %zu arguments, and must take none", p->file, name, type->nparams);
+    if (status == 0 && hemi_call(function, vals, type->nparams, results, type->nresults, NULL) != HEMI_OK)
+        status = told(p, name);
+    else
+        for (size_t i = 0; i < type->nresults && status == 0 && invoked; i++) print_value(&results[i]);
+    free(vals);
+    return status;
+}
+
+/* Calls it without arguments if there is one; nobody wants its results. 0, or the exit status. */
 static int call_plain(struct program *p, const char *name, bool *found)
 {
     int status;
     hemi_object *function = find_function(p, name, &status);
     *found = function != NULL;
-    if (!function) return status;
-    if (hemi_call(function, NULL, 0, NULL, 0, NULL) != HEMI_OK) status = told(p, name);
+    if (function) status = call(p, function, name, false);
     hemi_object_free(function);
     return status;
 }
 
-static int call_with(struct program *p, hemi_object *function, const struct hemi_entry *type)
-{
-    hemi_val *vals = calloc(type->nparams + type->nresults + 1, sizeof *vals), *results = vals + type->nparams;
-    int status = EXIT_OK;
-    if (!vals) return EXIT_HEMI;
-    for (size_t i = 0; i < type->nparams && status == EXIT_OK; i++)
-        if (!parse_value(p->args[i], type->params[i], &vals[i])) status = EXIT_USAGE;
-    if (status == EXIT_OK && hemi_call(function, vals, type->nparams, results, type->nresults, NULL) != HEMI_OK)
-        status = told(p, p->invoke);
-    for (size_t i = 0; i < type->nresults && status == EXIT_OK; i++) print_value(&results[i]);
-    free(vals);
-    return status;
-}
-
+/* _initialize runs before everything else, and once. */
 static int invoke(struct program *p)
 {
     bool found;
-    int status = call_plain(p, "_initialize", &found);
-    if (status != 0) return status;
+    int status = strcmp(p->invoke, "_initialize") != 0 ? call_plain(p, "_initialize", &found) : 0;
+    if (status != 0 || output_failed()) return status;
     hemi_object *function = find_function(p, p->invoke, &status);
-    const struct hemi_entry *type = function ? hemi_object_entry(function) : NULL;
     if (status != 0) return status;
-    if (!type || type->kind != HEMI_FUNC_OBJECT) {
-        fprintf(stderr, "hemi: %s: %s '%s'\n", p->file, type ? "not a function:" : "exports no function", p->invoke);
-        return EXIT_HEMI;
-    }
-    if ((size_t)p->nargs != type->nparams) {
-        fprintf(stderr, "hemi: %s: takes %zu arguments, %d were given\n", p->invoke, type->nparams, p->nargs);
-        return EXIT_USAGE;
-    }
-    return call_with(p, function, type);
+    if (!function) return fail_with(EXIT_EXPORT, "%s: exports no function '%s'", p->file, p->invoke);
+    status = call(p, function, p->invoke, true);
+    hemi_object_free(function);
+    return status;
 }
 
 static int run_program(struct program *p)
@@ -185,7 +165,7 @@ static int run_program(struct program *p)
     int status = call_plain(p, "_start", &started);
     if (status == 0 && !started) status = call_plain(p, "_initialize", &initialized);
     if (status == 0 && !started && !initialized)
-        fprintf(stderr, "hemi: %s: exports neither _start nor _initialize; its start function has run\n", p->file);
+        tell("%s: exports neither _start nor _initialize; its start function has run", p->file);
     return status;
 }
 
@@ -199,15 +179,15 @@ static void print_stats(struct program *p)
         return;
     }
     hemi_client_stats_get(c, &mine);
-    fprintf(stderr, "module: %s, %zu bytes\n", p->file, p->module_file.size);
-    fprintf(stderr, "instances: %" PRIu64 "\n", s.instances);
-    fprintf(stderr, "calls: %" PRIu64 "\n", s.calls);
-    fprintf(stderr, "host calls: %" PRIu64 "\n", s.host_calls);
-    fprintf(stderr, "externrefs made: %" PRIu64 ", finalised: %" PRIu64 "\n", s.externs_made, mine.externs_finalized);
-    fprintf(stderr, "collections: %" PRIu64 "\n", s.collections);
-    fprintf(stderr, "bytes live: %" PRIu64 ", allocated in all: %" PRIu64 ", held at most: %" PRIu64 "\n", s.bytes_live,
-            s.bytes_allocated, s.bytes_peak);
-    fprintf(stderr, "round trips: %" PRIu64 "\n", mine.round_trips);
+    tell_more("module: %s, %zu bytes", p->file, p->module_file.size);
+    tell_more("instances: %" PRIu64, s.instances);
+    tell_more("calls: %" PRIu64, s.calls);
+    tell_more("host calls: %" PRIu64, s.host_calls);
+    tell_more("externrefs made: %" PRIu64 ", finalised: %" PRIu64, s.externs_made, mine.externs_finalized);
+    tell_more("collections: %" PRIu64, s.collections);
+    tell_more("bytes live: %" PRIu64 ", allocated in all: %" PRIu64 ", held at most: %" PRIu64, s.bytes_live,
+              s.bytes_allocated, s.bytes_peak);
+    tell_more("round trips: %" PRIu64, mine.round_trips);
 }
 
 /* --- the command line --- */
@@ -220,16 +200,16 @@ static void take_invoke(struct program *p)
     p->nargs -= 2;
 }
 
-static bool take_numbers(struct program *p, const struct tool_options *o)
+static int take_limits(struct program *p, const struct tool_options *o)
 {
     uint64_t every = 0;
-    const char *deadline = o->values[OPTION_DEADLINE], *heap = o->values[OPTION_HEAP],
-               *stress = o->values[OPTION_GC_STRESS];
-    if (deadline && !parse_number("deadline", deadline, UINT32_MAX, &p->deadline_ms)) return false;
-    if (heap && !parse_number("heap", heap, UINT64_MAX, &p->limits.heap_bytes)) return false;
-    if (stress && !parse_number("gc-stress", stress, UINT32_MAX, &every)) return false;
+    int status = take_time(o, OPTION_DEADLINE, UINT32_MAX, &p->deadline_ms);
+    if (status == 0) status = take_size(o, OPTION_STACK, &p->limits.stack_bytes);
+    if (status == 0) status = take_size(o, OPTION_HEAP, &p->limits.heap_bytes);
+    if (status == 0) status = take_size(o, OPTION_MEMORY, &p->limits.memory_bytes);
+    if (status == 0) status = take_number(o, OPTION_GC_STRESS, UINT32_MAX, &every);
     p->limits.gc_stress_every = (uint32_t)every;
-    return true;
+    return status;
 }
 
 static int run_in_session(struct program *p, const struct tool_options *o)
@@ -237,32 +217,26 @@ static int run_in_session(struct program *p, const struct tool_options *o)
     int status = session_open(&p->session, o);
     if (status != 0) return status;
     p->client_fd = hemi_client_fd(p->session.client);
-    catch_sigint(p->session.client);
+    interrupts_catch(p->session.client);
     status = instantiate(p, o);
     if (status == 0 && p->instance) status = run_program(p);
     hemi_client_set_deadline(p->session.client, 0);
     if (o->values[OPTION_STATS] && p->store) print_stats(p);
-    interrupted_client = NULL;
+    interrupts_release();
     session_close(&p->session);
     return status;
 }
 
 int command_run(const struct tool_options *o)
 {
-    if (o->nrest < 1) {
-        fprintf(stderr, "hemi: run which file? Try: hemi run --help\n");
-        return EXIT_USAGE;
-    }
+    if (o->nrest < 1) return fail_with(EXIT_USAGE, "run which file? Try: hemi run --help");
     struct program p = {
         .file = o->rest[0], .invoke = o->values[OPTION_INVOKE], .args = o->rest + 1, .nargs = o->nrest - 1};
     if (!p.invoke) take_invoke(&p);
-    if (!take_numbers(&p, o)) return EXIT_USAGE;
-    if (!module_read(p.file, NULL, &p.module_file)) {
-        fprintf(stderr, "hemi: %s\n", p.module_file.why);
-        return EXIT_HEMI;
-    }
-    int status = run_in_session(&p, o);
+    int status = take_limits(&p, o);
+    if (status != 0) return status;
+    if (!module_read(p.file, NULL, &p.module_file)) return fail_with(p.module_file.exit, "%s", p.module_file.why);
+    status = run_in_session(&p, o);
     module_free(&p.module_file);
-    if (fflush(stdout) != 0 && status == 0) status = EXIT_HEMI;
     return status;
 }

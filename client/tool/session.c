@@ -8,49 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client/tool/tool.h"
-#include "proto/tables/printable.h"
 
 #define PRIVATE_FD 3
 #define DAEMON_EXIT_MS 3000
-
-/* The daemon's message usually says where itself: only what is missing is added. */
-static void tell_trace(const hemi_client *client)
-{
-    const struct hemi_trace_entry *trace;
-    size_t n = hemi_client_trace(client, &trace);
-    for (size_t i = 0; i < n; i++) {
-        char text[640];
-        hemi_trace_text(&trace[i], text, sizeof text);
-        fprintf(stderr, "    %s\n", text);
-    }
-}
-
-int tell_failure(hemi_client *client, const char *where)
-{
-    hemi_status status = hemi_client_status(client);
-    const char *kind = hemi_status_text(status);
-    char text[1024];
-    snprintf(text, sizeof text, "%s", hemi_client_error(client));
-    printable(text); /* parts of it are the guest's */
-    const char *trap = status == HEMI_TRAP ? hemi_trap_text(hemi_client_trap(client)) : "";
-    uint64_t offset;
-    uint32_t function;
-    fprintf(stderr, "hemi: %s", where);
-    if (strncmp(text, kind, strlen(kind)) != 0) fprintf(stderr, ": %s", kind);
-    if (*trap && strncmp(text, trap, strlen(trap)) != 0) fprintf(stderr, ": %s", trap);
-    if (*text) fprintf(stderr, ": %s", text);
-    if (hemi_client_function(client, &function) && !strstr(text, "function"))
-        fprintf(stderr, ", in function %u", function);
-    if (hemi_client_offset(client, &offset) && !strstr(text, "offset"))
-        fprintf(stderr, ", at byte 0x%llx", (unsigned long long)offset);
-    fputc('\n', stderr);
-    tell_trace(client);
-    return status == HEMI_TRAP ? EXIT_TRAP + (int)hemi_client_trap(client) : EXIT_HEMI;
-}
 
 /* --- tokens --- */
 static int read_token(const char *path, char *token, size_t size, size_t *length)
@@ -58,9 +23,9 @@ static int read_token(const char *path, char *token, size_t size, size_t *length
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, token, size) : -1;
     if (n < 0) {
-        fprintf(stderr, "hemi: %s: %s\n", path, strerror(errno));
+        int status = fail_with(EXIT_FILE, "%s: %s", path, strerror(errno));
         if (fd >= 0) close(fd);
-        return EXIT_HEMI;
+        return status;
     }
     close(fd);
     while (n > 0 && (token[n - 1] == '\n' || token[n - 1] == '\r')) n--;
@@ -109,10 +74,8 @@ static void become_daemon(int socket, int failed)
 static int start_daemon(struct session *s, int *socket)
 {
     int pair[2], failed[2], error = 0;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0 || pipe2(failed, O_CLOEXEC) != 0) {
-        fprintf(stderr, "hemi: cannot start a daemon: %s\n", strerror(errno));
-        return EXIT_HEMI;
-    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0 || pipe2(failed, O_CLOEXEC) != 0)
+        return fail_with(EXIT_NO_DAEMON, "cannot start a daemon: %s", strerror(errno));
     s->daemon = fork();
     if (s->daemon == 0) become_daemon(pair[1], failed[1]);
     error = s->daemon < 0 ? errno : 0;
@@ -124,8 +87,7 @@ static int start_daemon(struct session *s, int *socket)
     *socket = pair[0];
     if (error == 0) return 0;
     close(pair[0]);
-    fprintf(stderr, "hemi: cannot start hemid: %s\n", strerror(error));
-    return EXIT_HEMI;
+    return fail_with(EXIT_NO_DAEMON, "cannot start hemid: %s", strerror(error));
 }
 
 /* It exits by itself once its one client is gone; not for ever is that waited for. */
@@ -140,13 +102,27 @@ static void wait_for_daemon(pid_t daemon)
 }
 
 /* --- sessions --- */
+static int connected(struct session *s, hemi_status status, const char *where)
+{
+    if (status == HEMI_OK) return 0;
+    return s->client ? tell_failure(s->client, where) : fail_with(EXIT_LIMIT, "%s: out of memory", where);
+}
+
 static int open_private(struct session *s, const struct hemi_connect_options *options)
 {
     int socket, status = start_daemon(s, &socket);
     if (status != 0) return status;
-    hemi_client_free(s->client);
-    if (hemi_connect_fd(socket, options, &s->client) == HEMI_OK) return 0;
-    return s->client ? tell_failure(s->client, "private hemid") : EXIT_HEMI;
+    return connected(s, hemi_connect_fd(socket, options, &s->client), "private hemid");
+}
+
+/* Nobody named a socket, and at the usual place there is none; one that nobody answers at is another matter. */
+static bool needs_private(const struct tool_options *o, char *path, size_t size)
+{
+    struct stat info;
+    const char *named = getenv("HEMI_SOCKET");
+    if (!o->starts_daemon || o->values[OPTION_SOCKET] || (named && *named)) return false;
+    hemi_socket_path(path, size);
+    return stat(path, &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 int session_open(struct session *s, const struct tool_options *o)
@@ -159,16 +135,11 @@ int session_open(struct session *s, const struct tool_options *o)
         if (status != 0) return status;
         options.token = token;
     }
-    hemi_status status = hemi_connect(&options, &s->client);
-    if (status == HEMI_OK) return 0;
-    int result = EXIT_HEMI;
-    hemi_socket_path(path, sizeof path);
-    if (status == HEMI_CONNECT && !options.socket)
-        result = open_private(s, &options);
-    else if (s->client)
-        result = tell_failure(s->client, "connecting");
-    if (result != 0) session_close(s);
-    return result;
+    bool private = needs_private(o, path, sizeof path);
+    if (private) tell("no daemon at %s: a private one serves this run", path);
+    int status = private ? open_private(s, &options) : connected(s, hemi_connect(&options, &s->client), "connecting");
+    if (status != 0) session_close(s);
+    return status;
 }
 
 void session_close(struct session *s)

@@ -1,48 +1,55 @@
 /* hemi validate: does the daemon's engine take these modules? */
-#include <stdio.h>
+#include <stdarg.h>
+#include <stdlib.h>
 
 #include "client/tool/tool.h"
 
-/* One file, one line. Gives whether it is valid; *failed if that could not be found out. */
-static bool validate(hemi_client *client, const char *path, bool *failed)
+/* Of one file that is no module: a line of standard output, as of the others. */
+static int say_invalid(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int say_invalid(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = escaped(format, args);
+    va_end(args);
+    say("%s", text ? text : "out of memory");
+    outcome_keep(EXIT_INVALID, text ? text : "out of memory");
+    free(text);
+    return EXIT_INVALID;
+}
+
+/* One file, one line. 0, or the exit status. */
+static int validate(hemi_client *client, const char *path)
 {
     struct module_file m;
     hemi_module *module;
     char place[4200];
-    if (!module_read(path, NULL, &m)) {
-        if (m.malformed)
-            printf("%s\n", m.why);
-        else
-            fprintf(stderr, "hemi: %s\n", m.why);
-        *failed = *failed || !m.malformed;
-        return false;
-    }
-    hemi_status status = hemi_module_new(client, m.bytes, m.size, &module, NULL);
-    if (status == HEMI_OK)
-        printf("%s: valid\n", path);
-    else if (status == HEMI_INVALID_MODULE)
-        printf("%s: %s\n", module_place(&m, client, place, sizeof place), hemi_client_error(client));
+    if (!module_read(path, NULL, &m))
+        return m.exit == EXIT_INVALID ? say_invalid("%s", m.why) : fail_with(m.exit, "%s", m.why);
+    int status = EXIT_OK;
+    hemi_status made = hemi_module_new(client, m.bytes, m.size, &module, NULL);
+    if (made == HEMI_OK)
+        say("%s: valid", path);
+    else if (made == HEMI_INVALID_MODULE)
+        status = say_invalid("%s: %s", module_place(&m, client, place, sizeof place), hemi_client_error(client));
     else
-        tell_failure(client, path);
-    *failed = *failed || (status != HEMI_OK && status != HEMI_INVALID_MODULE);
+        status = tell_failure(client, path);
     hemi_module_free(module);
     module_free(&m);
-    return status == HEMI_OK;
+    return status;
 }
 
+/* Of several files the worst counts: that one could not be looked at, then that one is invalid. */
 int command_validate(const struct tool_options *o)
 {
     struct session s;
-    bool valid = true, failed = false;
-    if (o->nrest < 1) {
-        fprintf(stderr, "hemi: validate which files? Try: hemi validate --help\n");
-        return EXIT_USAGE;
-    }
+    if (o->nrest < 1) return fail_with(EXIT_USAGE, "validate which files? Try: hemi validate --help");
     int status = session_open(&s, o);
     if (status != 0) return status;
-    for (int i = 0; i < o->nrest && hemi_client_ended(s.client) == HEMI_OK; i++)
-        valid = validate(s.client, o->rest[i], &failed) && valid;
-    failed = failed || hemi_client_ended(s.client) != HEMI_OK;
+    for (int i = 0; i < o->nrest && hemi_client_ended(s.client) == HEMI_OK; i++) {
+        int one = validate(s.client, o->rest[i]);
+        if (status == EXIT_OK || (status == EXIT_INVALID && one != EXIT_OK)) status = one;
+    }
     session_close(&s);
-    return failed ? EXIT_HEMI : valid ? EXIT_OK : EXIT_INVALID;
+    return status;
 }

@@ -49,7 +49,7 @@ static bool parse_float(const char *text, hemi_type type, hemi_val *out)
     return *text != 0 && *end == 0;
 }
 
-bool parse_value(const char *text, hemi_type type, hemi_val *out)
+int parse_value(const char *text, hemi_type type, hemi_val *out)
 {
     char name[64];
     uint64_t integer = 0;
@@ -76,8 +76,7 @@ bool parse_value(const char *text, hemi_type type, hemi_val *out)
         break;
     }
     hemi_type_text(type, name, sizeof name);
-    if (!ok) fprintf(stderr, "hemi: '%s' is not a value of type %s\n", text, name);
-    return ok;
+    return ok ? 0 : fail_with(EXIT_USAGE, "'%s' is not a value of type %s", text, name);
 }
 
 static void print_reference(const hemi_ref *ref)
@@ -133,9 +132,48 @@ void print_value(const hemi_val *val)
     }
 }
 
-bool parse_number(const char *option, const char *text, uint64_t max, uint64_t *out)
+/* --- options --- */
+int take_number(const struct tool_options *o, enum tool_option option, uint64_t max, uint64_t *out)
 {
-    if (text[0] != '-' && parse_integer(text, 64, out) && *out <= max) return true;
-    fprintf(stderr, "hemi: --%s: '%s' is not a number from 0 to %" PRIu64 "\n", option, text, max);
-    return false;
+    const char *text = o->values[option];
+    if (!text || (text[0] != '-' && parse_integer(text, 64, out) && *out <= max)) return 0;
+    return fail_with(EXIT_USAGE, "--%s: '%s' is not a number from 0 to %" PRIu64, option_name(option), text, max);
+}
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* As the daemon's configuration has them; the first is that of a bare number. */
+static const struct unit size_units[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+static const struct unit time_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+enum { UNITS = 4 };
+
+/* From 1 to max: 0 would be no limit, or the tenant's. */
+static bool parse_units(const struct unit *units, const char *text, uint64_t max, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(text, &end, 10), factor = *end ? 0 : units[0].factor;
+    for (int i = 0; i < UNITS; i++)
+        if (strcmp(end, units[i].name) == 0) factor = units[i].factor;
+    return isdigit((unsigned char)*text) && errno == 0 && factor > 0 && !__builtin_mul_overflow(number, factor, out) &&
+           *out > 0 && *out <= max;
+}
+
+int take_size(const struct tool_options *o, enum tool_option option, uint64_t *bytes)
+{
+    const char *text = o->values[option];
+    if (!text || parse_units(size_units, text, UINT64_MAX, bytes)) return 0;
+    return fail_with(EXIT_USAGE, "--%s: '%s' is no size, such as 65536, 64KiB, 64MiB or 1GiB", option_name(option),
+                     text);
+}
+
+int take_time(const struct tool_options *o, enum tool_option option, uint64_t max, uint64_t *ms)
+{
+    const char *text = o->values[option];
+    if (!text || parse_units(time_units, text, max, ms)) return 0;
+    return fail_with(EXIT_USAGE, "--%s: '%s' is no time from 1ms to %" PRIu64 "h, such as 500, 500ms, 30s or 5m",
+                     option_name(option), text, max / 3600000);
 }

@@ -1,0 +1,130 @@
+/* Everything that this program writes: messages, standard output, a guest's streams. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/tool/tool.h"
+#include "proto/tables/printable.h"
+
+static struct {
+    const char *stream; /* NULL: all went well */
+    int why;
+} failure; /* the first */
+
+static void note_failure(const char *stream, int why)
+{
+    if (!failure.stream) {
+        failure.stream = stream;
+        failure.why = why;
+    }
+}
+
+/* Until it may be written to. False: we are interrupted meanwhile. */
+static bool wait_for_room(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    return !interrupted() && (poll(&p, 1, -1) >= 0 || errno == EINTR);
+}
+
+bool output_write(int fd, const void *bytes, size_t n)
+{
+    const char *at = bytes;
+    while (n > 0) {
+        ssize_t written = write(fd, at, n);
+        bool again = written < 0 && ((errno == EINTR && !interrupted()) || (errno == EAGAIN && wait_for_room(fd)));
+        if (written < 0 && !again) {
+            int why = errno;
+            if (fd <= STDERR_FILENO) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", why);
+            errno = why;
+            return false;
+        }
+        if (written < 0) continue;
+        at += written;
+        n -= (size_t)written;
+    }
+    return true;
+}
+
+void input_failed(int why) { note_failure("standard input", why); }
+
+bool output_failed(void) { return failure.stream != NULL; }
+
+static ssize_t write_stdout(void *cookie, const char *bytes, size_t n)
+{
+    (void)cookie;
+    return output_write(STDOUT_FILENO, bytes, n) ? (ssize_t)n : 0; /* 0: an error, says fopencookie */
+}
+
+void output_start(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) abort();
+    FILE *ours = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_stdout});
+    if (ours) stdout = ours;
+}
+
+/* What we are interrupted in is no failure: the signal says all. */
+int output_finish(int status)
+{
+    fflush(stdout);
+    if (!failure.stream || status > EXIT_GUEST_MAX || interrupted()) return status;
+    return fail_with(EXIT_OUTPUT, "%s: %s", failure.stream, strerror(failure.why));
+}
+
+/* --- lines --- */
+char *escaped(const char *format, va_list args)
+{
+    char *text;
+    int n = vasprintf(&text, format, args);
+    if (n < 0) return NULL;
+    size_t size = 4 * (size_t)n + PRINTABLE_MAX; /* no escape is longer than four times its character */
+    char *grown = realloc(text, size);
+    if (grown)
+        printable(grown, size);
+    else
+        free(text);
+    return grown;
+}
+
+/* As one write, so that lines of several programs do not mix. */
+static void tell_line(const char *before, const char *format, va_list args)
+{
+    char *line = NULL, *text = escaped(format, args);
+    int n = text ? asprintf(&line, "%s%s\n", before, text) : -1;
+    if (n >= 0)
+        output_write(STDERR_FILENO, line, (size_t)n);
+    else
+        output_write(STDERR_FILENO, "hemi: out of memory\n", strlen("hemi: out of memory\n"));
+    if (n >= 0) free(line);
+    free(text);
+}
+
+void tell(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell_line("hemi: ", format, args);
+    va_end(args);
+}
+
+void tell_more(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell_line("", format, args);
+    va_end(args);
+}
+
+void say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = escaped(format, args);
+    va_end(args);
+    puts(text ? text : "out of memory");
+    free(text);
+}

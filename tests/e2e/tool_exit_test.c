@@ -1,0 +1,193 @@
+/* How the `hemi` command ends: exit statuses, --outcome-json, which commands start a daemon. */
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "tests/e2e/tool_rig.h"
+
+#define EXIT_WITH(code)                                                                                                \
+    "(module " WASI "\"proc_exit\" (func $x (param i32)))"                                                             \
+    " (memory (export \"memory\") 1) (func (export \"_start\") (call $x (i32.const " code "))))"
+#define SPIN "(module (func (export \"_start\") (loop (br 0))))"
+
+static void expect_end(struct outcome *o, int status, const char *word)
+{
+    char wanted[80];
+    snprintf(wanted, sizeof wanted, "{\"outcome\":\"%s\",\"status\":%d", word, status);
+    ck_assert_msg(o->status == status, "%s: %d: %s", word, o->status, o->err);
+    ck_assert_msg(strstr(o->out, wanted) && o->out[strlen(o->out) - 1] == '\n', "%s: %s", word, o->out);
+    if (status > 125)
+        ck_assert_msg(strstr(o->out, "\"message\":\"") && strstr(o->err, "hemi: "), "%s%s", o->out, o->err);
+    outcome_deinit(o);
+}
+
+/* Traps were 128 + n, as if a signal had ended the program; all else was 125. */
+START_TEST(each_end_of_a_run_has_its_exit_status_and_its_word)
+{
+    static const struct {
+        const char *text, *option, *argument;
+        int status;
+        const char *word;
+    } ends[] = {
+        {"(module (func (export \"_start\")))", "--gc-stress", "1000", 0, "ok"},
+        {EXIT_WITH("125"), "--gc-stress", "1000", 125, "exit"},
+        {EXIT_WITH("126"), "--gc-stress", "1000", 209, "exit-code"},
+        {EXIT_WITH("-1"), "--gc-stress", "1000", 209, "exit-code"},
+        {EXIT_WITH("256"), "--gc-stress", "1000", 209, "exit-code"},
+        {"(module", "--gc-stress", "1000", 202, "invalid"},
+        {"(module (func (result i32)))", "--gc-stress", "1000", 202, "invalid"},
+        {"(module (import \"a\" \"b\" (func)))", "--gc-stress", "1000", 203, "link"},
+        {"(module)", "--invoke", "nothing", 204, "export"},
+        {"(module (memory (export \"m\") 1))", "--invoke", "m", 204, "export"},
+        {"(module (func (export \"_start\") unreachable))", "--gc-stress", "1000", 205, "trap"},
+        {"(module (tag $t) (func (export \"_start\") (throw $t)))", "--gc-stress", "1000", 206, "exception"},
+        {"(module (memory 64))", "--memory", "1MiB", 207, "limit"},
+        {SPIN, "--deadline", "50ms", 208, "deadline"},
+        {"(module (func (export \"f\") (param i32)))", "--invoke", "f", 200, "usage"},
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct outcome o =
+            hemi(NULL, "run", "--outcome-json", "1", ends[i].option, ends[i].argument, file("end.wat", ends[i].text));
+        expect_end(&o, ends[i].status, ends[i].word);
+    }
+}
+END_TEST
+
+START_TEST(other_commands_have_the_same_exit_statuses)
+{
+    struct outcome o = hemi(NULL, "asm", "--outcome-json", "1", "/nowhere/at.all");
+    expect_end(&o, 201, "file");
+    o = hemi(NULL, "asm", "--outcome-json", "1", file("hello.wat", HELLO), "-o", "/nowhere/at.all");
+    expect_end(&o, 201, "file");
+    o = hemi(NULL, "--outcome-json", "1", "asm", file("wrong.wat", "(module"));
+    expect_end(&o, 202, "invalid");
+    o = hemi(NULL, "stats", "--outcome-json", "1", "and more");
+    expect_end(&o, 200, "usage");
+    o = hemi(NULL, "ping", "--outcome-json", "1", "--socket", "/nowhere/hemi.sock");
+    expect_end(&o, 211, "no-daemon");
+    o = hemi(NULL, "ping", "--outcome-json", "1", "--token-file", "/nowhere/token");
+    expect_end(&o, 201, "file");
+}
+END_TEST
+
+START_TEST(a_wrong_token_is_denied)
+{
+    struct daemon d;
+    char token[128], key[128], config[1024];
+    snprintf(token, sizeof token, "%s", file("wrong", "not this one, but another"));
+    snprintf(key, sizeof key, "%s", file("key", "0123456789abcdef0123456789abcdef"));
+    chmod(key, 0600);
+    snprintf(config, sizeof config,
+             "socket = { path = \"%%s/a.sock\"; };\ntenants = ({ name = \"a\"; token_file = \"%s\"; });\n", key);
+    daemon_start(&d, config);
+    struct outcome o =
+        hemi(NULL, "--outcome-json", "1", "ping", "--socket", daemon_socket(&d, 0), "--token-file", token);
+    expect_end(&o, 212, "denied");
+    daemon_stop(&d);
+}
+END_TEST
+
+START_TEST(outcome_json_says_which_trap_and_where)
+{
+    const char *path = file("trap.wat", "(module $m (func $deep (drop (i32.div_s (i32.const 1) (i32.const 0))))\n"
+                                        "  (func (export \"_start\") (call $deep) (nop)))");
+    struct outcome o = hemi(NULL, "run", "--outcome-json", "1", path);
+    const char *const parts[] = {
+        "\"trap\":{\"kind\":\"DIV_ZERO\",\"number\":2}", "\"hemi_status\":\"TRAP\"", "\"function\":0,\"offset\":",
+        "\"backtrace\":[{\"kind\":\"FUNC\",\"index\":0,\"offset\":", "\"module\":\"m\",\"name\":\"deep\"}"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        ck_assert_msg(strstr(o.out, parts[i]) != NULL, "%s: %s", parts[i], o.out);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--outcome-json", "1", file("exit.wat", EXIT_WITH("-7")));
+    ck_assert_msg(strstr(o.out, "\"exit_code\":-7") != NULL, "%s", o.out);
+    outcome_deinit(&o);
+    const char *const wrong[] = {"0x", "97", "-1", "0"}; /* closed; standard input is read */
+    for (size_t i = 0; i < 3; i++) {
+        o = hemi(NULL, "run", "--outcome-json", wrong[i], "x");
+        ck_assert_msg(o.status == 200 && strstr(o.err, "outcome-json"), "%d: %s", o.status, o.err);
+        outcome_deinit(&o);
+    }
+    o = run_program(
+        (const char *const[]){"/bin/sh", "-c", "\"$0\" ping --outcome-json 0 </dev/null", built("hemi"), NULL}, NULL);
+    ck_assert_msg(o.status == 200 && strstr(o.err, "writing"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* Its status was 130, and it had not been ended by a signal. */
+START_TEST(an_interrupt_from_the_keyboard_ends_the_program_by_that_signal)
+{
+    int out[2], status;
+    char path[128], word[64] = {0};
+    snprintf(
+        path, sizeof path, "%s",
+        file("spin.wat",
+             "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"
+             "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\08\\00\\00\\00\\01\\00\\00\\00!\")\n"
+             "  (func (export \"_start\") (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64)))\n"
+             "    (loop (br 0))))"));
+    ck_assert_int_eq(pipe(out), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        execl(built("hemi"), "hemi", "run", "--outcome-json", "1", path, (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    ck_assert_int_eq(read(out[0], word, 1), 1); /* it runs */
+    kill(pid, SIGINT);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "%x", (unsigned)status);
+    ck_assert_int_gt(read(out[0], word, sizeof word - 1), 0);
+    ck_assert_msg(strstr(word, "{\"outcome\":\"interrupted\"") != NULL, "%s", word);
+    close(out[0]);
+}
+END_TEST
+
+/* Only run has a daemon of its own, and only where nobody named one and there is none. */
+START_TEST(only_run_starts_a_daemon_and_says_so)
+{
+    static const char *const others[] = {"ping", "stats", "info", "validate"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct outcome o = hemi(NULL, others[i], i == 3 ? "-" : NULL);
+        ck_assert_msg(o.status == 211 && !strstr(o.err, "private") && strstr(o.err, dir), "%d: %s", o.status, o.err);
+        outcome_deinit(&o);
+    }
+    struct outcome o = hemi(NULL, "run", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 0 && strstr(o.err, "private") && strstr(o.err, dir), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    setenv("HEMI_SOCKET", "/nowhere/hemi.sock", 1);
+    o = hemi(NULL, "run", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 211 && !strstr(o.err, "private"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    unsetenv("HEMI_SOCKET");
+    char place[128];
+    snprintf(place, sizeof place, "%s/hemi", dir);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    file("hemi/hemi.sock", "what was left by a daemon that nobody runs");
+    o = hemi(NULL, "run", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 211 && !strstr(o.err, "private"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(the_page_about_the_command_is_what_it_prints)
+{
+    char script[512];
+    snprintf(script, sizeof script, "'%s' --help-page | diff - '%s/docs/tool.md'", built("hemi"), HEMI_SOURCE_DIR);
+    ck_assert_msg(system(script) == 0, "docs/tool.md is not what `hemi --help-page` prints");
+}
+END_TEST
+
+static void tests(TCase *t)
+{
+    tcase_add_test(t, each_end_of_a_run_has_its_exit_status_and_its_word);
+    tcase_add_test(t, other_commands_have_the_same_exit_statuses);
+    tcase_add_test(t, a_wrong_token_is_denied);
+    tcase_add_test(t, outcome_json_says_which_trap_and_where);
+    tcase_add_test(t, an_interrupt_from_the_keyboard_ends_the_program_by_that_signal);
+    tcase_add_test(t, only_run_starts_a_daemon_and_says_so);
+    tcase_add_test(t, the_page_about_the_command_is_what_it_prints);
+}
+
+TOOL_SUITE("tool_exit", tests)

@@ -1,0 +1,196 @@
+/* What the `hemi` command writes, and what becomes of what it cannot write; what it takes for a module and a variable.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "tests/e2e/tool_rig.h"
+
+/* Writes "err\n" so many times; and for ever with 0. */
+#define WRITER(fd, times)                                                                                              \
+    "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"                                   \
+    "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\64\\00\\00\\00\\04\\00\\00\\00\")\n"                     \
+    "  (data (i32.const 100) \"err\\n\")\n"                                                                            \
+    "  (func (export \"_start\") (local $n i32) (local.set $n (i32.const " times "))\n"                                \
+    "    (loop $l (drop (call $w (i32.const " fd ") (i32.const 0) (i32.const 1) (i32.const 64)))\n"                    \
+    "      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"
+
+static struct outcome shell(const char *script, const char *argument)
+{
+    return run_program((const char *const[]){"/bin/sh", "-c", script, built("hemi"), argument, NULL}, NULL);
+}
+
+/* Half of it was lost: EAGAIN was taken for an end. */
+START_TEST(output_that_does_not_block_loses_nothing)
+{
+    static const char *const writers[] = {NULL, WRITER("1", "100000"), WRITER("2", "100000")};
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        int ends[2], status;
+        char path[128], some[4096];
+        size_t all = 0;
+        snprintf(path, sizeof path, "%s", file("writer.wat", writers[fd]));
+        ck_assert_int_eq(pipe(ends), 0);
+        fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK);
+        pid_t pid = fork();
+        if (pid == 0) {
+            dup2(ends[1], fd);
+            execl(built("hemi"), "hemi", "run", path, (char *)NULL);
+            _exit(127);
+        }
+        close(ends[1]);
+        usleep(100000); /* it is full when we begin to read */
+        for (ssize_t n; (n = read(ends[0], some, sizeof some)) > 0; usleep(100)) all += (size_t)n;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_msg(status == 0 && (fd == STDERR_FILENO ? all > 400000 : all == 400000), "%x, %zu", (unsigned)status,
+                      all);
+        close(ends[0]);
+    }
+}
+END_TEST
+
+/* All of these were 0. What the command itself prints is output, too. */
+START_TEST(output_that_cannot_be_written_is_an_error)
+{
+    static const char *const scripts[] = {"\"$0\" run \"$1\" >/dev/full",
+                                          "\"$0\" run \"$1\" >&-",
+                                          "\"$0\" asm \"$1\" >/dev/full",
+                                          "\"$0\" asm \"$1\" >&-",
+                                          "\"$0\" wat \"$1\" >/dev/full",
+                                          "\"$0\" --help >/dev/full",
+                                          "\"$0\" run --invoke _start \"$1\" >/dev/full",
+                                          "\"$0\" --version >&-"};
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+        struct outcome o = shell(scripts[i], file("hello.wat", HELLO));
+        ck_assert_msg(o.status == 210 && strstr(o.err, "hemi: standard output: "), "%zu: %d: %s", i, o.status, o.err);
+        outcome_deinit(&o);
+    }
+    struct outcome o = shell("\"$0\" run \"$1\" 2>/dev/full", file("err.wat", WRITER("2", "1")));
+    ck_assert_int_eq(o.status, 210);
+    outcome_deinit(&o);
+    o = shell("\"$0\" run \"$1\" >&-", file("quiet.wat", "(module (func (export \"_start\")))"));
+    ck_assert_msg(o.status == 0, "nothing was written: %d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* It never ended. */
+START_TEST(an_endless_writer_ends_with_its_reader)
+{
+    struct outcome o = shell("{ \"$0\" run \"$1\"; echo $? >&2; } | head -n 1", file("endless.wat", WRITER("1", "0")));
+    ck_assert_msg(strstr(o.err, "141\n") && !strstr(o.err, "Broken pipe"), "%s", o.err); /* SIGPIPE, as other tools */
+    outcome_deinit(&o);
+    o = shell("trap '' PIPE; { \"$0\" run \"$1\"; echo $? >&2; } | head -n 1", file("endless.wat", WRITER("1", "0")));
+    ck_assert_msg(strstr(o.err, "hemi: standard output: Broken pipe\n210\n") != NULL, "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(input_that_cannot_be_read_is_an_error)
+{
+    static const char READER[] =
+        "(module " WASI "\"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))\n"
+        "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\40\\00\\00\\00\\08\\00\\00\\00\")\n"
+        "  (func (export \"_start\") (drop (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))))";
+    struct outcome o = shell("\"$0\" run \"$1\" </", file("reader.wat", READER));
+    ck_assert_msg(o.status == 210 && strstr(o.err, "standard input: Is a directory"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    o = shell("\"$0\" run \"$1\" <&-", file("reader.wat", READER));
+    ck_assert_msg(o.status == 0, "a closed one is empty: %d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* ESC, BEL, newlines, U+202E, U+009B and bytes that are no UTF-8: in words of the command line, names of files, text.
+ */
+#define EVIL "\x1B[31m\a\n\xE2\x80\xAE\xC2\x9B\xFF"
+#define SHOWN "\\x1b[31m\\x07\\x0a\\u{202e}\\u{9b}\\xff"
+START_TEST(messages_give_no_orders_to_terminals)
+{
+    static const char *const words[][5] = {
+        {EVIL},
+        {"--" EVIL},
+        {"run", "/nowhere/" EVIL},
+        {"asm", "/nowhere/" EVIL, "-o", "x"},
+        {"run", "--heap", EVIL, "x"},
+        {"run", "--env", EVIL, "x"},
+        {"ping", "--socket", "/nowhere/" EVIL},
+        {"ping", "--token-file", "/nowhere/" EVIL},
+        {"ping", "--count", EVIL},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct outcome o = hemi(NULL, words[i][0], words[i][1], words[i][2], words[i][3], words[i][4]);
+        ck_assert_msg(o.status >= 200 && strstr(o.err, SHOWN), "%zu: %s", i, o.err);
+        ck_assert_msg(strpbrk(o.err, "\x1B\a\xFF") == NULL && strchr(o.err, '\n') == o.err + strlen(o.err) - 1,
+                      "%zu: %s", i, o.err);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
+START_TEST(errors_of_a_text_give_no_orders_to_terminals)
+{
+    static const struct {
+        const char *text, *shown;
+    } texts[] = {
+        {"(module (func (result \"\xE2\x80\xAE\")))", "\\u{202e}"},
+        {"(module \"\x7F\")", "U+007F"},
+        {"(module (func (call $\"a\\n\\1b\")))", "$a\\x0a\\x1b"},
+        {"(module \"\x1B[31m\")", ""},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct outcome o = hemi(NULL, "asm", file("evil.wat", texts[i].text));
+        ck_assert_msg(o.status == 202 && strstr(o.err, texts[i].shown), "%zu: %d: %s", i, o.status, o.err);
+        ck_assert_msg(strpbrk(o.err, "\x1B\x7F\xE2") == NULL && strchr(o.err, '\n') == o.err + strlen(o.err) - 1,
+                      "%zu: %s", i, o.err);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
+/* An empty file passed for a module that is all defaults. asm copied a component. */
+START_TEST(an_empty_file_and_a_component_are_no_modules)
+{
+    char path[128];
+    static const char *const commands[] = {"run", "asm", "wat"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct outcome o = hemi(NULL, commands[i], file("empty.wasm", ""));
+        ck_assert_msg(o.status == 202 && strstr(o.err, "empty"), "%d: %s", o.status, o.err);
+        outcome_deinit(&o);
+        snprintf(path, sizeof path, "%s", file("component.wasm", ""));
+        FILE *f = fopen(path, "w");
+        fwrite("\0asm\x0D\0\1\0", 1, 8, f);
+        fclose(f);
+        o = hemi(NULL, commands[i], path);
+        ck_assert_msg(o.status == 202 && strstr(o.err, "component") && *o.out == 0, "%d: %s", o.status, o.err);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
+START_TEST(a_variable_has_a_name_and_a_value)
+{
+    static const char *const wrong[] = {"NAME", "", "=value"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct outcome o = hemi(NULL, "run", "--env", wrong[i], file("hello.wat", HELLO));
+        ck_assert_msg(o.status == 200 && strstr(o.err, "NAME=VALUE"), "%d: %s", o.status, o.err);
+        outcome_deinit(&o);
+    }
+    struct outcome o = hemi(NULL, "run", "--env", "NAME=", "--env", "A=b=c", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 0, "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+static void tests(TCase *t)
+{
+    tcase_add_test(t, output_that_does_not_block_loses_nothing);
+    tcase_add_test(t, output_that_cannot_be_written_is_an_error);
+    tcase_add_test(t, an_endless_writer_ends_with_its_reader);
+    tcase_add_test(t, input_that_cannot_be_read_is_an_error);
+    tcase_add_test(t, messages_give_no_orders_to_terminals);
+    tcase_add_test(t, errors_of_a_text_give_no_orders_to_terminals);
+    tcase_add_test(t, an_empty_file_and_a_component_are_no_modules);
+    tcase_add_test(t, a_variable_has_a_name_and_a_value);
+}
+
+TOOL_SUITE("tool_output", tests)
