@@ -328,6 +328,11 @@ static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint
     if (!stream_id_free(r->conn, id)) return PROTO_STREAM;
     stream_id_used(r->conn, id); /* also when nothing comes of it */
     if (!w || !r->store) return PROTO_OK;
+    if (!stream_has_room(r->conn)) {
+        request_fail(r, HEMI_LIMIT, "handles: this connection has %u streams, of which it may have as many as handles",
+                     r->conn->handles.max);
+        return PROTO_OK;
+    }
     w->fds[fd].stream = stream_new(r->conn, r->store, id, fd == 0, credit);
     if (!w->fds[fd].stream) request_fail(r, HEMI_NO_MEMORY, "no memory for a stream");
     return PROTO_OK;

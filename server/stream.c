@@ -31,11 +31,12 @@ static bool make_buffer(struct stream *s)
     return s->data != NULL;
 }
 
+bool stream_has_room(const struct connection *c) { return c->streams.used < c->handles.max; }
+
 struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t id, bool input, uint64_t credit)
 {
     struct stream *old = idmap_get(&c->streams, id);
     if (old) stream_end(old);
-    if (c->streams.used >= c->handles.max) return NULL;
     struct stream *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     *s = (struct stream){.conn = c, .store = store, .id = id, .refs = 1, .input = input, .credit = credit};

@@ -35,6 +35,8 @@ struct stream {
 
 /* Whether a client may give this id to a new stream. */
 bool stream_id_free(const struct connection *c, uint32_t id);
+/* A connection may have as many streams as handles. */
+bool stream_has_room(const struct connection *c);
 /* NULL: no memory. One reference for the caller. */
 struct stream *stream_new(struct connection *c, struct wstore *s, uint32_t id, bool input, uint64_t credit);
 void stream_unref(struct stream *s); /* NULL is allowed */

@@ -263,6 +263,26 @@ START_TEST(wasi_objects_count_against_the_budget)
 }
 END_TEST
 
+START_TEST(streams_are_limited_as_handles_are)
+{
+    enum { HANDLES = 3 * MOST_STREAMS };
+    boot.limits.handles = HANDLES;
+    struct connection *c = open_client();
+    struct frame f;
+    store_new_handle(++next_id, STORE);
+    settle(next_id);
+    for (uint32_t i = 0; i < HANDLES / MOST_STREAMS; i++) {
+        send_wasi(WASI + i, STORE);
+        settle(next_id);
+    }
+    ck_assert_uint_eq(c->streams.used, HANDLES);
+    send_wasi(LAST, STORE);
+    must_receive(&f, FRAME_REPLY);
+    ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, HEMI_LIMIT);
+    ck_assert_uint_eq(c->streams.used, HANDLES);
+}
+END_TEST
+
 static void send_credit(uint32_t stream)
 {
     Hemi__V1__StreamCredit body = HEMI__V1__STREAM_CREDIT__INIT;
@@ -447,6 +467,7 @@ int main(void)
     tcase_add_test(tc, what_is_closed_is_gone);
     tcase_add_test(tc, a_failed_store_is_gone_once_dropped);
     tcase_add_test(tc, a_wasi_object_takes_its_streams_along);
+    tcase_add_test(tc, streams_are_limited_as_handles_are);
     tcase_add_test(tc, wasi_objects_count_against_the_budget);
     tcase_add_test(tc, frames_for_ended_streams_are_ignored_without_remembering_them);
     tcase_add_test(tc, exceptions_and_externs_die_in_a_living_store);
