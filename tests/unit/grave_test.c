@@ -4,6 +4,7 @@
 #include "runtime/module.h"
 #include "runtime/translate.h"
 #include "runtime/vm.h"
+#include "server/account.h"
 #include "server/stretch.h"
 #include "tests/unit/session_rig.h"
 
@@ -538,6 +539,31 @@ START_TEST(timeouts_fire_in_order_and_in_slices)
 }
 END_TEST
 
+static uint32_t digs;
+
+static bool take_a_slice(struct corpse *c, uint32_t *units)
+{
+    (void)c;
+    *units = 0;
+    return ++digs < 20;
+}
+
+/* What is refused for memory looks into the grave first; on the loop, not for long. */
+START_TEST(the_loop_digs_a_little_before_it_refuses)
+{
+    struct corpse corpse;
+    struct account *a = account_new(&worker);
+    ck_assert_ptr_nonnull(a);
+    digs = 0;
+    grave_bury(&worker.grave, &corpse, take_a_slice);
+    ck_assert(!account_charge(a, INT64_MAX / 2));
+    ck_assert_uint_ge(digs, 1);
+    ck_assert_uint_le(digs, 3);
+    grave_empty(&worker.grave);
+    account_unref(a);
+}
+END_TEST
+
 /* Each nested request asks whether it closes a circle, and so follows all that is queued before it: that counts as
  * read. */
 START_TEST(looking_for_circles_of_waits_is_sliced)
@@ -577,6 +603,7 @@ int main(void)
     tcase_add_test(alone, many_empty_segments_are_freed_in_slices);
     tcase_add_test(alone, large_blocks_are_cleared_and_freed_with_polls);
     tcase_add_test(alone, code_of_a_pc_is_found_among_many);
+    tcase_add_test(session, the_loop_digs_a_little_before_it_refuses);
     tcase_add_test(session, looking_for_circles_of_waits_is_sliced);
     tcase_add_test(session, ids_set_aside_for_calls_are_sliced);
     tcase_add_test(session, wasi_objects_are_dropped_in_slices);
