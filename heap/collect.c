@@ -129,6 +129,8 @@ void heap_visit_ref(struct heap_visitor *v, uint32_t *slot)
     v->roots++;
     if (v->check != NULL)
         heap_check_root(v, r.bits);
+    else if (v->reach != NULL)
+        heap_reach_root(v, r.bits);
     else if (heap_is_object(r))
         *slot = forward(v, r.bits);
 }

@@ -56,7 +56,8 @@
  *   while every heap has one window for life; a heap that moves to another window changes the to-base, nothing else.
  *
  *   Files. heap.c: making, freeing, statistics. space.c: chunks, labels, runs, the system's memory. alloc.c. collect.c:
- *   the paper. extern.c. policy.c. verify.c: the invariants, executable. internal.h: what they share.
+ *   the paper. extern.c. policy.c. verify.c: the invariants, executable. reach.c: what roots reach. internal.h: what
+ * they share.
  *
  *   Stress build (HEMI_STRESS). Chunks shrink, every allocation collects first, evacuated chunks are filled with poison
  *   and every allocation must land on poison.
@@ -234,6 +235,10 @@ void heap_get_stats(const struct heap *h, struct heap_stats *out);
  * its bitmap), or false with what and where in `why`. Garbage not yet collected is walked, too. Not during a
  * collection. */
 bool heap_verify(struct heap *h, char *why, size_t len);
+
+/* Calls `seen` once with every object that the roots reach. The heap is sound (heap_verify), nothing may change it
+ * meanwhile, and `seen` may only look. False: no memory, and not all were seen. */
+bool heap_each_reached(struct heap *h, void (*seen)(void *ctx, heap_ref object), void *ctx);
 
 /* A broken precondition or corrupted state of the heap itself ends the process: the hook gets one line of text first
  * (last words; without a hook it goes to standard error), then abort(). Process-wide; NULL takes the hook away. */

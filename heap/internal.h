@@ -139,11 +139,13 @@ struct heap {
     struct heap_stats stats;
 };
 
-/* What a visit does: collect (forward the slot), or only check it (heap_verify). */
+/* What a visit does: collect (forward the slot), check it (heap_verify), or follow it (heap_each_reached). */
 struct heap_check;
+struct heap_reach;
 struct heap_visitor {
     struct heap *heap;
-    struct heap_check *check; /* NULL: collecting */
+    struct heap_check *check; /* NULL: not heap_verify */
+    struct heap_reach *reach; /* NULL: not heap_each_reached; with neither: collecting */
     const struct heap_desc *descs;
     uint8_t *marks;
     uint8_t *from, *to;        /* bases: what is read from the old space, what is written to the new one */
@@ -290,8 +292,9 @@ void heap_extern_report(struct heap *h);
 bool heap_extern_end_some(struct heap *h, uint32_t *units);
 uint32_t heap_extern_bucket(const struct heap *h, uint64_t id);
 
-/* heap_visit_ref for a checking visitor (verify.c). */
+/* heap_visit_ref for a visitor that checks (verify.c) or follows (reach.c). */
 void heap_check_root(struct heap_visitor *v, uint32_t bits);
+void heap_reach_root(struct heap_visitor *v, uint32_t bits);
 /* Calls the embedder's roots, and more_roots until it has none. */
 void heap_visit_roots(struct heap_visitor *v, void (*caught_up)(struct heap_visitor *v));
 

@@ -134,8 +134,10 @@ static enum hemi_status make_tables(struct instance *in, struct table *own, stru
     const struct module *m = in->module;
     enum hemi_status status = HEMI_OK;
     for (uint32_t i = m->nimported_tables; i < m->ntables && status == HEMI_OK; i++) {
+        static const uint32_t null;
         in->tables[i] = own++;
-        status = table_init(in->store, in->tables[i], m->tables[i].type, &m->tables[i].limits, err);
+        table_init(in->store, in->tables[i], m->tables[i].type, &m->tables[i].limits);
+        if (!m->tables[i].has_init) status = table_start(in->tables[i], &null, err);
         if (status == HEMI_OK) status = poll(in->store, i, TABLES_PER_POLL, err);
     }
     return status;

@@ -41,6 +41,16 @@ static enum hemi_status run_globals(struct instance *in, struct rt_error *err)
     return HEMI_OK;
 }
 
+/* The value is a root, in case a poll lets something collect. */
+static enum hemi_status start_table(struct table *t, union val v, struct rt_error *err)
+{
+    struct root r;
+    root_init(t->store, &r, t->slot, v.ref);
+    enum hemi_status status = table_start(t, &r.bits, err);
+    root_deinit(&r);
+    return status;
+}
+
 static enum hemi_status run_tables(struct instance *in, struct rt_error *err)
 {
     const struct module *m = in->module;
@@ -48,8 +58,7 @@ static enum hemi_status run_tables(struct instance *in, struct rt_error *err)
         if (!m->tables[i].has_init) continue;
         union val v;
         enum hemi_status status = const_eval(in, &m->tables[i].init, &v, err);
-        struct table *t = in->tables[i];
-        if (status == HEMI_OK && v.ref != 0) status = finish(in->store, table_set_all(t, 0, &v.ref, t->size), err);
+        if (status == HEMI_OK) status = start_table(in->tables[i], v, err);
         if (status != HEMI_OK) return status;
     }
     return HEMI_OK;
@@ -70,17 +79,16 @@ static bool needs_items(const struct elem_seg *seg)
     return seg->count != 0 && (seg->mode == SEG_PASSIVE || (seg->mode == SEG_ACTIVE && !seg->plain));
 }
 
-/* Nulls: so the collector may look at the segment while it is being filled. */
+/* Its items are counted as they are made: so the collector, and who verifies, sees no others. */
 static enum hemi_status items_make(struct store *s, struct elem_inst *e, const struct elem_seg *seg,
                                    struct rt_error *err)
 {
     if (!store_charge(s, (int64_t)seg->count * 4)) return error_set(err, HEMI_NO_MEMORY, "no memory for a segment");
-    e->items = engine_zeroed(s->engine, seg->count * sizeof *e->items);
+    e->items = malloc(seg->count * sizeof *e->items);
     if (e->items == NULL) {
         store_charge(s, -(int64_t)seg->count * 4);
         return error_set(err, HEMI_NO_MEMORY, "no memory for a segment");
     }
-    e->count = seg->count;
     return HEMI_OK;
 }
 
@@ -92,8 +100,9 @@ static enum hemi_status run_items(struct instance *in, uint32_t index, struct rt
     for (uint32_t i = 0; i < seg->count && status == HEMI_OK; i++) {
         union val v;
         status = const_eval(in, &seg->items[i], &v, err);
-        if (status == HEMI_OK) e->items[i] = v.ref;
-        if (status == HEMI_OK) status = poll(in->store, i, err);
+        if (status != HEMI_OK) return status;
+        e->items[e->count++] = v.ref;
+        status = poll(in->store, i, err);
     }
     return status;
 }

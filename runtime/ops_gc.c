@@ -79,10 +79,17 @@ static uint32_t array_put(struct vm *vm, const uint32_t *array, uint32_t at, con
     return bulk_end(vm->store);
 }
 
-/* A new array while it is filled: a root, in case a poll lets something collect. */
-static uint32_t array_finish(struct root *r, uint32_t result, char *slots)
+/* A new array while it is filled: a root, in case a poll lets something collect, and nobody's before it is whole. */
+static void array_begin(struct store *s, struct root *r, heap_ref array)
 {
-    slot_put(slots, 0, r->bits);
+    root_init(s, r, HEAP_SLOT_REF, array.bits);
+    s->unfinished = r;
+}
+
+static uint32_t array_finish(struct store *s, struct root *r, uint32_t result, char *slots)
+{
+    if (result == VM_OK) slot_put(slots, 0, r->bits);
+    s->unfinished = NULL;
     root_deinit(r);
     return result;
 }
@@ -94,8 +101,8 @@ uint32_t rt_array_new(struct vm *vm, struct instance *in, char *slots, uint32_t 
     heap_ref array;
     if (array_make(vm, in, id, length, &array) != VM_OK) return VM_UNWIND;
     struct root r;
-    root_init(vm->store, &r, HEAP_SLOT_REF, array.bits);
-    return array_finish(&r, array_fill(vm, &r.bits, 0, slots, length, size), slots);
+    array_begin(vm->store, &r, array);
+    return array_finish(vm->store, &r, array_fill(vm, &r.bits, 0, slots, length, size), slots);
 }
 
 uint32_t rt_array_new_default(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b)
@@ -133,8 +140,8 @@ static uint32_t array_new_from(struct vm *vm, struct instance *in, char *slots, 
     heap_ref array;
     if (array_make(vm, in, id, length, &array) != VM_OK) return VM_UNWIND;
     struct root r;
-    root_init(vm->store, &r, HEAP_SLOT_REF, array.bits);
-    return array_finish(&r, array_put(vm, &r.bits, 0, bytes, from, length, elem_size(vm, id)), slots);
+    array_begin(vm->store, &r, array);
+    return array_finish(vm->store, &r, array_put(vm, &r.bits, 0, bytes, from, length, elem_size(vm, id)), slots);
 }
 
 uint32_t rt_array_new_data(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b)

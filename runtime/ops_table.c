@@ -5,14 +5,13 @@ static uint32_t bounds(struct vm *vm, struct instance *in) { return vm_trap(vm, 
 
 uint32_t rt_table_grow(struct vm *vm, struct instance *in, char *slots, uint32_t a, uint32_t b)
 {
-    (void)vm, (void)b;
+    (void)b;
     struct table *t = in->tables[a];
     uint32_t old = t->size;
-    uint64_t delta = slot_addr(slots, 1, t->limits.is64);
-    bool grown = table_extend(t, delta) == HEMI_OK;
-    if (grown && slot_u32(slots, 0) != 0 && table_set_all(t, old, slot_bits(slots, 0), delta) != VM_OK)
-        return VM_UNWIND;
-    slot_put_grown(slots, grown, old, t->limits.is64);
+    enum hemi_status status = table_extend(t, slot_addr(slots, 1, t->limits.is64), slot_bits(slots, 0));
+    bool refused = status == HEMI_LIMIT || status == HEMI_NO_MEMORY;
+    if (status != HEMI_OK && !refused) return vm_stop(vm, status);
+    slot_put_grown(slots, !refused, old, t->limits.is64);
     return VM_OK;
 }
 

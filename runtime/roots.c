@@ -86,7 +86,7 @@ void roots_visit(void *store, struct heap_visitor *v)
     struct store *s = store;
     for (struct root *r = s->roots.next; r != &s->roots; r = r->next) visit_slot(v, r->slot, &r->bits);
     for (struct global *g = s->globals; g != NULL; g = g->next) visit_slot(v, g->slot, &g->val.ref);
-    for (struct table *t = s->tables; t != NULL; t = t->next) visit_array(v, t->slot, t->elems, t->size);
+    for (struct table *t = s->tables; t != NULL; t = t->next) visit_array(v, t->slot, t->elems, t->size + t->filling);
     for (uint32_t id = 1; id < s->ninstances; id++) visit_segments(v, s->vm.instances[id]);
     heap_visit_ref(v, &s->vm.pending.exn);
     if (s->activation == NULL) s->thrown = 0; /* no host function is there to pass it on */

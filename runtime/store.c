@@ -1,5 +1,4 @@
-/* runtime/store.c -- stores: making and freeing, budget, ids of instances and functions, poll, statistics,
- * verification. */
+/* runtime/store.c -- stores: making and freeing, budget, ids of instances and functions, poll, statistics. */
 #include "runtime/store.h"
 #include "runtime/engine.h"
 #include "runtime/release.h"
@@ -307,60 +306,4 @@ void store_get_stats(const struct store *s, struct store_stats *out)
     *out = (struct store_stats){.memory_bytes = s->memory_bytes, .instances = s->nguests, .host_calls = s->host_calls};
     heap_get_stats(s->heap, &out->heap);
     for (const struct root *r = s->roots.next; r != &s->roots; r = r->next) out->roots++;
-}
-
-/* ---- Verification of what is ours */
-static bool complain(char *why, size_t len, const char *what, uint32_t which)
-{
-    snprintf(why, len, "%s %u", what, which);
-    return false;
-}
-
-static bool func_valid(const struct store *s, uint32_t id)
-{
-    if (id == 0) return true;
-    uint32_t block = id >> FUNC_BLOCK_SHIFT;
-    if (block >= s->nfunc_blocks || s->vm.func_blocks[block] == NULL) return false;
-    const struct module *m = s->vm.func_blocks[block]->module;
-    return id - s->vm.func_blocks[block]->func_base < m->nfuncs - m->nimported_funcs;
-}
-
-static bool tables_verify(const struct store *s, char *why, size_t len)
-{
-    uint64_t elems = 0;
-    for (const struct table *t = s->tables; t != NULL; t = t->next) {
-        if (t->size > t->capacity) return complain(why, len, "table larger than its capacity:", t->size);
-        elems += t->size;
-        for (uint32_t i = 0; t->slot == HEAP_SLOT_FUNC && i < t->size; i++)
-            if (!func_valid(s, t->elems[i])) return complain(why, len, "table holds no function:", t->elems[i]);
-    }
-    return elems == s->table_elems || complain(why, len, "tables' elements miscounted:", (uint32_t)elems);
-}
-
-static bool globals_verify(const struct store *s, char *why, size_t len)
-{
-    for (const struct global *g = s->globals; g != NULL; g = g->next) {
-        if (!store_ref_is(s, g->val, g->type | VT_REF(true, 0)))
-            return complain(why, len, "global holds a value of another type:", g->val.ref);
-    }
-    return true;
-}
-
-static bool instances_verify(const struct store *s, char *why, size_t len)
-{
-    for (uint32_t id = 1; id < s->ninstances; id++)
-        if (s->vm.instances[id] == NULL || s->vm.instances[id]->id != id)
-            return complain(why, len, "instance without its id:", id);
-    for (const struct root *r = s->roots.next; r != &s->roots; r = r->next) {
-        if (r->next->prev != r) return complain(why, len, "root list broken at", r->bits);
-        if (r->slot == HEAP_SLOT_FUNC && !func_valid(s, r->bits))
-            return complain(why, len, "root holds no function:", r->bits);
-    }
-    return true;
-}
-
-bool store_verify(struct store *s, char *why, size_t len)
-{
-    return instances_verify(s, why, len) && tables_verify(s, why, len) && globals_verify(s, why, len) &&
-           heap_verify(s->heap, why, len);
 }

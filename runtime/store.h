@@ -17,6 +17,11 @@
  *                pending and the last uncaught exception.
  *   .alone       While an activation yields, nobody else uses its store, except nested inside a host call. So a poll in
  *                the middle of a bulk operation changes no size; a heap base is still read again after it (vm.h .base).
+ *   .whole       What a poll may interrupt is either whole or not there: a table's new elements and the first ones of
+ *                an instance's tables count when all of them are there, and a new array is reached when it is filled.
+ *                So a type without null never shows one. What overwrites elements that were there already (fill, copy
+ *                and init of memories, tables and arrays; active segments) leaves, when it is stopped, each of them as
+ *                it was or as it was to be.
  *   .accounted   All memory of a store is announced through store_options.charge before it is used.
  *   .trace       A backtrace is made by the unwinding itself: each frame adds its place as it is left, so that a trap
  *                costs nothing before it happens and an exception nothing beyond its handler. The frames of the
@@ -96,6 +101,7 @@ struct store {
                                        inside calls, forgotten by collections outside of them */
     struct trace trace;            /* .trace: of the failure under way, then of the last one */
     struct root roots;             /* head of the list of struct root */
+    const struct root *unfinished; /* a new array that is being filled (.whole); NULL: there is none */
     struct memory nothing;         /* mem0 of instances without a memory; guarded, as their code has no access to it */
     struct memory *memories;
     struct table *tables;
@@ -193,8 +199,9 @@ static inline bool memory_within(const struct memory *m, uint64_t at, uint64_t n
 {
     return n <= m->size && at <= m->size - n;
 }
-enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l,
-                            struct rt_error *err);
+/* Empty; table_start gives it its first elements, each *bits. */
+void table_init(struct store *s, struct table *t, valtype type, const struct limits *l);
+enum hemi_status table_start(struct table *t, const uint32_t *bits, struct rt_error *err);
 bool table_free_some(struct table *t, size_t *given, uint32_t *units); /* *given: release_block */
 bool table_within(const struct table *t, uint64_t at, uint64_t n);
 void global_init(struct store *s, struct global *g, valtype type, bool mut, union val v);
@@ -240,8 +247,9 @@ uint32_t table_move(struct table *to, uint64_t at, const struct table *from, uin
 /* Writes `bits`; a reference is read again from *bits after each poll. */
 uint32_t table_set_all(struct table *t, uint64_t at, const uint32_t *bits, uint64_t n);
 uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint64_t from, uint64_t n);
-/* Grows with null elements. LIMIT or NO_MEMORY: unchanged. */
-enum hemi_status table_extend(struct table *t, uint64_t delta);
+/* Grows by elements that are *bits, which is read again after each poll (.whole). LIMIT, NO_MEMORY or what a poll
+ * answered: size and elements are as before. */
+enum hemi_status table_extend(struct table *t, uint64_t delta, const uint32_t *bits);
 
 /* ---- const_eval.c */
 /* The value of a constant expression of `in`. TRAP... with *err filled in; may collect when it is CONST_CODE. Runs in

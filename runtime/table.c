@@ -71,19 +71,50 @@ static enum hemi_status reserve(struct table *t, uint32_t size)
     return HEMI_OK;
 }
 
-enum hemi_status table_extend(struct table *t, uint64_t delta)
+static uint32_t step_of(uint32_t left) { return left < BULK_STEP / 4 ? left : BULK_STEP / 4; }
+
+/* Up to the first `n` elements beyond the size become *bits; what they were is made null again if a poll says no. */
+static enum hemi_status fill_beyond(struct table *t, uint32_t n, const uint32_t *bits)
+{
+    enum hemi_status status = HEMI_OK;
+    while (t->filling < n && status == HEMI_OK) {
+        uint32_t step = step_of(n - t->filling), *to = t->elems + t->size + t->filling, value = *bits;
+        for (uint32_t i = 0; i < step; i++) to[i] = value;
+        t->filling += step;
+        if (t->filling < n) status = engine_poll(t->store->engine);
+    }
+    return status;
+}
+
+/* What a poll answers does not end what is ending. */
+static void empty_beyond(struct table *t)
+{
+    while (t->filling > 0) {
+        uint32_t step = step_of(t->filling);
+        t->filling -= step;
+        memset(t->elems + t->size + t->filling, 0, (size_t)step * 4);
+        if (t->filling > 0) (void)engine_poll(t->store->engine);
+    }
+}
+
+enum hemi_status table_extend(struct table *t, uint64_t delta, const uint32_t *bits)
 {
     struct store *s = t->store;
+    assert(t->filling == 0);
     if (delta > size_max(t) - t->size || delta > s->opt.table_limit - s->table_elems) return HEMI_LIMIT;
     enum hemi_status status = reserve(t, t->size + (uint32_t)delta);
-    if (status != HEMI_OK) return status;
-    t->size += (uint32_t)delta; /* elements beyond the size have always been null: tables never shrink */
+    if (status == HEMI_OK && *bits != 0) status = fill_beyond(t, (uint32_t)delta, bits);
+    if (status != HEMI_OK) {
+        empty_beyond(t);
+        return status;
+    }
+    t->filling = 0;
+    t->size += (uint32_t)delta;
     s->table_elems += delta;
     return HEMI_OK;
 }
 
-enum hemi_status table_init(struct store *s, struct table *t, valtype type, const struct limits *l,
-                            struct rt_error *err)
+void table_init(struct store *s, struct table *t, valtype type, const struct limits *l)
 {
     t->store = s;
     t->type = type;
@@ -92,10 +123,15 @@ enum hemi_status table_init(struct store *s, struct table *t, valtype type, cons
     assert(t->slot != HEAP_SLOT_DATA);
     t->next = s->tables;
     s->tables = t;
-    enum hemi_status status = table_extend(t, l->min);
-    if (status == HEMI_LIMIT) error_set(err, status, "table_limit: %llu elements", (unsigned long long)l->min);
-    if (status == HEMI_NO_MEMORY) error_set(err, status, "a table of %llu elements", (unsigned long long)l->min);
-    return status;
+}
+
+enum hemi_status table_start(struct table *t, const uint32_t *bits, struct rt_error *err)
+{
+    unsigned long long min = t->limits.min;
+    enum hemi_status status = table_extend(t, min, bits);
+    if (status == HEMI_LIMIT) return error_set(err, status, "table_limit: %llu elements", min);
+    if (status == HEMI_NO_MEMORY) return error_set(err, status, "a table of %llu elements", min);
+    return status == HEMI_OK ? status : error_set(err, status, "making a table of %llu elements was stopped", min);
 }
 
 bool table_free_some(struct table *t, size_t *given, uint32_t *units)
@@ -143,14 +179,14 @@ uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint
 /* ---- The embedder's view */
 static bool fits(const struct table *t, union val v) { return store_ref_is(t->store, v, t->type); }
 
-/* The embedder's fill runs outside any activation: what a poll answers does not end it. */
-static void set_plain(struct table *t, uint32_t at, uint32_t bits)
+/* A value of the embedder's while it is written to a table: a root, in case a poll lets something collect. */
+static enum hemi_status extend_with(struct table *t, uint64_t delta, union val v)
 {
-    for (uint32_t i = at, end; bits != 0 && i < t->size; i = end) {
-        end = t->size - i > BULK_STEP / 4 ? i + BULK_STEP / 4 : t->size;
-        for (uint32_t k = i; k < end; k++) t->elems[k] = bits;
-        if (end < t->size) (void)engine_poll(t->store->engine);
-    }
+    struct root r;
+    root_init(t->store, &r, t->slot, v.ref);
+    enum hemi_status status = table_extend(t, delta, &r.bits);
+    root_deinit(&r);
+    return status;
 }
 
 enum hemi_status table_new(struct store *s, valtype type, const struct limits *l, union val init, struct table **out)
@@ -163,11 +199,10 @@ enum hemi_status table_new(struct store *s, valtype type, const struct limits *l
     if (status != HEMI_OK) return status;
     struct table *t = store_alloc(s, sizeof *t);
     if (t == NULL) return HEMI_NO_MEMORY;
-    status = table_init(s, t, type, l, NULL);
-    if (status != HEMI_OK) return status;
-    set_plain(t, 0, init.ref);
-    *out = t;
-    return HEMI_OK;
+    table_init(s, t, type, l);
+    status = extend_with(t, l->min, init);
+    if (status == HEMI_OK) *out = t;
+    return status;
 }
 
 valtype table_type(const struct table *t, struct limits *l)
@@ -196,9 +231,7 @@ enum hemi_status table_grow(struct table *t, uint64_t delta, union val init, uin
 {
     if (!fits(t, init)) return HEMI_ARGUMENT;
     uint32_t size = t->size;
-    enum hemi_status status = table_extend(t, delta);
-    if (status != HEMI_OK) return status;
-    set_plain(t, size, init.ref);
-    *old = size;
-    return HEMI_OK;
+    enum hemi_status status = extend_with(t, delta, init);
+    if (status == HEMI_OK) *old = size;
+    return status;
 }

@@ -53,7 +53,8 @@ struct memory {
 struct table {
     uint32_t *elems; /* function ids or heap references, by `slot` */
     uint32_t size;
-    uint8_t slot; /* enum heap_slot: HEAP_SLOT_REF or HEAP_SLOT_FUNC */
+    uint32_t filling; /* elements behind the size that a grow under way has filled; those behind them are null */
+    uint8_t slot;     /* enum heap_slot: HEAP_SLOT_REF or HEAP_SLOT_FUNC */
     valtype type;
     struct limits limits;
     uint32_t capacity;

@@ -137,6 +137,17 @@ enum hemi_status run_global_set(struct request *r)
 
 /* ---- tables ---- */
 
+/* `refusal` is about `n` elements; anything but a refusal is an end that somebody asked for. */
+static __attribute__((format(printf, 3, 0))) void table_refused(struct request *r, enum hemi_status status,
+                                                                const char *refusal, uint64_t n)
+{
+    bool refused = status == HEMI_ARGUMENT || status == HEMI_LIMIT || status == HEMI_NO_MEMORY;
+    if (refused)
+        request_fail(r, status, refusal, (unsigned long long)n);
+    else
+        request_fail(r, status, "stopped before all of %llu elements were there", (unsigned long long)n);
+}
+
 static enum hemi_status table_decl_type(struct request *r, const Hemi__V1__TableNew *b, valtype *type)
 {
     const struct import *im;
@@ -157,10 +168,8 @@ enum hemi_status run_table_new(struct request *r)
     if (status == HEMI_OK) status = one_value(r, type, &v);
     if (status == HEMI_OK) {
         status = table_new(r->store->store, type, &l, v.vals[0], &r->makes->u.table);
-        if (status == HEMI_OK)
-            r->makes->bound = true;
-        else
-            request_fail(r, status, "a table of %llu elements, or with such a value", (unsigned long long)b->min);
+        r->makes->bound = status == HEMI_OK;
+        if (status != HEMI_OK) table_refused(r, status, "a table of %llu elements, or with such a value", b->min);
     }
     values_deinit(&v);
     return status;
@@ -213,8 +222,7 @@ enum hemi_status run_table_grow(struct request *r)
     if (status == HEMI_OK) {
         status = table_grow(r->uses[0]->u.table, b->delta, v.vals[0], &old);
         if (status != HEMI_OK)
-            request_fail(r, status, "the table cannot grow by %llu, or not with such a value",
-                         (unsigned long long)b->delta);
+            table_refused(r, status, "the table cannot grow by %llu, or not with such a value", b->delta);
     }
     values_deinit(&v);
     r->reply.value = old;
