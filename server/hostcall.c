@@ -198,10 +198,9 @@ static enum hemi_status take_reply(const struct host_func_ctx *f, struct host_ca
     case HEMI_EXIT:
         err->exit_code = h->exit_code;
         return HEMI_EXIT;
-    default:
-        rt_fail(err, HEMI_TRAP, "%s", h->message[0] ? h->message : "host function failed");
+    default: /* HOST or TRAP */
         err->trap = TRAP_HOST_TRAP;
-        return HEMI_TRAP;
+        return rt_fail(err, h->status, "%s", h->message[0] ? h->message : "host function failed");
     }
 }
 

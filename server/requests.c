@@ -115,6 +115,7 @@ static void send_reply(struct request *r, enum hemi_status status)
     Hemi__V1__Reply body = HEMI__V1__REPLY__INIT;
     body.status = status;
     if (status == HEMI_TRAP) body.trap = reply->error.trap;
+    if (status == HEMI_HOST) body.trap = TRAP_HOST_TRAP;
     if (status == HEMI_EXIT) body.exit_code = reply->error.exit_code;
     if (status == HEMI_DEPENDENCY_FAILED) body.failed_request = reply->failed_request;
     if (status == HEMI_OK) body.value = reply->value;
@@ -214,7 +215,7 @@ void request_finish(struct request *r, enum hemi_status status)
     SERVER_ASSERT(!r->answered); /* .one-reply */
     r->answered = true;
     status = account_explain(r->conn->account, status, &r->reply.error);
-    if (status == HEMI_TRAP)
+    if (status == HEMI_TRAP || status == HEMI_HOST)
         atomic_fetch_add_explicit(&r->conn->worker->boot->page->traps_total, 1, memory_order_relaxed);
     stop_waiting(r);
     publish(r, status);

@@ -30,13 +30,16 @@ END_TEST
 
 START_TEST(host_failures_trap_the_guest)
 {
+    static const enum hemi_status statuses[] = {HEMI_HOST, HEMI_TRAP};
     open_client();
     make_stores(1);
-    call(1, 0, h(0, CALL_OUT));
-    host_reply(must_receive_host_call(0), HEMI_HOST);
-    Hemi__V1__Reply reply = reply_to(1);
-    ck_assert_uint_eq(reply.status, HEMI_TRAP);
-    ck_assert_uint_eq(reply.trap, TRAP_HOST_TRAP);
+    for (uint32_t id = 3; id < 5; id++) {
+        call(id, 0, h(0, CALL_OUT));
+        host_reply(must_receive_host_call(0), statuses[id - 3]);
+        Hemi__V1__Reply reply = reply_to(id);
+        ck_assert_uint_eq(reply.status, statuses[id - 3]);
+        ck_assert_uint_eq(reply.trap, TRAP_HOST_TRAP);
+    }
     call(2, 0, h(0, CALL_OUT));
     host_reply(must_receive_host_call(0), HEMI_EXIT);
     expect(2, HEMI_EXIT);
