@@ -28,7 +28,12 @@
  * Threads and signals: a client belongs to one thread at a time; only hemi_client_interrupt() may be called from
  * elsewhere. The library has no global state, starts no threads, touches no signals, prints nothing.
  *
- * For C99 and later, and C++11 and later. Fill in structures from zeros or by name: members may be added.
+ * Binary compatibility (docs/abi.md). Fill in structures of options from zeros or by name: members are added at their
+ * end. `size`, in front, is 0, for those of the first release, or the structure's sizeof; members that the library in
+ * use does not know must be zero then (else HEMI_ARGUMENT). All other structures stay as they are, and types without a
+ * definition here are the library's. Enumerations may get values: expect statuses and kinds that are not listed here.
+ *
+ * For C99 and later, and C++11 and later.
  */
 #ifndef HEMI_H
 #define HEMI_H
@@ -96,6 +101,7 @@ typedef uint32_t hemi_ticket; /* never 0 */
 /* Connecting */
 
 struct hemi_connect_options {
+    size_t size;        /* see above: 0 or sizeof, as in every structure of options */
     const char *socket; /* path; NULL: $HEMI_SOCKET, else $XDG_RUNTIME_DIR/hemi/hemi.sock, else
                            /run/hemi/hemi.sock */
     const void *token;  /* up to 256 bytes that name a tenant; NULL: none */
@@ -169,8 +175,8 @@ HEMI_API void hemi_free_text(char *text);
 /* Tickets, event loops */
 
 /* Waits for the answer. Runs callbacks meanwhile (inside a host function: only those of its own chain). The
- * ticket is used up, unless HEMI_BUSY. A request with a deadline is given up by the client itself one second after it.
- */
+ * ticket is used up, unless HEMI_BUSY. The client gives a request up by itself when the worker does not answer within a
+ * second after its deadline or its cancellation, or 0.2 s after an interrupt. */
 HEMI_API hemi_status hemi_wait(hemi_client *client, hemi_ticket ticket);
 /* Is the answer here, so that hemi_wait would not block? */
 HEMI_API bool hemi_ready(const hemi_client *client, hemi_ticket ticket);
@@ -181,12 +187,14 @@ HEMI_API hemi_status hemi_cancel(hemi_client *client, hemi_ticket ticket);
 /* `done` is called from an outermost wait or dispatch when the answer is here; it may call hemi_wait on the ticket. */
 HEMI_API hemi_status hemi_then(hemi_client *client, hemi_ticket ticket,
                                void (*done)(hemi_client *client, hemi_ticket ticket, void *env), void *env);
-/* Sends what is queued without waiting for answers (blocks while the socket is full, reading meanwhile). */
+/* Sends what is queued without waiting for answers (blocks while the socket is full, reading meanwhile; INTERRUPTED).
+ */
 HEMI_API hemi_status hemi_flush(hemi_client *client);
 /* Would another request (of up to 1 KiB) wait for the flow-control window? */
 HEMI_API bool hemi_would_block(const hemi_client *client);
-/* Interrupts whatever the client is waiting for, or waits for next: it ends with HEMI_INTERRUPTED. The one function for
- * other threads and for signal handlers. */
+/* Interrupts whatever the client is waiting for, or waits for next: it ends with HEMI_INTERRUPTED, soon also when the
+ * worker does nothing. All requests that are unanswered by then are. The one function for other threads and for signal
+ * handlers. */
 HEMI_API void hemi_client_interrupt(hemi_client *client);
 
 /* For an event loop: poll hemi_client_fd for hemi_client_events (POLLIN/POLLOUT bits) for at most hemi_client_timeout
@@ -367,6 +375,7 @@ HEMI_API hemi_status hemi_module_exports(hemi_module *module, const struct hemi_
 
 /* Limits of a store; 0 in any field: the tenant's default. */
 struct hemi_store_options {
+    size_t size;
     uint64_t memory_bytes;   /* linear memories, together */
     uint64_t heap_bytes;     /* the garbage-collected heap */
     uint64_t stack_bytes;    /* of one activation */
@@ -406,13 +415,16 @@ struct hemi_client_stats {
 HEMI_API void hemi_client_stats_get(const hemi_client *client, struct hemi_client_stats *out);
 
 struct hemi_wasi_options {
+    size_t size;
     const char *const *args; /* argv, args[0] the program's name */
     size_t nargs;
     const char *const *envs; /* NAME=VALUE */
     size_t nenvs;
-    /* Called with what the guest writes. NULL: it is thrown away. Must not call functions of this client. */
-    void (*out)(const void *bytes, size_t n, void *env);
-    void (*err)(const void *bytes, size_t n, void *env);
+    /* Called with what the guest writes. NULL: it is thrown away. Must not call functions of this client. HEMI_OK: the
+     * bytes are taken. Anything else ends the guest's program: its request fails with that status (HEMI_HOST in place
+     * of TRAP, EXCEPTION and EXIT, which are the guest's to give), and what it wrote meanwhile is thrown away. */
+    hemi_status (*out)(const void *bytes, size_t n, void *env);
+    hemi_status (*err)(const void *bytes, size_t n, void *env);
     /* Called when the guest reads standard input and none is left. Fills at most n bytes and returns how many; 0 at the
      * end of the input; HEMI_INPUT_LATER: nothing yet, ask again after the client next wakes. NULL: empty input. */
     size_t (*in)(void *bytes, size_t n, void *env);
@@ -463,12 +475,14 @@ HEMI_API hemi_status hemi_call_ahead(hemi_object *function, const hemi_val *args
 HEMI_API hemi_val hemi_client_exception(hemi_client *client);
 
 /* A host function: the guest calls it, it runs in the client, inside a wait or a dispatch. It fills in results (preset
- * to zeroes and nulls) and returns HEMI_OK; or any other status, which makes the guest trap with the text set by
- * hemi_caller_fail. References among args are dropped when it returns, unless kept. It may use the client freely, also
+ * to zeroes and nulls) and returns HEMI_OK; or any other status (but those of hemi_caller_exit and hemi_caller_throw):
+ * the guest traps, and the call that it was in fails with HEMI_HOST and the text set by hemi_caller_fail, or else that
+ * status's own text. References among args are dropped when it returns, unless kept. It may use the client freely, also
  * call back into the guest; requests it makes are answered before those of others. */
 typedef hemi_status (*hemi_host_function)(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env);
 
 struct hemi_func_options {
+    size_t size;
     const hemi_type *params, *results; /* abstract types only */
     size_t nparams, nresults;
     hemi_module *module; /* not NULL: the type is that of this module's import number `import` instead */
@@ -484,7 +498,7 @@ HEMI_API hemi_client *hemi_caller_client(const hemi_caller *caller);
 HEMI_API hemi_store *hemi_caller_store(const hemi_caller *caller);
 /* Types and counts of what was called. */
 HEMI_API const struct hemi_entry *hemi_caller_entry(const hemi_caller *caller);
-/* Sets the text of the trap and returns HEMI_HOST, to be returned. */
+/* Sets the text of the failure and returns HEMI_HOST, to be returned: the guest's caller gets both. */
 HEMI_API hemi_status hemi_caller_fail(hemi_caller *caller, const char *text);
 /* Ends the guest as proc_exit would; returns HEMI_EXIT, to be returned. */
 HEMI_API hemi_status hemi_caller_exit(hemi_caller *caller, int32_t code);
@@ -492,8 +506,8 @@ HEMI_API hemi_status hemi_caller_exit(hemi_caller *caller, int32_t code);
 HEMI_API hemi_status hemi_caller_throw(hemi_caller *caller, const hemi_val *exception);
 /* The answer will come later: return HEMI_OK, and call hemi_deferred_finish exactly once. */
 HEMI_API hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out);
-/* status OK: nresults values. Otherwise the guest traps with `text` (may be NULL). Frees `deferred`; before the client
- * is freed. */
+/* status OK: nresults values. Otherwise the guest traps, its caller gets HEMI_HOST and `text` (NULL: the status's).
+ * Frees `deferred`; before the client is freed. */
 HEMI_API hemi_status hemi_deferred_finish(hemi_deferred *deferred, hemi_status status, const hemi_val *results,
                                           size_t nresults, const char *text);
 
@@ -532,6 +546,7 @@ HEMI_API hemi_status hemi_table_grow(hemi_object *table, uint64_t delta, const h
 
 /* All zeros: the defaults. Wherever options are taken, NULL means those. */
 struct hemi_wat_options {
+    size_t size;
     bool no_names; /* write no name section; disassembling: write indices instead of the name section's names */
 };
 

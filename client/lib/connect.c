@@ -83,7 +83,6 @@ static hemi_status open_path(hemi_client *c, const char *path, int64_t until)
 
 static hemi_status say_hello(hemi_client *c, const struct hemi_connect_options *o)
 {
-    if (o->token_length > HELLO_TOKEN_MAX) return end_connect(c, HEMI_ARGUMENT, "the token", "longer than 256 bytes");
     struct hello hello = {.major = PROTO_MAJOR,
                           .minor = PROTO_MINOR,
                           .token_length = (uint16_t)o->token_length,
@@ -115,6 +114,22 @@ static hemi_status greet(hemi_client *c, const struct hemi_connect_options *o, i
     return wait_for_welcome(c, until);
 }
 
+/* A client, and the options as they are now. *out is a client also when those are wrong. */
+static hemi_status begin(const struct hemi_connect_options *from, struct hemi_connect_options *options,
+                         hemi_client **out)
+{
+    char wrong[OPTIONS_WRONG_MAX];
+    bool fine = options_copy(OPTIONS_connect, from, options, wrong);
+    *out = client_new(options);
+    if (!*out) return HEMI_NO_MEMORY;
+    if (!fine) return end_connect(*out, HEMI_ARGUMENT, "connecting", wrong);
+    if (options->token_length > HELLO_TOKEN_MAX)
+        return end_connect(*out, HEMI_ARGUMENT, "the token", "longer than 256 bytes");
+    if (options->token_length > 0 && !options->token)
+        return end_connect(*out, HEMI_ARGUMENT, "the token", "NULL, with a length");
+    return HEMI_OK;
+}
+
 static int64_t time_limit(const struct hemi_connect_options *o)
 {
     return now_ms() + (o->timeout_ms ? o->timeout_ms : TIMEOUT_MS);
@@ -122,27 +137,26 @@ static int64_t time_limit(const struct hemi_connect_options *o)
 
 hemi_status hemi_connect(const struct hemi_connect_options *options, hemi_client **out)
 {
-    static const struct hemi_connect_options nothing;
-    if (!options) options = &nothing;
+    struct hemi_connect_options o;
     char path[sizeof((struct sockaddr_un *)0)->sun_path + 1];
-    hemi_client *c = *out = client_new(options);
-    if (!c) return HEMI_NO_MEMORY;
-    int64_t until = time_limit(options);
-    if (!options->socket) hemi_socket_path(path, sizeof path);
-    hemi_status status = open_path(c, options->socket ? options->socket : path, until);
-    return status == HEMI_OK ? greet(c, options, until) : status;
+    if (!out) return HEMI_ARGUMENT;
+    hemi_status status = begin(options, &o, out);
+    if (status != HEMI_OK) return status;
+    int64_t until = time_limit(&o);
+    if (!o.socket) hemi_socket_path(path, sizeof path);
+    status = open_path(*out, o.socket ? o.socket : path, until);
+    return status == HEMI_OK ? greet(*out, &o, until) : status;
 }
 
 hemi_status hemi_connect_fd(int fd, const struct hemi_connect_options *options, hemi_client **out)
 {
-    static const struct hemi_connect_options nothing;
-    if (!options) options = &nothing;
-    hemi_client *c = *out = client_new(options);
-    if (!c) {
+    struct hemi_connect_options o;
+    hemi_status status = out ? begin(options, &o, out) : HEMI_ARGUMENT;
+    if (status != HEMI_OK) {
         close(fd);
-        return HEMI_NO_MEMORY;
+        return status;
     }
-    c->socket = fd;
+    (*out)->socket = fd;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    return greet(c, options, time_limit(options));
+    return greet(*out, &o, time_limit(&o));
 }

@@ -358,15 +358,15 @@ static void func_undo(struct host_func *func)
 hemi_status hemi_func_new(hemi_store *store, const struct hemi_func_options *options, hemi_host_function function,
                           void *env, hemi_object **out, hemi_ticket *ticket)
 {
-    static const struct hemi_func_options nothing;
+    struct hemi_func_options o;
     hemi_client *c = store->node.client;
     struct entries type = {0}, copy = {0};
     struct host_func *func = NULL;
     uint32_t id = 0;
     *out = NULL;
-    if (!options) options = &nothing;
     hemi_status status = usable(c, store);
-    if (status == HEMI_OK) status = type_from_options(c, options, &type);
+    if (status == HEMI_OK) status = options_take(c, OPTIONS_func, options, &o);
+    if (status == HEMI_OK) status = type_from_options(c, &o, &type);
     if (status != HEMI_OK) goto failed;
     const struct hemi_entry *e = type.at;
     if (!entries_add_func(&copy, e->params, e->nparams, e->results, e->nresults)) goto no_memory;
@@ -377,8 +377,8 @@ hemi_status hemi_func_new(hemi_store *store, const struct hemi_func_options *opt
     (*out)->store = store_hold(store);
     (*out)->entry = copy;
     copy = (struct entries){0};
-    func->env_free = options->env_free;
-    status = func_request(func, options, *out, ticket);
+    func->env_free = o.env_free;
+    status = func_request(func, &o, *out, ticket);
     func = idmap_get(&c->host_funcs, id); /* a callback may have closed the store */
     if (status != HEMI_OK) goto failed;
     return HEMI_OK;

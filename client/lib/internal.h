@@ -114,6 +114,24 @@ bool externs_due(const hemi_client *c);
 void externs_run(hemi_client *c); /* .outermost */
 void externs_deinit(hemi_client *c);
 
+/* --- options.c --- */
+/* The structures of options, and what each had in the first release (docs/abi.md). */
+#define OPTIONS(X)                                                                                                     \
+    X(connect, 56)                                                                                                     \
+    X(store, 56)                                                                                                       \
+    X(wasi, 80)                                                                                                        \
+    X(func, 64)                                                                                                        \
+    X(wat, 16)
+enum options_kind {
+#define X(name, first) OPTIONS_##name,
+    OPTIONS(X)
+#undef X
+};
+enum { OPTIONS_WRONG_MAX = 160 };
+/* Copies the caller's (NULL: none) into the library's form. False, or ARGUMENT: `wrong` or the client says what is. */
+bool options_copy(enum options_kind kind, const void *from, void *to, char *wrong);
+hemi_status options_take(hemi_client *c, enum options_kind kind, const void *from, void *to);
+
 /* --- entries.c --- */
 struct entries {
     struct hemi_entry *at;
@@ -169,6 +187,7 @@ struct hemi_wasi {
     uint64_t used[3];    /* out, err: received since credit was last given */
     uint64_t window;
     bool in_ended;
+    uint32_t refused; /* the request whose output was not taken last */
     struct hemi_wasi *next_of_store, **link_of_store;
     struct hemi_wasi *next_input; /* in client->inputs */
     bool wants_input;
@@ -208,7 +227,10 @@ struct request {
     bool answered, forgotten, given_up;
     hemi_store *store; /* counted */
     uint64_t bytes;
-    int64_t give_up_at; /* ms; 0: never */
+    int64_t give_up_at;      /* ms; 0: never */
+    hemi_status give_up_for; /* DEADLINE, CANCELLED, INTERRUPTED, or why its output was refused */
+    hemi_status refused_for; /* not OK: its guest's output was not taken, and so it fails */
+    const char *refused_what;
     hemi_status status;
     struct failure *failure; /* NULL also when memory was out */
     struct answer answer;
@@ -243,11 +265,17 @@ hemi_status request_finish(hemi_client *c, struct request *r, hemi_ticket *ticke
 /* Both. */
 hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket);
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
-bool requests_expire(hemi_client *c); /* `done` for those that the client gives up; true: there are some */
-void requests_end(hemi_client *c);    /* all unanswered ones fail as the connection did */
+bool requests_expire(hemi_client *c);    /* `done` for those that the client gives up; true: there are some */
+void requests_interrupt(hemi_client *c); /* those unanswered are given up soon */
+void requests_end(hemi_client *c);       /* all unanswered ones fail as the connection did */
 void requests_deinit(hemi_client *c);
 /* ARGUMENT, CLOSED, BUSY or what ended the connection: may this client and store (may be NULL) be used now? */
 hemi_status usable(hemi_client *c, const hemi_store *s);
+/* The guest that runs in this store cannot write (`what`: "output"): its request is to end, and fails with `status`.
+ * Returns its id; 0: none runs. */
+uint32_t program_refuse(hemi_client *c, const hemi_store *s, hemi_status status, const char *what);
+bool request_refused(const hemi_client *c, uint32_t id); /* and not answered yet */
+hemi_status interrupted(hemi_client *c);                 /* says it */
 /* Take functions that several files use. */
 take_fn take_value; /* u64 *to, may be NULL */
 
@@ -317,6 +345,7 @@ struct hemi_client {
     int poll_fd;      /* epoll over both, made by hemi_client_fd; -1: none */
     uint32_t poll_events;
     _Atomic bool interrupted;
+    uint32_t interrupts; /* how many were passed on */
     bool welcomed, quiet, no_memfd, send_blocked;
     bool in_due; /* finalizers or `done` callbacks are running */
     bool chained;

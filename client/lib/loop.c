@@ -181,17 +181,33 @@ size_t writer_try(hemi_client *c, const struct frame_out *f, uint8_t **raw)
     return size;
 }
 
-/* An interrupt waits here until there is something to interrupt. */
-static void pass_interrupt(hemi_client *c)
+static bool is_interrupted(const hemi_client *c) { return atomic_load_explicit(&c->interrupted, memory_order_relaxed); }
+
+/* Only a wakeup: `interrupted`, which was set before it, is what counts. */
+static void empty_wake(hemi_client *c)
 {
-    if (!atomic_load_explicit(&c->interrupted, memory_order_relaxed)) return;
-    if (c->unanswered == 0 || c->ended != HEMI_OK) return;
-    atomic_store(&c->interrupted, false);
     uint64_t count;
     ssize_t n = read(c->wake, &count, sizeof count);
-    (void)n; /* non-blocking, and only a wakeup */
+    (void)n;
+}
+
+/* Ends what is waited for here, whether the worker does its part or not. */
+static void take_interrupt(hemi_client *c)
+{
+    empty_wake(c); /* first: one that comes in between is this one, or wakes again */
+    atomic_store(&c->interrupted, false);
+    c->interrupts++;
+    requests_interrupt(c);
     struct frame_out f = {.type = FRAME_INTERRUPT};
     if (frame_writer_put(&c->writer, &f) == 0) client_end(c, HEMI_NO_MEMORY, "out of memory while interrupting");
+}
+
+/* An interrupt waits until there is something to interrupt. True: there was. */
+static bool pass_interrupt(hemi_client *c)
+{
+    if (!is_interrupted(c) || c->unanswered == 0 || c->ended != HEMI_OK) return false;
+    take_interrupt(c);
+    return true;
 }
 
 void hemi_client_interrupt(hemi_client *c)
@@ -248,10 +264,11 @@ static void sleep_until(hemi_client *c, int64_t until)
     bool wants_out = frame_writer_pending(&c->writer) > 0 && c->writer.error == PROTO_OK;
     if (wants_out) fds[0].events |= POLLOUT;
     /* an interrupt that nothing can take yet must not keep us awake */
-    if (atomic_load_explicit(&c->interrupted, memory_order_relaxed)) fds[1].fd = -1;
+    if (is_interrupted(c)) fds[1].fd = -1;
     if (c->sent_since_sleep) c->stats.round_trips++;
     c->sent_since_sleep = false;
     if (poll(fds, 2, timeout_until(until)) <= 0) return; /* EINTR: the caller looks again */
+    if (fds[1].revents) empty_wake(c);
     if (fds[0].revents & ~POLLOUT) receive(c);
 }
 
@@ -266,9 +283,9 @@ hemi_status step(hemi_client *c, const struct request *waited, int64_t until)
 {
     if (c->ended != HEMI_OK) return c->ended;
     if (host_call_run_one(c, waited) || run_due(c)) return c->ended;
-    pass_interrupt(c);
+    bool passed = pass_interrupt(c); /* then who waits looks at it first */
     feed_and_send(c);
-    if (c->ended == HEMI_OK) sleep_until(c, until);
+    if (c->ended == HEMI_OK && !passed) sleep_until(c, until);
     return c->ended;
 }
 
@@ -276,8 +293,12 @@ hemi_status hemi_flush(hemi_client *c)
 {
     hemi_status status = usable(c, NULL);
     if (status != HEMI_OK) return status;
-    while (!send_queued(c))
+    uint32_t interrupts = c->interrupts;
+    while (!send_queued(c)) {
+        if (is_interrupted(c)) take_interrupt(c);
+        if (c->interrupts != interrupts) return interrupted(c);
         if (step(c, NULL, 0) != HEMI_OK) break;
+    }
     return usable(c, NULL);
 }
 
@@ -327,6 +348,7 @@ bool hemi_client_pending(const hemi_client *c)
 hemi_status hemi_client_dispatch(hemi_client *c)
 {
     if (c->quiet || c->running || c->in_due) return fail(c, HEMI_BUSY, "not inside a callback");
+    empty_wake(c);
     pass_interrupt(c);
     receive(c);
     while (host_call_run_one(c, NULL)) continue;

@@ -7,6 +7,7 @@
 #include "client/lib/internal.h"
 
 #define GIVE_UP_AFTER_MS 1000
+#define INTERRUPT_GIVE_UP_MS 200 /* "at once", but for a worker that lives and says where its guest was */
 #define SEND_AT_BYTES 65536u
 #define SMALL_REQUEST_BYTES 1024u
 
@@ -20,6 +21,8 @@ hemi_status usable(hemi_client *c, const hemi_store *s)
     return HEMI_OK;
 }
 
+hemi_status interrupted(hemi_client *c) { return fail(c, HEMI_INTERRUPTED, "interrupted before it was sent"); }
+
 /* --- sending --- */
 /* NULL: that of a host call which was answered, and its window went with it. */
 static struct window *window_of(hemi_client *c, uint32_t parent)
@@ -32,9 +35,11 @@ static struct window *window_of(hemi_client *c, uint32_t parent)
 /* .window */
 static hemi_status wait_for_room(hemi_client *c, uint32_t parent, uint64_t bytes)
 {
+    uint32_t interrupts = c->interrupts;
     while (!window_fits(window_of(c, parent), bytes)) {
         hemi_status status = step(c, NULL, 0);
         if (status != HEMI_OK) return ended(c);
+        if (c->interrupts != interrupts) return interrupted(c);
     }
     return HEMI_OK;
 }
@@ -56,6 +61,15 @@ static void request_free(hemi_client *c, struct request *r)
     free(r);
 }
 
+/* Unless it is given up before. */
+static void give_up_after(struct request *r, int64_t ms, hemi_status status)
+{
+    int64_t at = now_ms() + ms;
+    if (r->give_up_at != 0 && r->give_up_at <= at) return;
+    r->give_up_at = at;
+    r->give_up_for = status;
+}
+
 /* The request's record, in the table, before its frame is. */
 static struct request *record(hemi_client *c, const struct sending *s)
 {
@@ -73,7 +87,7 @@ static struct request *record(hemi_client *c, const struct sending *s)
     r->store = store_hold(s->store);
     r->answer = s->answer;
     if (r->answer.node) r->answer.node->counts++;
-    if (c->deadline_ms != 0) r->give_up_at = now_ms() + c->deadline_ms + GIVE_UP_AFTER_MS;
+    if (c->deadline_ms != 0) give_up_after(r, c->deadline_ms + (int64_t)GIVE_UP_AFTER_MS, HEMI_DEADLINE);
     return r;
 }
 
@@ -226,6 +240,14 @@ static void answered(hemi_client *c, struct request *r)
     }
 }
 
+void requests_interrupt(hemi_client *c)
+{
+    for (uint32_t i = 0; i < c->requests.capacity; i++) {
+        struct request *r = c->requests.cells[i].value;
+        if (c->requests.cells[i].id != 0 && !r->answered) give_up_after(r, INTERRUPT_GIVE_UP_MS, HEMI_INTERRUPTED);
+    }
+}
+
 bool requests_expire(hemi_client *c)
 {
     int64_t now = now_ms();
@@ -242,7 +264,8 @@ bool requests_expire(hemi_client *c)
 
 static hemi_status take(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
-    if (r->forgotten && !r->answer.ours) { /* what came with the answer is let go */
+    bool unwanted = r->forgotten || r->refused_for != HEMI_OK;
+    if (unwanted && !r->answer.ours) { /* what came with the answer is let go */
         drop_promises(c, r);
         return HEMI_OK;
     }
@@ -262,11 +285,24 @@ static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V
     return used == f->raw_length ? HEMI_OK : HEMI_PROTOCOL;
 }
 
+/* Whatever the answer is: a program whose output was lost has failed. The backtrace of a cancelled one stays. */
+static void tell_refusal(hemi_client *c, struct request *r)
+{
+    if (!r->failure) set_failure(c, r, r->refused_for, "", 0);
+    r->status = r->refused_for;
+    if (!r->failure) return;
+    r->failure->status = r->refused_for;
+    r->failure->trap = 0;
+    snprintf(r->failure->text, sizeof r->failure->text, "standard %s was not taken: %s", r->refused_what,
+             hemi_status_text(r->refused_for));
+}
+
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     struct window *window = window_of(c, r->parent);
     if (window) window_give(window, r->bytes);
     hemi_status taken = reply->status == HEMI_OK ? take(c, r, reply, f) : take_failure(c, r, reply, f);
+    if (r->refused_for != HEMI_OK) tell_refusal(c, r);
     if (taken == HEMI_OK)
         answered(c, r);
     else if (taken == HEMI_NO_MEMORY)
@@ -344,14 +380,54 @@ static hemi_status outcome(hemi_client *c, struct request *r)
     return status;
 }
 
-/* The worker did not even keep the deadline: it is stopped, or too busy to read. */
+static hemi_status cancel(hemi_client *c, struct request *r, hemi_status status)
+{
+    Hemi__V1__Cancel body = HEMI__V1__CANCEL__INIT;
+    body.request = r->id;
+    struct frame_out f = {.type = FRAME_CANCEL, .body = &body.base};
+    uint8_t *raw;
+    give_up_after(r, GIVE_UP_AFTER_MS, status);
+    return writer_try(c, &f, &raw) == 0 ? out_of_memory(c) : HEMI_OK;
+}
+
+bool request_refused(const hemi_client *c, uint32_t id)
+{
+    const struct request *r = idmap_get(&c->requests, id);
+    return r && !r->answered && r->refused_for != HEMI_OK;
+}
+
+/* Requests to one store run in order: it is the oldest. */
+static struct request *running_in(const hemi_client *c, const hemi_store *s)
+{
+    struct request *first = NULL;
+    for (uint32_t i = 0; i < c->requests.capacity; i++) {
+        struct request *r = c->requests.cells[i].value;
+        if (c->requests.cells[i].id == 0 || r->answered || r->store != s) continue;
+        if (r->type != FRAME_CALL && r->type != FRAME_INSTANCE_NEW) continue;
+        if (!first || (int32_t)(r->id - first->id) < 0) first = r;
+    }
+    return first;
+}
+
+uint32_t program_refuse(hemi_client *c, const hemi_store *s, hemi_status status, const char *what)
+{
+    struct request *r = running_in(c, s);
+    if (!r) return 0;
+    r->refused_for = status;
+    r->refused_what = what;
+    cancel(c, r, status);
+    return r->id;
+}
+
+/* The worker did not even keep the deadline, or end what it was told to: it is stopped, or too busy to read. */
 static hemi_status give_up(hemi_client *c, struct request *r)
 {
     hemi_ticket id = r->id;
+    hemi_status status = r->give_up_for;
     const char *name = frame_type_name(r->type);
-    hemi_cancel(c, id);
+    if (status == HEMI_DEADLINE && cancel(c, r, status) == HEMI_OK) send_queued(c);
     hemi_forget(c, id);
-    return fail(c, HEMI_DEADLINE, "no answer to request %u (%s) a second after its deadline", id, name);
+    return fail(c, status, "%s: the worker has not answered request %u (%s)", hemi_status_text(status), id, name);
 }
 
 hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
@@ -362,10 +438,12 @@ hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
     if (!r->answered && waits_for_itself(c, r))
         return fail(c, HEMI_DEADLOCK, "request %u waits for the call that is running here", ticket);
     while (!r->answered) {
-        if (r->give_up_at != 0 && now_ms() >= r->give_up_at) return give_up(c, r);
+        bool late =
+            r->give_up_at != 0 && now_ms() >= r->give_up_at; /* looks once more: a callback may have taken long */
         step(c, r, r->give_up_at);
         r = ticket_of(c, ticket); /* a callback may have waited for it, or forgotten it */
         if (!r) return fail(c, HEMI_ARGUMENT, "a callback took ticket %u", ticket);
+        if (late && !r->answered) return give_up(c, r);
     }
     return outcome(c, r);
 }
@@ -389,16 +467,12 @@ void hemi_forget(hemi_client *c, hemi_ticket ticket)
 
 hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)
 {
-    const struct request *r = ticket_of(c, ticket);
+    struct request *r = ticket_of(c, ticket);
     if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
     if (r->answered || c->ended != HEMI_OK) return HEMI_OK;
-    Hemi__V1__Cancel body = HEMI__V1__CANCEL__INIT;
-    body.request = ticket;
-    struct frame_out f = {.type = FRAME_CANCEL, .body = &body.base};
-    uint8_t *raw;
-    if (writer_try(c, &f, &raw) == 0) return out_of_memory(c);
+    hemi_status status = cancel(c, r, HEMI_CANCELLED);
     send_queued(c);
-    return HEMI_OK;
+    return status;
 }
 
 hemi_status hemi_then(hemi_client *c, hemi_ticket ticket, void (*done)(hemi_client *, hemi_ticket, void *), void *env)

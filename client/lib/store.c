@@ -85,13 +85,14 @@ static void give_up(hemi_store *store)
 hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *options, hemi_store **out,
                            hemi_ticket *ticket)
 {
-    static const struct hemi_store_options nothing;
+    struct hemi_store_options o;
     *out = NULL;
     hemi_status status = usable(c, NULL);
+    if (status == HEMI_OK) status = options_take(c, OPTIONS_store, options, &o);
     if (status != HEMI_OK) return status;
     hemi_store *store = node_new(c, NODE_STORE, sizeof *store);
     if (!store) return fail(c, HEMI_NO_MEMORY, "out of memory");
-    status = store_request(store, options ? options : &nothing, ticket);
+    status = store_request(store, &o, ticket);
     if (status == HEMI_OK)
         *out = store;
     else if (store->node.counts == 1)

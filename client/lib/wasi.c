@@ -97,19 +97,19 @@ static hemi_status wasi_request(struct hemi_wasi *w, const uint8_t *strings, siz
 hemi_status hemi_wasi_new(hemi_store *store, const struct hemi_wasi_options *options, hemi_wasi **out,
                           hemi_ticket *ticket)
 {
-    static const struct hemi_wasi_options nothing;
+    struct hemi_wasi_options o;
     hemi_client *c = store->node.client;
     *out = NULL;
     hemi_status status = usable(c, store);
+    if (status == HEMI_OK) status = options_take(c, OPTIONS_wasi, options, &o);
     if (status != HEMI_OK) return status;
-    if (!options) options = &nothing;
     size_t length;
-    uint8_t *strings = pack_strings(options, &length);
+    uint8_t *strings = pack_strings(&o, &length);
     if (length > FRAME_RAW_MAX) return fail(c, HEMI_ARGUMENT, "more than 1 MiB of arguments and environment");
     struct hemi_wasi *w = strings ? node_new(c, NODE_WASI, sizeof *w) : NULL;
     if (w) {
         w->store = store_hold(store);
-        w->options = *options;
+        w->options = o;
         w->next_of_store = store->wasis;
         w->link_of_store = &store->wasis;
         if (w->next_of_store) w->next_of_store->link_of_store = &w->next_of_store;
@@ -158,6 +158,21 @@ static void renew_credit(hemi_client *c, struct hemi_wasi *w, int which)
     put_stream(c, FRAME_STREAM_CREDIT, &body.base, NULL, 0);
 }
 
+/* Hands it on. When the client cannot take it, the request whose guest wrote it is ended: the one that is running in
+ * the store, from which these bytes come before its answer. What the guest writes until then finds nobody. */
+static void output(hemi_client *c, struct hemi_wasi *w, int which, const struct frame *f)
+{
+    static const char *const names[] = {[STREAM_OUT] = "output", [STREAM_ERR] = "error"};
+    hemi_status (*callback)(const void *, size_t, void *) = which == STREAM_OUT ? w->options.out : w->options.err;
+    if (!callback || request_refused(c, w->refused)) return;
+    c->quiet = true; /* .quiet */
+    hemi_status status = callback(f->raw, f->raw_length, w->options.env);
+    c->quiet = false;
+    if (status == HEMI_OK) return;
+    if (status == HEMI_TRAP || status == HEMI_EXCEPTION || status == HEMI_EXIT) status = HEMI_HOST;
+    w->refused = program_refuse(c, w->store, status, names[which]);
+}
+
 static enum proto_error data(hemi_client *c, struct hemi_wasi *w, int which, const struct frame *f)
 {
     if (which == STREAM_IN) return PROTO_STREAM;
@@ -165,10 +180,7 @@ static enum proto_error data(hemi_client *c, struct hemi_wasi *w, int which, con
     if (f->raw_length > w->credit[which]) return PROTO_CREDIT;
     w->credit[which] -= f->raw_length;
     w->used[which] += f->raw_length;
-    void (*output)(const void *, size_t, void *) = which == STREAM_OUT ? w->options.out : w->options.err;
-    c->quiet = true; /* .quiet */
-    if (output) output(f->raw, f->raw_length, w->options.env);
-    c->quiet = false;
+    output(c, w, which, f);
     renew_credit(c, w, which);
     return PROTO_OK;
 }

@@ -25,13 +25,22 @@ struct program {
 
 /* --- standard streams --- */
 /* What cannot be written ends the program: it would go on for ever otherwise. */
-static void write_out(const struct program *p, int fd, const void *bytes, size_t n)
+static hemi_status write_out(int fd, const void *bytes, size_t n)
 {
-    if (!output_failed() && !output_write(fd, bytes, n)) hemi_client_interrupt(p->session.client);
+    return !output_failed() && output_write(fd, bytes, n) ? HEMI_OK : HEMI_HOST;
 }
 
-static void on_out(const void *bytes, size_t n, void *env) { write_out(env, STDOUT_FILENO, bytes, n); }
-static void on_err(const void *bytes, size_t n, void *env) { write_out(env, STDERR_FILENO, bytes, n); }
+static hemi_status on_out(const void *bytes, size_t n, void *env)
+{
+    (void)env;
+    return write_out(STDOUT_FILENO, bytes, n);
+}
+
+static hemi_status on_err(const void *bytes, size_t n, void *env)
+{
+    (void)env;
+    return write_out(STDERR_FILENO, bytes, n);
+}
 
 /* Blocks for input, but not while the daemon has something to say. A closed one is empty. */
 static size_t on_in(void *bytes, size_t n, void *env)

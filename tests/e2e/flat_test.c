@@ -137,10 +137,11 @@ static void finalize(void *pointer)
     finalized++;
 }
 
-static void output(const void *at, size_t n, void *env)
+static hemi_status output(const void *at, size_t n, void *env)
 {
     (void)at, (void)env;
     written += n;
+    return HEMI_OK;
 }
 
 static hemi_status host(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env)

@@ -52,12 +52,13 @@ static size_t nsaid;
 
 static void finalize(void *pointer) { finalized += (char *)pointer >= said && (char *)pointer < said + 8; }
 
-static void listen_to(const void *bytes, size_t n, void *env)
+static hemi_status listen_to(const void *bytes, size_t n, void *env)
 {
     (void)env;
     ck_assert_uint_le(nsaid + n, sizeof said);
     memcpy(said + nsaid, bytes, n);
     nsaid += n;
+    return HEMI_OK;
 }
 
 static hemi_status twice(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env)

@@ -120,7 +120,11 @@ START_TEST(a_store_that_was_given_up_is_closed)
 }
 END_TEST
 
-static void output(const void *bytes, size_t n, void *env) { (void)bytes, (void)n, (void)env; }
+static hemi_status output(const void *bytes, size_t n, void *env)
+{
+    (void)bytes, (void)n, (void)env;
+    return HEMI_OK;
+}
 
 static size_t input(void *bytes, size_t n, void *env)
 {

@@ -33,7 +33,11 @@ static const hemi_type externref = HEMI_TYPE_EXTERNREF, anyref = HEMI_TYPE_ANYRE
 static int finalized, freed;
 static void on_final(void *pointer) { finalized += pointer != NULL; }
 static void on_free(void *env) { freed += env != NULL; }
-static void swallow(const void *bytes, size_t n, void *env) { *(size_t *)env += bytes ? n : 0; }
+static hemi_status swallow(const void *bytes, size_t n, void *env)
+{
+    *(size_t *)env += bytes ? n : 0;
+    return HEMI_OK;
+}
 
 static hemi_status host(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env)
 {

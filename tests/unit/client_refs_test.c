@@ -628,12 +628,13 @@ struct stream_test {
     int asked;
 };
 
-static void on_out(const void *bytes, size_t n, void *env)
+static hemi_status on_out(const void *bytes, size_t n, void *env)
 {
     struct stream_test *t = env;
     if (t->n + n < sizeof t->out) memcpy(t->out + t->n, bytes, n);
     t->n += n;
     ck_assert_int_eq(hemi_ping(t->client, NULL), HEMI_BUSY);
+    return HEMI_OK;
 }
 
 static size_t on_in(void *bytes, size_t n, void *env)

@@ -672,7 +672,11 @@ static hemi_status add(hemi_caller *caller, const hemi_val *args, hemi_val *resu
     return HEMI_OK;
 }
 
-static void swallow(const void *bytes, size_t n, void *env) { *(size_t *)env += n + (n ? *(const uint8_t *)bytes : 0); }
+static hemi_status swallow(const void *bytes, size_t n, void *env)
+{
+    *(size_t *)env += n + (n ? *(const uint8_t *)bytes : 0);
+    return HEMI_OK;
+}
 
 /* What a worker would say to the requests of run_mutated, as bytes. */
 static size_t script(uint8_t *out, size_t room)

@@ -38,7 +38,11 @@ static size_t guest_size;
 /* ---- the client */
 
 static size_t written;
-static void swallow(const void *bytes, size_t n, void *env) { *(size_t *)env += bytes ? n : 0; }
+static hemi_status swallow(const void *bytes, size_t n, void *env)
+{
+    *(size_t *)env += bytes ? n : 0;
+    return HEMI_OK;
+}
 
 static hemi_status host(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env)
 {

@@ -1,0 +1,208 @@
+/* libhemi: what is waited for ends, whatever the worker does; and so does a guest whose output nobody takes. */
+#include "client_peer.h"
+
+static const hemi_type i32 = HEMI_TYPE_I32;
+
+/* --- a worker that is stopped --- */
+START_TEST(a_wait_after_a_cancel_ends_without_the_worker)
+{
+    struct peer p;
+    hemi_ticket ticket;
+    peer_open(&p);
+    ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    ck_assert_int_eq(hemi_cancel(p.client, ticket), HEMI_OK);
+    ck_assert_int_ge(hemi_client_timeout(p.client), 0); /* nor does an event loop wait for ever */
+    ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_CANCELLED);
+    ck_assert_int_eq(hemi_client_ended(p.client), HEMI_OK);
+    peer_ok(&p); /* should it go on later */
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_ping(p.client, NULL), HEMI_OK);
+    peer_deinit(&p);
+}
+END_TEST
+
+static uint64_t page[8192];
+
+/* As much as the socket takes. */
+static void fill_socket(struct peer *p, hemi_object *memory)
+{
+    hemi_ticket ticket;
+    for (int i = 0; i < 32; i++) ck_assert_int_eq(hemi_memory_write(memory, 0, page, sizeof page, &ticket), HEMI_OK);
+    ck_assert_int_eq(hemi_client_dispatch(p->client), HEMI_OK);
+    ck_assert(!hemi_client_pending(p->client)); /* the rest waits for room */
+}
+
+static hemi_object *memory_of(struct peer *p)
+{
+    hemi_object *memory;
+    peer_open(p);
+    peer_store(p);
+    peer_ok(p);
+    ck_assert_int_eq(hemi_memory_new(p->store, 1, 1, false, &memory, NULL), HEMI_OK);
+    return memory;
+}
+
+START_TEST(an_interrupt_ends_a_wait_though_the_socket_is_full)
+{
+    struct peer p;
+    hemi_ticket ticket;
+    hemi_object *memory = memory_of(&p);
+    fill_socket(&p, memory);
+    ck_assert_int_eq(hemi_memory_write(memory, 0, page, 8, &ticket), HEMI_OK);
+    hemi_client_interrupt(p.client);
+    ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_INTERRUPTED);
+    ck_assert_int_eq(hemi_client_ended(p.client), HEMI_OK);
+    peer_deinit(&p);
+}
+END_TEST
+
+START_TEST(an_interrupt_ends_a_flush_of_a_full_socket)
+{
+    struct peer p;
+    fill_socket(&p, memory_of(&p));
+    hemi_client_interrupt(p.client);
+    ck_assert_int_eq(hemi_flush(p.client), HEMI_INTERRUPTED);
+    ck_assert_int_eq(hemi_client_ended(p.client), HEMI_OK);
+    peer_deinit(&p);
+}
+END_TEST
+
+/* A request that there is no room for is not made, and what it would have made is not there. */
+START_TEST(an_interrupt_ends_a_wait_for_the_window)
+{
+    struct peer p;
+    hemi_module *module;
+    hemi_ticket ticket;
+    peer_open(&p);
+    while (!hemi_would_block(p.client)) ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    hemi_client_interrupt(p.client);
+    ck_assert_int_eq(hemi_module_new(p.client, "x", 1, &module, &ticket), HEMI_INTERRUPTED);
+    ck_assert_ptr_null(module);
+    ck_assert_int_eq(hemi_client_ended(p.client), HEMI_OK);
+    peer_deinit(&p);
+}
+END_TEST
+
+static bool readable(int fd)
+{
+    struct pollfd at = {.fd = fd, .events = POLLIN};
+    return poll(&at, 1, 0) == 1;
+}
+
+/* It waits for the next request: meanwhile the loop sleeps. */
+START_TEST(an_interrupt_of_nothing_keeps_no_loop_awake)
+{
+    struct peer p;
+    hemi_ticket ticket;
+    peer_open(&p);
+    int fd = hemi_client_fd(p.client);
+    ck_assert_int_eq(hemi_client_dispatch(p.client), HEMI_OK);
+    hemi_client_interrupt(p.client);
+    ck_assert(readable(fd));
+    ck_assert_int_eq(hemi_client_dispatch(p.client), HEMI_OK);
+    ck_assert(!readable(fd));
+    ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_INTERRUPTED);
+    peer_deinit(&p);
+}
+END_TEST
+
+/* What took long in between was not the worker's fault. */
+START_TEST(an_answer_that_is_here_is_not_given_up)
+{
+    struct peer p;
+    hemi_ticket ticket;
+    peer_open(&p);
+    ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    ck_assert_int_eq(hemi_cancel(p.client, ticket), HEMI_OK);
+    poll(NULL, 0, 1100);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_OK);
+    peer_deinit(&p);
+}
+END_TEST
+
+/* --- output that is not taken --- */
+struct reader {
+    hemi_status status;
+    int calls;
+};
+
+static hemi_status on_out(const void *bytes, size_t n, void *env)
+{
+    struct reader *r = env;
+    ck_assert(bytes && n > 0);
+    r->calls++;
+    return r->status;
+}
+
+static void say(struct peer *p, uint32_t stream)
+{
+    Hemi__V1__StreamData body = HEMI__V1__STREAM_DATA__INIT;
+    body.stream = stream;
+    peer_put(p, FRAME_STREAM_DATA, 0, &body.base, "hello", 5);
+}
+
+static const struct refusal {
+    hemi_status callback, worker, request;
+} refusals[] = {
+    {HEMI_NO_MEMORY, HEMI_CANCELLED, HEMI_NO_MEMORY},
+    {HEMI_HOST, HEMI_CANCELLED, HEMI_HOST},
+    {HEMI_EXIT, HEMI_EXIT, HEMI_HOST},
+    {HEMI_LIMIT, HEMI_OK, HEMI_LIMIT}, /* it had ended before it could be cancelled */
+};
+
+START_TEST(a_guest_whose_output_is_not_taken_ends)
+{
+    const struct refusal *row = &refusals[_i];
+    struct peer p;
+    struct frame f;
+    struct reader r = {.status = row->callback};
+    struct hemi_wasi_options o = {.size = sizeof o, .out = on_out, .env = &r};
+    hemi_wasi *wasi;
+    hemi_ticket first, second;
+    hemi_val result;
+    uint8_t seven[WIRE_VALUE_BYTES] = {7};
+    peer_open(&p);
+    hemi_object *func = peer_func(&p, NULL, 0, &i32, 1);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_wasi_new(p.store, &o, &wasi, NULL), HEMI_OK);
+    ck_assert_int_eq(hemi_call(func, NULL, 0, &result, 1, &first), HEMI_OK);
+    ck_assert_int_eq(hemi_call(func, NULL, 0, &result, 1, &second), HEMI_OK);
+    say(&p, 1);
+    say(&p, 1);
+    ck_assert_int_eq(hemi_client_dispatch(p.client), HEMI_OK);
+    ck_assert_int_eq(r.calls, 1); /* what comes behind it is thrown away */
+    const Hemi__V1__Cancel *cancel = (const Hemi__V1__Cancel *)peer_expect(&p, FRAME_CANCEL, &f);
+    ck_assert_uint_eq(cancel->request, first);
+    if (row->worker == HEMI_OK)
+        peer_reply(&p, NULL, seven, sizeof seven);
+    else
+        peer_fail(&p, row->worker);
+    ck_assert_int_eq(hemi_wait(p.client, first), row->request);
+    ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), "standard output was not taken"));
+    r.status = HEMI_OK;
+    say(&p, 1); /* the next program may write again */
+    peer_reply(&p, NULL, seven, sizeof seven);
+    ck_assert_int_eq(hemi_wait(p.client, second), HEMI_OK);
+    ck_assert_int_eq(result.of.i32, 7);
+    ck_assert_int_eq(r.calls, 2);
+    peer_deinit(&p);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("client_ends");
+    TCase *c = tcase_create("client_ends");
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, a_wait_after_a_cancel_ends_without_the_worker);
+    tcase_add_test(c, an_interrupt_ends_a_wait_though_the_socket_is_full);
+    tcase_add_test(c, an_interrupt_ends_a_flush_of_a_full_socket);
+    tcase_add_test(c, an_interrupt_ends_a_wait_for_the_window);
+    tcase_add_test(c, an_interrupt_of_nothing_keeps_no_loop_awake);
+    tcase_add_test(c, an_answer_that_is_here_is_not_given_up);
+    tcase_add_loop_test(c, a_guest_whose_output_is_not_taken_ends, 0, sizeof refusals / sizeof *refusals);
+    suite_add_tcase(s, c);
+    return run_suite(s);
+}
