@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include "server/clock.h"
+#include "server/inherited.h"
+
+#define LOOK_MS 100 /* between two looks for SIGTERM, which may be held (.held) */
 
 /* What is sent, followed by the tenants; both ends are one program, so that structs are their own encoding. */
 struct finding {
@@ -201,10 +204,14 @@ int config_load_apart(config_loader load, const void *what, const char *file, st
     struct config_apart *apart;
     int status = config_apart_new(load, what, file, &apart, error);
     if (status != 0) return status;
-    int64_t end = (int64_t)clock_ms() + CONFIG_READ_TIMEOUT_MS, left;
-    while ((status = config_apart_read(apart, config, error)) == -EAGAIN && (left = end - (int64_t)clock_ms()) > 0)
-        (void)poll(&(struct pollfd){.fd = apart->fd, .events = POLLIN}, 1, (int)left);
-    if (status == -EAGAIN)
+    const uint64_t end = clock_ms() + CONFIG_READ_TIMEOUT_MS;
+    bool stop = false;
+    while ((status = config_apart_read(apart, config, error)) == -EAGAIN && clock_ms() < end &&
+           !(stop = inherited_told_to_stop()))
+        (void)poll(&(struct pollfd){.fd = apart->fd, .events = POLLIN}, 1, LOOK_MS);
+    if (status == -EAGAIN && stop)
+        status = config_fail(error, -EINTR, "%s: told to stop while it was read", file);
+    else if (status == -EAGAIN)
         status = config_fail(error, -EINVAL, "%s: could not be read within %d s", file, CONFIG_READ_TIMEOUT_MS / 1000);
     while (status == 0 && !reaped(apart, 0)) continue;
     config_apart_free(apart);

@@ -31,14 +31,42 @@ static void stop_timers(void)
         (void)setitimer((__itimer_which_t)timers[i], &(struct itimerval){{0, 0}, {0, 0}}, NULL);
 }
 
+static sigset_t held(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
+void inherited_hold(void)
+{
+    sigset_t set = held();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+void inherited_release(void)
+{
+    sigset_t set = held();
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+bool inherited_told_to_stop(void)
+{
+    sigset_t set;
+    return sigpending(&set) == 0 && (sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1);
+}
+
 void inherited_reset(void)
 {
-    sigset_t none;
+    sigset_t only = held();
+    inherited_hold();
     stop_timers();
     stop_ignoring();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* the log may be a file that has reached RLIMIT_FSIZE */
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigprocmask(SIG_SETMASK, &only, NULL);
     umask(S_IWGRP | S_IWOTH);
 }

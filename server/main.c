@@ -81,7 +81,10 @@ static int parse_level(const char *text)
 int main(int argc, char **argv)
 {
     inherited_reset();
-    if (supervisor_is_worker(argc, argv)) return supervisor_boot(worker_main);
+    if (supervisor_is_worker(argc, argv)) {
+        inherited_release();
+        return supervisor_boot(worker_main);
+    }
     struct supervisor_options options = {.self = argv[0], .private_fd = -1, .log_level = -1};
     bool dump = false, check = false;
     for (int letter; (letter = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
@@ -118,6 +121,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "hemid: \"%s\": there are options only; see hemid --help\n", argv[optind]);
         return EXIT_USAGE;
     }
-    if (check || dump) return show_config(&options, dump);
+    if (check || dump) {
+        inherited_release();
+        return show_config(&options, dump);
+    }
     return supervisor_run(&options);
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/inherited.h"
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/supervisor_state.h"
@@ -74,23 +75,12 @@ static bool anybody_waits(const struct supervisor *s)
     return s->ngreeting > 0;
 }
 
-/* One more SIGTERM while the process ends must not kill it, which a signal without a watcher would: its exit status
- * would be lost. */
-static void block_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-/* Closes what keeps the loop alive. */
+/* Closes what keeps the loop alive. One more SIGTERM while the process ends must not kill it, which a signal without a
+ * watcher would: its exit status would be lost. */
 static void close_loop(struct supervisor *s)
 {
     s->closed = true;
-    block_signals();
+    inherited_hold();
     doors_close(s);
     for (size_t i = 0; i < s->ntenants; i++) uv_close((uv_handle_t *)&s->tenants[i].rest, NULL);
     for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
@@ -369,10 +359,11 @@ int supervisor_run(const struct supervisor_options *options)
 {
     struct supervisor s = {.given = options, .exe = -1, .reserve = -1};
     fill_standard_fds();
-    int status = load(&s) != 0 ? 2 : init_loop(&s);
+    int status = load(&s);
+    if (status == 0) status = init_loop(&s);
     if (status != 0) {
         config_deinit(&s.config);
-        return status;
+        return status == -EINTR ? 0 : status < 0 ? 2 : 1;
     }
     status = init(&s);
     if (status == 0) status = options->private_fd >= 0 ? serve_private(&s) : doors_open(&s);
@@ -381,10 +372,11 @@ int supervisor_run(const struct supervisor_options *options)
     if (status != 0) {
         s.status = 1;
         close_loop(&s);
-    } else if (options->private_fd < 0) {
+    } else if (options->private_fd < 0 && !inherited_told_to_stop()) {
         log_event(LOG_INFO, "ready", NULL, "hemid " HEMI_VERSION ", %zu tenants", s.ntenants);
         notify_ready(s.ntenants);
     }
+    if (!s.closed) inherited_release();
     uv_run(&s.loop, UV_RUN_DEFAULT);
     if (options->private_fd < 0) log_event(LOG_INFO, "stopped", NULL, "exit status %d", s.status);
     deinit(&s);

@@ -13,7 +13,10 @@
 #include <unistd.h>
 
 #include "server/clock.h"
+#include "server/inherited.h"
 #include "server/supervisor_state.h"
+
+#define LOOK_MS 100u /* between two looks for SIGTERM, which is held (.held) */
 
 struct proof {
     struct child worker;
@@ -36,13 +39,15 @@ static void hear(struct proof *proof, const struct handover_msg *msg)
     if (log->level >= LOG_ERROR) snprintf(proof->error, sizeof proof->error, "%.*s", (int)log->len, log->text);
 }
 
-/* Until it is ready, or has ended, which closes its end. Returns false when neither came in time. */
+/* Until it is ready, or has ended, which closes its end, or we are told to stop. Returns false when nothing came in
+ * time. */
 static bool listen_to(struct proof *proof, uint64_t timeout_ms)
 {
     struct handover_msg msg;
     struct pollfd control = {.fd = proof->worker.control, .events = POLLIN};
     for (uint64_t end = clock_ms() + timeout_ms, now; (now = clock_ms()) < end;) {
-        if (poll(&control, 1, (int)(end - now)) <= 0) continue;
+        if (inherited_told_to_stop()) return true;
+        if (poll(&control, 1, (int)(end - now < LOOK_MS ? end - now : LOOK_MS)) <= 0) continue;
         int status = handover_recv(control.fd, HANDOVER_UP, &msg);
         if (status == 1) hear(proof, &msg);
         if (proof->ready || (status != 1 && status != -EAGAIN)) return true;
@@ -90,6 +95,6 @@ int supervisor_prove(struct supervisor *s)
     if (status != 0) return fail(&proof, child_start_text(status));
     bool in_time = listen_to(&proof, s->config.options.start_timeout);
     end(&proof, &info);
-    if (proof.ready) return 0;
+    if (proof.ready || inherited_told_to_stop()) return 0;
     return fail(&proof, in_time ? child_exit_text(&info) : "it was not ready within start_timeout");
 }

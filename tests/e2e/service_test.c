@@ -300,6 +300,71 @@ START_TEST(a_start_with_too_small_files_fails_and_says_so)
 }
 END_TEST
 
+/* ---- signals in the middle of a start */
+
+/* A signal that waits when a process begins comes at the first moment at which it may: so it stands for one that is
+ * sent at any moment of the start. */
+static pid_t start_with_signal(int number, int *log)
+{
+    int ends[2];
+    char path[96];
+    sigset_t set;
+    snprintf(path, sizeof path, "%s/a.sock", dir);
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        sigemptyset(&set);
+        sigaddset(&set, number);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        raise(number);
+        close(ends[0]);
+        execl(built("hemid"), "hemid", "--socket", path, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    *log = ends[0];
+    return pid;
+}
+
+/* Until it has said `wanted`; NULL: all. Returns false when it ends before. */
+static bool read_log(int log, char *said, size_t size, const char *wanted)
+{
+    size_t used = strlen(said);
+    ssize_t got = 1;
+    while (got > 0 && used < size - 1 && (wanted == NULL || strstr(said, wanted) == NULL)) {
+        got = read(log, said + used, size - 1 - used);
+        if (got > 0) said[used += (size_t)got] = 0;
+    }
+    return wanted == NULL || strstr(said, wanted) != NULL;
+}
+
+START_TEST(a_signal_during_the_start_is_obeyed_when_it_can_be)
+{
+    static const struct {
+        int number;
+        const char *first, *other;
+    } cases[] = {{SIGTERM, "\"draining\"", "\"ready\""},
+                 {SIGINT, "\"draining\"", "\"ready\""},
+                 {SIGHUP, "\"reload-refused\"", "\"draining\""}};
+    char said[16384] = "", path[96];
+    int log, status;
+    make_dir();
+    pid_t pid = start_with_signal(cases[_i].number, &log);
+    ck_assert_msg(read_log(log, said, sizeof said, cases[_i].first), "%s", said);
+    ck_assert_msg(strstr(said, cases[_i].other) == NULL, "%s", said);
+    kill(pid, SIGTERM); /* once more, or first of all */
+    ck_assert(read_log(log, said, sizeof said, NULL));
+    close(log);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", said);
+    ck_assert_msg(strstr(said, "\"stopped\"") != NULL, "%s", said);
+    snprintf(path, sizeof path, "%s/a.sock", dir);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    remove_dir();
+}
+END_TEST
+
 /* ---- users of workers */
 
 static unsigned uid_of(pid_t pid)
@@ -349,6 +414,7 @@ int main(void)
     tcase_add_loop_test(t, a_service_manager_is_told, 0, 2);
     tcase_add_loop_test(t, a_start_without_workers_fails_and_names_the_step, 0, 3);
     tcase_add_test(t, a_start_with_too_small_files_fails_and_says_so);
+    tcase_add_loop_test(t, a_signal_during_the_start_is_obeyed_when_it_can_be, 0, 3);
     tcase_add_test(t, each_tenants_worker_has_a_user_of_its_own);
     suite_add_tcase(s, t);
     return run_suite(s);

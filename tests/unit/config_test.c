@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "server/config_apart.h"
+#include "server/inherited.h"
 #include "tests/unit/suite.h"
 
 /* libconfig 1.5 loses a string that the file does not end; the process that reads such a file then ends anyway. */
@@ -477,6 +478,16 @@ START_TEST(one_that_hangs_is_not_waited_for)
 }
 END_TEST
 
+/* SIGTERM is held while the daemon starts, and looked for. */
+START_TEST(who_is_told_to_stop_reads_no_further)
+{
+    inherited_hold();
+    raise(SIGTERM);
+    ck_assert_int_eq(config_load_apart(hang, NULL, "f", &config, &error), -EINTR);
+    ck_assert_str_eq(error.text, "f: told to stop while it was read");
+}
+END_TEST
+
 START_TEST(unreadable_files)
 {
     ck_assert_int_eq(config_load(&config, path_of("absent"), &error), -ENOENT);
@@ -606,6 +617,7 @@ int main(void)
     tcase_add_test(tests, a_socket_has_one_tenant);
     tcase_add_test(tests, a_configuration_is_read_apart);
     tcase_add_test(tests, one_that_hangs_is_not_waited_for);
+    tcase_add_test(tests, who_is_told_to_stop_reads_no_further);
     tcase_add_test(tests, unreadable_files);
     tcase_add_test(tests, mutated_files);
     tcase_add_test(tests, the_dump_reads_back);

@@ -48,14 +48,29 @@ START_TEST(a_handler_stays)
 }
 END_TEST
 
-START_TEST(blocked_signals_are_not_blocked)
+static bool is_held(int number) { return number == SIGHUP || number == SIGINT || number == SIGTERM; }
+
+START_TEST(blocked_signals_are_not_blocked_but_for_those_that_are_held)
 {
     sigset_t set;
     sigfillset(&set);
     ck_assert_int_eq(sigprocmask(SIG_SETMASK, &set, NULL), 0);
     inherited_reset();
     ck_assert_int_eq(sigprocmask(SIG_SETMASK, NULL, &set), 0);
+    for (int i = 1; i < NSIG; i++) ck_assert_msg((sigismember(&set, i) == 1) == is_held(i), "signal %d", i);
+    inherited_release();
+    ck_assert_int_eq(sigprocmask(SIG_SETMASK, NULL, &set), 0);
     for (int i = 1; i < NSIG; i++) ck_assert_msg(sigismember(&set, i) != 1, "signal %d", i);
+}
+END_TEST
+
+START_TEST(a_signal_that_is_held_is_seen)
+{
+    inherited_reset();
+    raise(SIGHUP);
+    ck_assert(!inherited_told_to_stop());
+    raise(SIGTERM);
+    ck_assert(inherited_told_to_stop());
 }
 END_TEST
 
@@ -79,7 +94,8 @@ int main(void)
     TCase *tests = tcase_create("inherited");
     tcase_add_test(tests, ignored_signals_are_not_ignored);
     tcase_add_test(tests, a_handler_stays);
-    tcase_add_test(tests, blocked_signals_are_not_blocked);
+    tcase_add_test(tests, blocked_signals_are_not_blocked_but_for_those_that_are_held);
+    tcase_add_test(tests, a_signal_that_is_held_is_seen);
     tcase_add_test(tests, timers_and_the_umask_are_put_back);
     suite_add_tcase(suite, tests);
     return run_suite_forked(suite);
