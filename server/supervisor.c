@@ -311,13 +311,27 @@ static void deinit(struct supervisor *s)
     config_deinit(&s->config);
 }
 
+/* What keeps a descriptor from being the one client's, or NULL. */
+static const char *not_a_client(int fd)
+{
+    int type = 0, listens = 0;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof type, peer_len = sizeof peer;
+    if (fcntl(fd, F_GETFD) < 0) return "is not open";
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM) return "is no stream socket";
+    len = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0 || listens != 0)
+        return "listens: it is no client";
+    return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 ? NULL : "is not connected";
+}
+
 /* The one client, and the first tenant, whoever that is: the descriptor says that it may. */
 static int serve_private(struct supervisor *s)
 {
-    int type = 0, fd = s->given->private_fd;
-    socklen_t len = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM) {
-        log_event(LOG_ERROR, "cannot-serve", NULL, "descriptor %d is no stream socket", fd);
+    int fd = s->given->private_fd;
+    const char *why = not_a_client(fd);
+    if (why != NULL) {
+        log_event(LOG_ERROR, "cannot-serve", NULL, "descriptor %d %s", fd, why);
         return -EINVAL;
     }
     fcntl(fd, F_SETFD, FD_CLOEXEC);

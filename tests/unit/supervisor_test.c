@@ -1191,6 +1191,21 @@ START_TEST(a_private_worker_that_is_lost)
 }
 END_TEST
 
+/* One that listens or is not connected was taken for a client that had gone: exit status 0 without a word. */
+START_TEST(a_private_descriptor_that_is_no_client_is_named)
+{
+    static const char *const why[] = {"is not open", "is no stream socket", "listens", "is not connected"};
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = _i == 1 ? open("/dev/null", O_RDWR) : _i > 1 ? socket(AF_UNIX, SOCK_STREAM, 0) : 1000;
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", in_directory("a"));
+    if (_i == 2) ck_assert(bind(fd, (struct sockaddr *)&name, sizeof name) == 0 && listen(fd, 1) == 0);
+    struct supervisor_options options = {.private_fd = fd, .log_level = -1};
+    int status = wait_exit(start(&options));
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    ck_assert(log_has("cannot-serve") && log_has(why[_i]));
+}
+END_TEST
+
 /* Its one worker is all that a private client waits for. */
 START_TEST(a_private_worker_that_cannot_start_is_told)
 {
@@ -1334,6 +1349,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, a_private_client_is_served_alone);
     tcase_add_test(tests, a_private_worker_that_is_lost);
     tcase_add_test(tests, a_private_worker_that_cannot_start_is_told);
+    tcase_add_loop_test(tests, a_private_descriptor_that_is_no_client_is_named, 0, 4);
     tcase_add_test(tests, as_process_1_it_reaps_orphans);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
