@@ -18,7 +18,7 @@
  * CLOSE. DRAIN     down: take nothing new, say CLOSE(DRAINING) to clients as their work ends, exit within the timeout.
  *   STOP      down: close everything with CLOSE(DRAINING) now and exit with 0.
  *   LOG       up: a line for the log.
- *   ASK       down: does your loop turn? One question at a time. The page's heartbeat could be forged by a thread or a
+ *   ASK       down: does your loop turn? One question at a time. A count in the page could be forged by a thread or a
  *             guest that has taken the process over and stopped its loop.
  *   ANSWER    up: it does; the question's nonce comes back.
  * A worker's phases come in one order: READY or JAIL_FAILED first and once, then IDLE or DRAINED, once; it speaks of

@@ -7,8 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "server/clock.h"
-
 #define PAGE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static int page_mmap(int fd, struct page **page)
@@ -52,11 +50,6 @@ int page_map(int fd, struct page **page)
 void page_free(struct page *page)
 {
     if (page != NULL) munmap(page, PAGE_SIZE_BYTES);
-}
-
-void page_heartbeat(struct page *page)
-{
-    atomic_store_explicit(&page->heartbeat_ns, clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
 }
 
 void page_last_words(struct page *page, const char *text, size_t len)

@@ -1,4 +1,4 @@
-/* server/page.h -- the page a worker and its supervisor share: heartbeat, counters, last words.
+/* server/page.h -- the page a worker and its supervisor share: counters, last words.
  *
  * The supervisor makes it as a sealed memfd and maps it; the worker maps it too and is the only writer. Every field is
  * a relaxed atomic, so a reader may see values of different moments. The supervisor TRUSTS NOTHING in it: numbers are
@@ -33,7 +33,6 @@
 struct page {
     _Atomic uint32_t magic;        /* PAGE_MAGIC */
     _Atomic uint32_t words_len;    /* bytes in `words`, 0 when there are none */
-    _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, written at least every second while the loop turns */
 #define X(name, meaning) _Atomic uint64_t name;
     PAGE_COUNTERS(X)
 #undef X
@@ -51,9 +50,6 @@ int page_new(int *fd, struct page **page);
 int page_map(int fd, struct page **page);
 
 void page_free(struct page *page);
-
-/* Worker: says that the loop turns. */
-void page_heartbeat(struct page *page);
 
 /* Worker: leaves last words; async-signal-safe, and only the first call counts. `text` need not end in NUL. */
 void page_last_words(struct page *page, const char *text, size_t len);

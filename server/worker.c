@@ -163,7 +163,6 @@ static void publish_counters(struct worker *w)
     store(&p->stores, w->nstores);
     store(&p->handles, handles);
     store(&p->memory_bytes, w->memory_used);
-    page_heartbeat(p);
 }
 
 static void on_beat(uv_timer_t *beat)
