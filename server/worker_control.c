@@ -145,16 +145,13 @@ static void handle(struct worker *w, const struct handover_msg *msg)
     }
 }
 
-/* The supervisor is gone, or what comes from there makes no sense: clients are told as far as a write now goes. */
+/* The supervisor is gone, or what comes from there makes no sense: an end in order, which does not wait long for
+ * anybody (LINGER_MS). */
 static void orphaned(struct worker *w, int exit_status)
 {
     uv_poll_stop(&w->control);
     w->exit_status = exit_status;
-    for (struct connection *c = w->connections; c; c = c->next) {
-        connection_end(c, HEMI_DRAINING, PROTO_OK, "the daemon has ended");
-        connection_flush(c);
-    }
-    uv_stop(&w->loop);
+    worker_stop(w, HEMI_DRAINING, "the daemon has ended");
 }
 
 static void on_control(uv_poll_t *poll, int status, int events)

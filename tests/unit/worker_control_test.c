@@ -176,6 +176,23 @@ START_TEST(the_supervisors_end_is_an_orderly_one_and_nonsense_is_not)
 }
 END_TEST
 
+/* Its connections are ended as by a stop: one that it only left was a leak where leaks are looked for. */
+START_TEST(who_loses_the_supervisor_keeps_no_connection)
+{
+    char said[512];
+    expect_ready();
+    int client = hand(1);
+    ck_assert_uint_eq(next_message().type, HANDOVER_ADOPTED);
+    shutdown(control, SHUT_RDWR);
+    ck_assert_int_eq(worker_run(&w), WORKER_EXIT_OK);
+    ck_assert_uint_eq(w.nconnections, 0);
+    ssize_t got = recv(client, said, sizeof said, 0);
+    ck_assert_msg(got > 0 && memmem(said, (size_t)got, "the daemon has ended", 20) != NULL, "it got %zd bytes", got);
+    ck_assert_int_eq(recv(client, said, sizeof said, 0), 0);
+    close(client);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("worker_control");
@@ -187,6 +204,7 @@ int main(void)
     tcase_add_test(tests, a_question_is_answered_with_its_nonce);
     tcase_add_test(tests, nothing_is_lost_while_the_supervisor_does_not_read);
     tcase_add_loop_test(tests, the_supervisors_end_is_an_orderly_one_and_nonsense_is_not, 0, 2);
+    tcase_add_test(tests, who_loses_the_supervisor_keeps_no_connection);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
