@@ -15,6 +15,8 @@
 #include "server/session.h"
 #include "server/wasi.h"
 
+enum { PINS_BURIED_MIN = 256 };
+
 /* ---- small things ---- */
 
 struct request *request_of(struct activation *a)
@@ -172,6 +174,7 @@ static void leave_connection(struct request *r)
     *(r->conn_prev ? &r->conn_prev->conn_next : &c->first_request) = r->conn_next;
     if (r->conn_next) r->conn_next->conn_prev = r->conn_prev;
     if (c->stopping.at == r) c->stopping.at = r->conn_next;
+    if (c->pinning == r) c->pinning = NULL;
     c->nrequests--;
     worker_account(c->worker, -(int64_t)(r->bytes - r->kept));
     account_add(c->account, -(int64_t)r->kept);
@@ -189,13 +192,48 @@ static void request_free(struct request *r)
     free(r);
 }
 
+struct buried_pins {
+    struct corpse corpse;
+    struct connection *conn; /* which waits for it at its end */
+    struct object **pins;
+    uint32_t n;
+    size_t given;
+};
+
+static bool unpin_some(struct corpse *corpse, uint32_t *units)
+{
+    struct buried_pins *b = (struct buried_pins *)(void *)((char *)corpse - offsetof(struct buried_pins, corpse));
+    while (b->n > 0) {
+        if (!release_unit(units)) return true;
+        struct object *o = b->pins[--b->n];
+        if (o) release_units(units, object_units(o));
+        object_unref(o);
+    }
+    if (release_block((void **)&b->pins, &b->given, units)) return true;
+    b->conn->pins_buried--;
+    free(b);
+    return false;
+}
+
+/* False: they are few, or there is no memory for it. */
+static bool bury_pins(struct request *r)
+{
+    struct connection *c = r->conn;
+    struct buried_pins *b = r->npins > PINS_BURIED_MIN ? malloc(sizeof *b) : NULL;
+    if (!b) return false;
+    *b = (struct buried_pins){.conn = c, .pins = r->pins, .n = r->npins};
+    c->pins_buried++;
+    grave_bury(&c->worker->grave, &b->corpse, unpin_some);
+    return true;
+}
+
 static void release_pins(struct request *r)
 {
     struct wstore *s = r->store && !r->store->ended ? r->store : NULL;
     if (r->pins) r->conn->worker->ids += r->npins;
     if (r->row->raw == RAW_VALUES) {
         values_release(s, r->raw, r->npins, r->pins);
-    } else if (r->pins) {
+    } else if (r->pins && !bury_pins(r)) {
         for (uint32_t i = 0; i < r->npins; i++) object_unref(r->pins[i]);
         free(r->pins);
     }

@@ -9,6 +9,7 @@
  *
  * Invariants:
  *   .one-reply    request_finish is called exactly once per request, on the thread's own stack or a fiber of another.
+ *   .in-order     While the handles of a frame are being looked up, no other frame of its connection is read.
  *   .default-deny A frame type without a row in request_rows has no handler and ends the connection.
  *   .no-hang      A request waits for a stack only while a call of its own connection runs, which will give one back;
  *                 else it is refused with LIMIT. For output it waits as long as its own client does not read. Neither
@@ -71,9 +72,9 @@ struct request {
     struct object *uses[3]; /* handles in the body, in the row's order; NULL: 0 was given */
     struct object *makes;   /* promised; NULL: none */
     uint32_t makes_id;
-    struct object **pins; /* one per value or import in the raw part; NULL entries: none */
-    uint32_t npins;
-    struct object **results; /* promised for references among results */
+    struct object **pins;          /* one per value or import in the raw part; NULL entries: none */
+    uint32_t npins, pinned, ready; /* looked up so far (connection.pinning); depends on none of the first any more */
+    struct object **results;       /* promised for references among results */
     uint32_t nresults, results_id;
     struct wasi *wasi; /* WASI_NEW: made when read, since frames for its streams may follow */
     struct reply reply;
@@ -115,6 +116,8 @@ const struct request_row *request_row(unsigned type);
 /* ---- requests_read.c */
 /* A request's frame has come. */
 enum proto_error request_read(struct connection *c, const struct frame *f);
+/* Goes on with one that names many (connection.pinning), as far as *units allow. */
+enum proto_error request_read_on(struct connection *c, uint32_t *units);
 /* Promises an object under an id that the client chose. */
 enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out);
 /* From now on the request uses the store of `o`, which has this handle; a request uses one store at most. */

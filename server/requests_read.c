@@ -4,12 +4,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/release.h"
 #include "server/hostcall.h"
 #include "server/requests.h"
 #include "server/requests_values.h"
 #include "server/session.h"
 
-enum { RAW_FREE = 4096 /* smaller raw parts are bounded by the window alone */ };
+enum {
+    RAW_FREE = 4096, /* smaller raw parts are bounded by the window alone */
+    PINS_AT_ONCE = 256,
+    PINS_PER_UNIT = 8 /* looked up */
+};
 
 static uint32_t body_u32(const struct request *r, uint16_t offset)
 {
@@ -75,16 +80,20 @@ static void read_uses(struct request *r)
     }
 }
 
+static void pin(struct request *r, uint32_t i)
+{
+    uint32_t id = wire_get_u32(r->raw + 4 * (size_t)i);
+    if (id != 0) r->pins[i] = look_up(r, id, "object");
+}
+
 static enum proto_error read_handles(struct request *r)
 {
     if (r->raw_length % 4 != 0) return PROTO_RAW;
     r->npins = (uint32_t)(r->raw_length / 4);
     r->pins = r->npins > 0 ? calloc(r->npins, sizeof *r->pins) : NULL;
     if (r->npins > 0 && !r->pins) return PROTO_NO_MEMORY;
-    for (uint32_t i = 0; i < r->npins; i++) {
-        uint32_t id = wire_get_u32(r->raw + 4 * (size_t)i);
-        if (id != 0) r->pins[i] = look_up(r, id, "object");
-    }
+    if (r->npins > PINS_AT_ONCE) r->conn->pinning = r;
+    for (uint32_t i = 0; i < r->npins && !r->conn->pinning; i++) pin(r, i);
     return PROTO_OK;
 }
 
@@ -97,6 +106,17 @@ static enum proto_error read_values(struct request *r)
     return PROTO_OK;
 }
 
+/* What the request makes is promised after all that it names was looked up. */
+static enum proto_error promise(struct request *r)
+{
+    const struct request_row *row = r->row;
+    enum proto_error e = row->read ? row->read(r) : PROTO_OK;
+    if (e != PROTO_OK || row->makes.field == 0) return e;
+    r->makes_id = body_u32(r, row->makes.field);
+    if (r->makes_id == 0 && row->makes.optional) return PROTO_OK;
+    return request_promise(r, r->makes_id, (enum object_kind)row->makes.kind, &r->makes);
+}
+
 static enum proto_error resolve(struct request *r)
 {
     const struct request_row *row = r->row;
@@ -105,11 +125,7 @@ static enum proto_error resolve(struct request *r)
     read_uses(r);
     if (row->raw == RAW_HANDLES) e = read_handles(r);
     if (row->raw == RAW_VALUES) e = read_values(r);
-    if (e == PROTO_OK && row->read) e = row->read(r);
-    if (e != PROTO_OK || row->makes.field == 0) return e;
-    r->makes_id = body_u32(r, row->makes.field);
-    if (r->makes_id == 0 && row->makes.optional) return PROTO_OK;
-    return request_promise(r, r->makes_id, (enum object_kind)row->makes.kind, &r->makes);
+    return e == PROTO_OK && !r->conn->pinning ? promise(r) : e;
 }
 
 static void past_deadline(struct timeout *t)
@@ -208,6 +224,21 @@ static enum proto_error admit(struct connection *c, const struct frame *f, struc
     return window_take(window, frame_bytes(f)) ? PROTO_OK : PROTO_WINDOW;
 }
 
+/* All of its frame was looked at: it is answered at once, or queued. */
+static void admitted(struct request *r)
+{
+    const struct host_call *parent = r->parent;
+    if (parent && hostcall_over(parent)) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
+    if (r->reply.error.status == HEMI_OK && !keep_raw(r))
+        request_fail(r, HEMI_NO_MEMORY, "no memory for a request of %u bytes", r->bytes);
+    if (r->reply.error.status != HEMI_OK) {
+        request_finish(r, r->reply.error.status);
+        return;
+    }
+    set_deadline(r);
+    enqueue(r);
+}
+
 enum proto_error request_read(struct connection *c, const struct frame *f)
 {
     struct host_call *parent;
@@ -228,14 +259,21 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
     if (r->fd >= 0) close(r->fd); /* whatever it was for: none waits in a queue */
     r->fd = -1;
     if (e != PROTO_OK) return e; /* the connection ends, and the request with it */
-    if (parent && hostcall_over(parent)) request_fail(r, HEMI_CANCELLED, "host call %u was abandoned", parent->id);
-    if (r->reply.error.status == HEMI_OK && !keep_raw(r))
-        request_fail(r, HEMI_NO_MEMORY, "no memory for a request of %u bytes", r->bytes);
-    if (r->reply.error.status != HEMI_OK) {
-        request_finish(r, r->reply.error.status);
-        return PROTO_OK;
-    }
-    set_deadline(r);
-    enqueue(r);
+    if (!c->pinning) admitted(r);
     return PROTO_OK;
+}
+
+enum proto_error request_read_on(struct connection *c, uint32_t *units)
+{
+    struct request *r = c->pinning;
+    if (!r) return PROTO_OK;
+    for (; r->pinned < r->npins && *units > 0; r->pinned++) {
+        if (r->pinned % PINS_PER_UNIT == 0) release_unit(units);
+        pin(r, r->pinned);
+    }
+    if (r->pinned < r->npins) return PROTO_OK;
+    c->pinning = NULL;
+    enum proto_error e = promise(r);
+    if (e == PROTO_OK) admitted(r);
+    return e;
 }

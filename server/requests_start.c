@@ -109,7 +109,10 @@ static enum readiness readiness(struct request *r)
 {
     enum readiness is = depends_on_previous(r);
     for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0] && is == READY; i++) is = depends_on(r, r->uses[i]);
-    for (uint32_t i = 0; i < r->npins && r->pins && is == READY; i++) is = depends_on(r, r->pins[i]);
+    while (is == READY && r->pins && r->ready < r->npins) {
+        is = depends_on(r, r->pins[r->ready]);
+        r->ready += is == READY;
+    }
     return is;
 }
 

@@ -299,12 +299,19 @@ static void take(struct connection *c, const struct frame *f, uint32_t *units)
     if (e != PROTO_OK) read_error(c, e);
 }
 
+static bool pin_some(struct connection *c, uint32_t *units)
+{
+    enum proto_error e = request_read_on(c, units);
+    if (e != PROTO_OK) read_error(c, e);
+    return c->pinning;
+}
+
 /* True: no units were left for some. */
 static bool take_frames(struct connection *c, uint32_t *units)
 {
     struct frame f;
     while (!c->ending) {
-        if (drop_some(c, units) || !release_unit(units)) return true;
+        if (drop_some(c, units) || pin_some(c, units) || !release_unit(units)) return true;
         switch (frame_reader_next(&c->in, &f)) {
         case FRAME_NONE:
             return false;
@@ -544,7 +551,7 @@ static bool forget_handles(struct connection *c, uint32_t *units) { return handl
 static bool forget_some(struct corpse *corpse, uint32_t *units)
 {
     struct connection *c = (struct connection *)(void *)((char *)corpse - offsetof(struct connection, corpse));
-    if (settle_unread(c, true, units) || forget_calls(c, units) || forget_handles(c, units) ||
+    if (c->pins_buried > 0 || settle_unread(c, true, units) || forget_calls(c, units) || forget_handles(c, units) ||
         streams_forget_some(c, units) || forget_stores(c, units))
         return true;
     free(c->unread);

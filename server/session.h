@@ -79,8 +79,10 @@ struct connection {
     struct request *first_request;
     struct stopping stopping;
     uint32_t nrequests;
-    struct outcome *last; /* of the request read last */
-    struct idmap calls;   /* id -> host_call, outstanding */
+    struct outcome *last;    /* of the request read last */
+    struct request *pinning; /* that one, while not all of its many handles are looked up (.in-order) */
+    uint32_t pins_buried;    /* lists of handles in the grave: what they hold may count among ours */
+    struct idmap calls;      /* id -> host_call, outstanding */
     uint32_t next_call;
     struct idmap streams;  /* id -> stream */
     uint32_t last_stream;  /* the highest id that was ever used */

@@ -461,6 +461,73 @@ START_TEST(ids_set_aside_for_calls_are_sliced)
 }
 END_TEST
 
+static struct object *begin_instance_of_many(struct connection *c)
+{
+    static uint8_t handles[4 * PROTO_IMPORTS_MAX];
+    for (uint32_t i = 0; i < PROTO_IMPORTS_MAX; i++) wire_put_u32(handles + 4 * (size_t)i, h(0, QUICK));
+    Hemi__V1__InstanceNew body = HEMI__V1__INSTANCE_NEW__INIT;
+    body.store = store_of(0);
+    body.module = 0x700000; /* there is none */
+    body.instance = 0x700001;
+    put(FRAME_INSTANCE_NEW, 100, 0, 0, &body, handles, sizeof handles);
+    ping(101);
+    flush();
+    for (int i = 0; i < 1000 && !c->pinning; i++) turn();
+    ck_assert_ptr_nonnull(c->pinning);
+    return handles_get(&c->handles, h(0, QUICK));
+}
+
+START_TEST(a_frame_of_many_handles_is_read_and_forgotten_in_slices)
+{
+    struct connection *c = open_client();
+    make_stores(1);
+    const struct object *o = begin_instance_of_many(c);
+    uint32_t turns = 0, before = o->refs;
+    for (; c->pinning; turns++) {
+        turn();
+        ck_assert(c->pins_buried == 0 || !c->pinning);
+    }
+    ck_assert_uint_ge(turns, 4);
+    ck_assert_uint_gt(before, 1);
+    expect(100, HEMI_HANDLE);
+    expect(101, HEMI_OK);
+    for (turns = 0; c->pins_buried > 0; turns++) turn();
+    ck_assert_uint_ge(turns, 4);
+    ck_assert_uint_eq(o->refs, 1);
+    check_stretches();
+}
+END_TEST
+
+START_TEST(a_client_goes_while_its_many_handles_are_read)
+{
+    struct connection *c = open_client();
+    make_stores(1);
+    begin_instance_of_many(c);
+    close(client.fd);
+    client.fd = -1;
+    for (int i = 0; i < 100000 && worker.nconnections > 0; i++) turn();
+    ck_assert_uint_eq(worker.nconnections, 0);
+    check_stretches();
+}
+END_TEST
+
+START_TEST(a_store_is_closed_while_many_handles_for_it_are_read)
+{
+    struct connection *c = open_client();
+    make_stores(1);
+    store_close(2, store_of(0));
+    begin_instance_of_many(c);
+    bool closed = false;
+    for (int i = 0; i < 3; i++) {
+        struct frame f;
+        must_receive(&f, FRAME_REPLY);
+        const Hemi__V1__Reply *reply = (const Hemi__V1__Reply *)f.body;
+        if (f.head.request == 100) closed = reply->status == HEMI_CLOSED || reply->status == HEMI_HANDLE;
+    }
+    ck_assert(closed && !c->pinning);
+}
+END_TEST
+
 /* Each holds three streams. */
 START_TEST(wasi_objects_are_dropped_in_slices)
 {
@@ -606,6 +673,9 @@ int main(void)
     tcase_add_test(session, the_loop_digs_a_little_before_it_refuses);
     tcase_add_test(session, looking_for_circles_of_waits_is_sliced);
     tcase_add_test(session, ids_set_aside_for_calls_are_sliced);
+    tcase_add_test(session, a_frame_of_many_handles_is_read_and_forgotten_in_slices);
+    tcase_add_test(session, a_client_goes_while_its_many_handles_are_read);
+    tcase_add_test(session, a_store_is_closed_while_many_handles_for_it_are_read);
     tcase_add_test(session, wasi_objects_are_dropped_in_slices);
     tcase_add_test(session, streams_of_a_closed_store_leave_their_ids);
     tcase_add_test(session, connection_with_many_stores_ends_in_slices);
