@@ -57,7 +57,7 @@
  *
  *   Files. heap.c: making, freeing, statistics. space.c: chunks, labels, runs, the system's memory. alloc.c. collect.c:
  *   the paper. extern.c. policy.c. verify.c: the invariants, executable. reach.c: what roots reach. internal.h: what
- * they share.
+ *   they share.
  *
  *   Stress build (HEMI_STRESS). Chunks shrink, every allocation collects first, evacuated chunks are filled with poison
  *   and every allocation must land on poison.

@@ -64,6 +64,14 @@ void wasi_unref(struct wasi *w)
 
 /* ---- guest memory ---- */
 
+bool wasi_within(struct wasi_call *call, uint64_t at, uint64_t n)
+{
+    uint64_t size = call->memory ? memory_pages(call->memory) << 16 : 0;
+    if (call->memory && at <= size && n <= size - at) return true;
+    call->error = WASI_FAULT;
+    return false;
+}
+
 bool wasi_load(struct wasi_call *call, uint64_t at, void *to, size_t n)
 {
     if (call->memory && memory_read(call->memory, at, to, n) == HEMI_OK) return true;

@@ -2,7 +2,8 @@
  * standard streams. No files.
  *
  * School of checking: everything a guest passes is untrusted: pointers are bounds-checked by the engine's memory_read
- * and memory_write (EFAULT), counts are capped (EINVAL).
+ * and memory_write (EFAULT), counts are capped (EINVAL). A function looks at what it was passed once, in a copy, and
+ * checks every address before it has any effect: FAULT means that nothing was moved, read from a stream, or waited for.
  *
  * A WASI object belongs to a store. instance_new's imports from wasi_snapshot_preview1 become host functions that
  * refer to it and to the memory that the calling instance exports as "memory". A function of the module that is not in
@@ -104,6 +105,7 @@ WASI_FUNCTIONS(X)
 #undef X
 
 /* Guest memory, bounds-checked; false: FAULT is set. Addresses have 64 bits so that sums of 32-bit ones do not wrap. */
+bool wasi_within(struct wasi_call *call, uint64_t at, uint64_t n); /* moves nothing */
 bool wasi_load(struct wasi_call *call, uint64_t at, void *to, size_t n);
 bool wasi_store(struct wasi_call *call, uint64_t at, const void *from, size_t n);
 bool wasi_store_u32(struct wasi_call *call, uint64_t at, uint32_t value);

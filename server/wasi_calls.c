@@ -26,6 +26,7 @@ static enum hemi_status put_strings(struct wasi_call *call, const struct wasi_st
     uint64_t at = arg(call, 0);
     uint32_t buffer = arg(call, 1);
     const char *s = strings->at;
+    if (!wasi_within(call, at, UINT64_C(4) * strings->count)) return HEMI_OK;
     if (!wasi_store(call, buffer, strings->at, strings->bytes)) return HEMI_OK;
     for (uint32_t i = 0; i < strings->count; i++, at += 4) {
         if (!wasi_store_u32(call, at, buffer + (uint32_t)(s - strings->at))) return HEMI_OK;
@@ -36,7 +37,8 @@ static enum hemi_status put_strings(struct wasi_call *call, const struct wasi_st
 
 static enum hemi_status put_sizes(struct wasi_call *call, const struct wasi_strings *strings)
 {
-    if (wasi_store_u32(call, arg(call, 0), strings->count)) wasi_store_u32(call, arg(call, 1), strings->bytes);
+    if (!wasi_within(call, arg(call, 1), 4) || !wasi_store_u32(call, arg(call, 0), strings->count)) return HEMI_OK;
+    wasi_store_u32(call, arg(call, 1), strings->bytes);
     return HEMI_OK;
 }
 
@@ -85,6 +87,7 @@ enum hemi_status wasi_random_get(struct wasi_call *call)
     uint64_t at = arg(call, 0);
     uint32_t left = arg(call, 1);
     uint8_t some[1024];
+    if (!wasi_within(call, at, left)) return HEMI_OK;
     while (left > 0) {
         uint32_t n = left < sizeof some ? left : (uint32_t)sizeof some;
         if (getrandom(some, n, 0) != (ssize_t)n) return fail(call, WASI_IO);
@@ -110,19 +113,36 @@ static struct wasi_fd *fd_of(struct wasi_call *call)
 
 static bool is_input(const struct wasi_call *call) { return arg(call, 0) == 0; }
 
+enum { IOV_BYTES = 8 };
+
 struct iov {
     uint32_t at, len;
 };
 
-static bool load_iov(struct wasi_call *call, uint32_t i, struct iov *out)
+/* What fd_read and fd_write were passed, copied once: whoever else writes to the guest's memory while the call waits
+ * changes nothing of it. */
+struct iovs {
+    uint32_t n;
+    uint8_t bytes[WASI_IOVS_MAX * IOV_BYTES];
+};
+
+static struct iov iov_at(const struct iovs *v, uint32_t i)
 {
-    uint8_t bytes[8];
-    if (!wasi_load(call, arg(call, 1) + UINT64_C(8) * i, bytes, sizeof bytes)) return false;
-    *out = (struct iov){wire_get_u32(bytes), wire_get_u32(bytes + 4)};
-    uint64_t size = call->memory ? memory_pages(call->memory) << 16 : 0;
-    if ((uint64_t)out->at + out->len <= size) return true;
-    call->error = WASI_FAULT;
-    return false;
+    const uint8_t *at = v->bytes + (size_t)i * IOV_BYTES;
+    return (struct iov){wire_get_u32(at), wire_get_u32(at + 4)};
+}
+
+/* With every buffer checked, and where the result goes. */
+static bool load_iovs(struct wasi_call *call, struct iovs *v)
+{
+    v->n = arg(call, 2);
+    if (v->n > WASI_IOVS_MAX) {
+        call->error = WASI_INVAL;
+        return false;
+    }
+    bool ok = wasi_load(call, arg(call, 1), v->bytes, (size_t)v->n * IOV_BYTES) && wasi_within(call, arg(call, 3), 4);
+    for (uint32_t i = 0; i < v->n && ok; i++) ok = wasi_within(call, iov_at(v, i).at, iov_at(v, i).len);
+    return ok;
 }
 
 static enum hemi_status write_iov(struct wasi_call *call, struct stream *stream, struct iov v)
@@ -133,7 +153,7 @@ static enum hemi_status write_iov(struct wasi_call *call, struct stream *stream,
         enum hemi_status stop = stream_reserve(stream, v.len, &to, &room);
         if (stop != HEMI_OK) return stop;
         if (room == 0) return fail(call, WASI_IO);
-        if (!wasi_load(call, v.at, to, room)) return HEMI_INTERNAL; /* load_iov has checked it */
+        if (!wasi_load(call, v.at, to, room)) return HEMI_INTERNAL; /* load_iovs has checked it */
         v.at += (uint32_t)room;
         v.len -= (uint32_t)room;
     }
@@ -143,13 +163,13 @@ static enum hemi_status write_iov(struct wasi_call *call, struct stream *stream,
 enum hemi_status wasi_fd_write(struct wasi_call *call)
 {
     struct wasi_fd *fd = fd_of(call);
-    uint32_t n = arg(call, 2), written = 0;
+    struct iovs iovs;
+    uint32_t written = 0;
     if (!fd) return HEMI_OK;
     if (is_input(call)) return fail(call, WASI_BADF);
-    if (n > WASI_IOVS_MAX) return fail(call, WASI_INVAL);
-    for (uint32_t i = 0; i < n && call->error == WASI_SUCCESS; i++) {
-        struct iov v;
-        if (!load_iov(call, i, &v)) return HEMI_OK;
+    if (!load_iovs(call, &iovs)) return HEMI_OK;
+    for (uint32_t i = 0; i < iovs.n && call->error == WASI_SUCCESS; i++) {
+        struct iov v = iov_at(&iovs, i);
         if (v.len > UINT32_MAX - written) break; /* a partial write is a lawful one */
         enum hemi_status stop = write_iov(call, fd->stream, v);
         if (stop != HEMI_OK) return stop;
@@ -167,7 +187,7 @@ static enum hemi_status read_iov(struct wasi_call *call, struct stream *stream, 
     enum hemi_status stop = stream_await(stream, &from, &n);
     if (stop != HEMI_OK) return stop;
     if (n > v.len) n = v.len;
-    if (n > 0 && !wasi_store(call, v.at, from, n)) return HEMI_OK;
+    if (n > 0 && !wasi_store(call, v.at, from, n)) return HEMI_INTERNAL; /* load_iovs has checked it */
     stream_consume(stream, n);
     *got += (uint32_t)n;
     return HEMI_OK;
@@ -176,13 +196,13 @@ static enum hemi_status read_iov(struct wasi_call *call, struct stream *stream, 
 enum hemi_status wasi_fd_read(struct wasi_call *call)
 {
     struct wasi_fd *fd = fd_of(call);
-    uint32_t n = arg(call, 2), got = 0;
+    struct iovs iovs;
+    uint32_t got = 0;
     if (!fd) return HEMI_OK;
     if (!is_input(call)) return fail(call, WASI_BADF);
-    if (n > WASI_IOVS_MAX) return fail(call, WASI_INVAL);
-    for (uint32_t i = 0; i < n && fd->stream; i++) {
-        struct iov v;
-        if (!load_iov(call, i, &v)) return HEMI_OK;
+    if (!load_iovs(call, &iovs)) return HEMI_OK;
+    for (uint32_t i = 0; i < iovs.n && fd->stream; i++) {
+        struct iov v = iov_at(&iovs, i);
         if (v.len == 0) continue;
         if (got > 0 && fd->stream->begin == fd->stream->end) break; /* do not wait for more */
         enum hemi_status stop = read_iov(call, fd->stream, v, &got);
@@ -383,6 +403,8 @@ enum hemi_status wasi_poll_oneoff(struct wasi_call *call)
     uint64_t first = UINT64_MAX;
     struct stream *input = NULL; /* there is but one */
     if (n == 0 || n > WASI_SUBSCRIPTIONS_MAX) return fail(call, WASI_INVAL);
+    if (!wasi_within(call, arg(call, 1), UINT64_C(1) * EVENT_BYTES * n) || !wasi_within(call, arg(call, 3), 4))
+        return HEMI_OK;
     for (uint32_t i = 0; i < n; i++) {
         if (!wasi_load(call, arg(call, 0) + UINT64_C(1) * SUBSCRIPTION_BYTES * i, subs[i].bytes, SUBSCRIPTION_BYTES))
             return HEMI_OK;
