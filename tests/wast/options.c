@@ -28,31 +28,49 @@ static void add_file(struct options *o, const char *path)
     o->files[o->file_count - 1] = strdup(path);
 }
 
-static int compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+/* Folders of the official suite that are about other languages than 3.0's: who wants them names them. */
+static bool is_left_out(const char *name)
+{
+    return name[0] == '.' || strcmp(name, "proposals") == 0 || strcmp(name, "legacy") == 0;
+}
+
+static bool is_script(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && strcmp(dot, ".wast") == 0;
+}
+
+/* Its scripts, then those of the folders in it, each in order. A link to a folder is no folder: it may lead back. */
+static void add_folder(struct options *o, const char *path)
+{
+    struct dirent **entries;
+    int n = scandir(path, &entries, NULL, alphasort);
+    for (int folders = 0; folders <= 1; folders++) {
+        for (int i = 0; i < n; i++) {
+            char *file = NULL;
+            struct stat st;
+            if (asprintf(&file, "%s/%s", path, entries[i]->d_name) < 0) abort();
+            bool is_folder = lstat(file, &st) == 0 && S_ISDIR(st.st_mode);
+            if (is_folder && folders && !is_left_out(entries[i]->d_name)) add_folder(o, file);
+            if (!is_folder && !folders && is_script(file)) add_file(o, file);
+            free(file);
+        }
+    }
+    for (int i = 0; i < n; i++) free(entries[i]);
+    if (n >= 0) free(entries);
+}
 
 static bool add_path(struct options *o, const char *path)
 {
-    struct dirent *entry;
-    char file[4096];
     struct stat st;
     if (stat(path, &st)) {
         fprintf(stderr, "wast_runner: %s: %s\n", path, strerror(errno));
         return false;
     }
-    DIR *folder = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
-    if (!folder) {
+    if (S_ISDIR(st.st_mode))
+        add_folder(o, path);
+    else
         add_file(o, path);
-        return true;
-    }
-    uint32_t first = o->file_count;
-    while ((entry = readdir(folder))) {
-        const char *dot = strrchr(entry->d_name, '.');
-        if (!dot || strcmp(dot, ".wast") != 0) continue;
-        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        add_file(o, file);
-    }
-    closedir(folder);
-    qsort(o->files + first, o->file_count - first, sizeof *o->files, compare);
     return true;
 }
 
@@ -76,6 +94,8 @@ static bool add_paths(struct options *o, int count, char **paths)
     X(opcodes, "opcodes", no_argument,                                                                                 \
       "count executions; instructions that none of the scripts executes are failures")                                 \
     X(round_trip, "round-trip", no_argument, "disassemble each module, and send what its text assembles to")           \
+    X(any_text, "any-text", no_argument,                                                                               \
+      "compare traps by class only (trap or exhaustion), and link errors not by their text either")                    \
     X(workers, "workers", required_argument, "=N: spread the files over N workers (as many as there are processors)")  \
     X(junit, "junit", required_argument, "=FILE: write the results as JUnit's XML")                                    \
     X(seconds, "seconds", required_argument, "=N: what a request may take")                                            \
@@ -91,7 +111,9 @@ enum option_id {
 
 static void print_help(FILE *out)
 {
-    fputs("usage: wast_runner [OPTIONS] PATH...\n", out);
+    fputs("usage: wast_runner [OPTIONS] PATH...\n"
+          "A PATH is a script, or a folder of scripts and folders (of which it leaves out 'proposals' and 'legacy').\n",
+          out);
 #define X(id, word, argument, help) fprintf(out, "  --%-18s %s\n", word, help);
     OPTIONS(X)
 #undef X
@@ -125,6 +147,8 @@ static bool take(struct options *o, enum option_id id)
         return o->canonical_nans = true;
     case OPTION_round_trip:
         return o->session.round_trip = true;
+    case OPTION_any_text:
+        return o->session.any_text = true;
     case OPTION_opcodes:
         return o->opcodes = true;
     case OPTION_workers:

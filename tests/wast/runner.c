@@ -2,9 +2,9 @@
  *
  *   wast_runner [OPTIONS] PATH...         (`./dev wast` builds and runs it; `wast_runner --help` lists the options)
  *
- * A PATH is a script or a folder of scripts; with none, $HEMI_TESTSUITE is the path. Each file's failures are printed,
- * then one line for the file; in the end "N passed, N failed, N skipped". A worker that crashes costs one file. Exit
- * status: 0 none failed, 1 some failed, 2 wrong use, 77 when there is nothing to run. */
+ * A PATH is a script or a folder of scripts and folders; with none, $HEMI_TESTSUITE is the path. Each file's failures
+ * are printed, then one line for the file; in the end "N passed, N failed, N skipped". A worker that crashes costs one
+ * file. Exit status: 0 none failed, 1 some failed, 2 wrong use, 77 when there is nothing to run. */
 #include <errno.h>
 #include <hemi.h>
 #include <pthread.h>

@@ -157,15 +157,21 @@ static struct wast_module module_at(struct reader *r, uint32_t open)
     return module;
 }
 
+/* At "(module instance". */
+static void instance_at(struct reader *r, struct wast_command *command)
+{
+    r->at += 3;
+    command->name = reader_id(r);
+    command->of = reader_id(r);
+    reader_close(r);
+}
+
 static void module_command(struct reader *r, struct wast_command *command)
 {
     uint32_t open = r->at;
     if (reader_is(r, reader_peek(r) + 2, "instance")) {
-        r->at += 3;
         command->kind = COMMAND_INSTANCE;
-        command->name = reader_id(r);
-        command->of = reader_id(r);
-        reader_close(r);
+        instance_at(r, command);
         return;
     }
     bool definition = reader_is(r, reader_peek(r) + 2, "definition");
@@ -188,7 +194,9 @@ static struct wast_action action(struct reader *r)
     return a;
 }
 
-enum operands { OF_ACTION = 1, OF_MODULE = 2, WITH_VALUES = 4, WITH_TEXT = 8 };
+/* OF_INSTANCE: a module, or "(module instance ...)" of a definition, whose instance nothing can mean later: of two
+ * names the second is the definition's, and one alone is, too. */
+enum operands { OF_ACTION = 1, OF_MODULE = 2, WITH_VALUES = 4, WITH_TEXT = 8, OF_INSTANCE = 16 };
 
 static const struct assertion {
     const char *word;
@@ -196,15 +204,30 @@ static const struct assertion {
     unsigned operands;
 } assertions[] = {
     {"assert_return", COMMAND_RETURN, OF_ACTION | WITH_VALUES},
-    {"assert_trap", COMMAND_TRAP, OF_ACTION | OF_MODULE | WITH_TEXT},
+    {"assert_trap", COMMAND_TRAP, OF_ACTION | OF_MODULE | OF_INSTANCE | WITH_TEXT},
     {"assert_exhaustion", COMMAND_EXHAUSTION, OF_ACTION | WITH_TEXT},
     {"assert_exception", COMMAND_EXCEPTION, OF_ACTION},
     {"assert_invalid", COMMAND_INVALID, OF_MODULE | WITH_TEXT},
     {"assert_malformed", COMMAND_MALFORMED, OF_MODULE | WITH_TEXT},
-    {"assert_unlinkable", COMMAND_UNLINKABLE, OF_MODULE | WITH_TEXT},
+    {"assert_unlinkable", COMMAND_UNLINKABLE, OF_MODULE | OF_INSTANCE | WITH_TEXT},
     {"assert_malformed_custom", COMMAND_MALFORMED_CUSTOM, OF_MODULE | WITH_TEXT},
     {"assert_invalid_custom", COMMAND_INVALID_CUSTOM, OF_MODULE | WITH_TEXT},
 };
+
+static void subject(struct reader *r, unsigned operands, struct wast_command *command)
+{
+    bool module = (operands & OF_MODULE) && peek_open(r, "module");
+    command->has_instance = module && (operands & OF_INSTANCE) && reader_is(r, reader_peek(r) + 2, "instance");
+    command->has_module = module && !command->has_instance;
+    if (command->has_instance) {
+        instance_at(r, command);
+        if (!command->of.bytes) command->of = command->name;
+    } else if (command->has_module) {
+        command->module = module_at(r, r->at);
+    } else {
+        command->action = action(r);
+    }
+}
 
 static bool assertion(struct reader *r, struct wast_command *command)
 {
@@ -212,11 +235,7 @@ static bool assertion(struct reader *r, struct wast_command *command)
         const struct assertion *row = &assertions[i];
         if (!reader_take_open(r, row->word)) continue;
         command->kind = row->kind;
-        command->has_module = (row->operands & OF_MODULE) && peek_open(r, "module");
-        if (command->has_module)
-            command->module = module_at(r, r->at);
-        else
-            command->action = action(r);
+        subject(r, row->operands, command);
         if (row->operands & WITH_VALUES) reader_values(r, &command->values, &command->value_count);
         if (row->operands & WITH_TEXT) command->text = reader_string(r);
         reader_close(r);

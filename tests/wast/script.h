@@ -59,12 +59,12 @@ enum wast_command_kind {
     COMMAND_REGISTER,   /* text: as; name: the instance */
     COMMAND_ACTION,
     COMMAND_RETURN,           /* action, values */
-    COMMAND_TRAP,             /* action, or has_module; text */
+    COMMAND_TRAP,             /* action, or has_module, or has_instance; text */
     COMMAND_EXHAUSTION,       /* action, text */
     COMMAND_EXCEPTION,        /* action */
     COMMAND_INVALID,          /* module, text */
     COMMAND_MALFORMED,        /* module, text */
-    COMMAND_UNLINKABLE,       /* module, text */
+    COMMAND_UNLINKABLE,       /* has_module, or has_instance; text */
     COMMAND_MALFORMED_CUSTOM, /* module, text */
     COMMAND_INVALID_CUSTOM,   /* module, text */
 };
@@ -73,6 +73,7 @@ struct wast_command {
     enum wast_command_kind kind;
     uint32_t line;
     bool has_module;
+    bool has_instance; /* of: the definition that is instantiated */
     struct wast_module module;
     struct wast_action action;
     struct wast_text name, of, text;

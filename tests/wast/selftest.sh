@@ -56,6 +56,14 @@ check "one that is executed is not" [ "$(grep -c ' (CALL) was never executed' "$
 
 "$runner" --list --junit="$dir/none" scripts/calls.wast >"$dir/out" 2>&1
 check "a list names the scripts and runs none" ends_with scripts/calls.wast
+"$runner" --list selftest/folder >"$dir/out" 2>&1
+check "a folder's folders are listed behind its scripts, proposals are not" \
+    [ "$(cat "$dir/out")" = $'selftest/folder/texts.wast\nselftest/folder/deeper/classes.wast' ]
+"$runner" selftest/folder >"$dir/out" 2>&1
+check "a trap's text is compared" has '^texts.wast +1 passed +3 failed'
+"$runner" --any-text selftest/folder >"$dir/out" 2>&1
+check "by class only it is not" has '^texts.wast +4 passed +0 failed'
+check "its class is" has '^classes.wast +2 passed +4 failed'
 "$runner" absent.wast >"$dir/out" 2>&1
 check "a file that is not there gives status 2" [ $? -eq 2 ]
 HEMI_TESTSUITE='' "$runner" >"$dir/out" 2>&1

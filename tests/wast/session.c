@@ -295,17 +295,22 @@ static void run_definition(struct session *s, struct pending *p)
     s->modules[s->module_count - 1] = (struct named_module){p->command->module.name, module};
 }
 
-static void run_instance(struct session *s, struct pending *p)
+static void instantiate_definition(struct session *s, struct pending *p, struct instance *out)
 {
-    const struct wast_command *c = p->command;
-    hemi_module *module = c->of.bytes ? NULL : s->last_definition;
-    for (uint32_t i = 0; c->of.bytes && i < s->module_count; i++)
-        if (same(s->modules[i].name, c->of.bytes, c->of.length)) module = s->modules[i].module;
-    struct instance *in = add_instance(s, c->name);
+    struct wast_text of = p->command->of;
+    hemi_module *module = of.bytes ? NULL : s->last_definition;
+    for (uint32_t i = 0; of.bytes && i < s->module_count; i++)
+        if (same(s->modules[i].name, of.bytes, of.length)) module = s->modules[i].module;
     if (module)
-        instantiate(s, p, module, in);
+        instantiate(s, p, module, out);
     else
         broken(p, "there is no such definition");
+}
+
+static void run_instance(struct session *s, struct pending *p)
+{
+    struct instance *in = add_instance(s, p->command->name);
+    instantiate_definition(s, p, in);
     s->last = in->handle ? in : NULL;
 }
 
@@ -317,11 +322,14 @@ static void run_register(struct session *s, struct pending *p)
     if (!in) broken(p, "there is no such instance");
 }
 
-/* A module that an assertion is about: nothing can mean its instance later on. */
+/* A module or instance that an assertion is about: nothing can mean the instance later on. */
 static void run_load(struct session *s, struct pending *p)
 {
     struct instance *in = allocate(1, sizeof *in);
-    load(s, p, in);
+    if (p->command->has_instance)
+        instantiate_definition(s, p, in);
+    else
+        load(s, p, in);
     if (in->world != s->shared) p->world = in->world;
     if (in->handle) hemi_instance_free(in->handle);
     instance_free(in);
@@ -447,7 +455,7 @@ static void run_command(struct session *s, struct pending *p)
     case COMMAND_INVALID_CUSTOM:
         break;
     case COMMAND_TRAP:
-        if (p->command->has_module) {
+        if (p->command->has_module || p->command->has_instance) {
             run_load(s, p);
             break;
         }

@@ -21,6 +21,7 @@ struct session_options {
     uint32_t gc_stress; /* collect at every n-th allocation; 0: never without need */
     uint32_t seconds;   /* deadline of each request */
     bool store_per_module;
+    bool any_text;   /* a trap or link error is as wanted, whatever its text */
     bool round_trip; /* each module is what its text by the disassembler assembles to */
 };
 
