@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum { ENTRY_BYTES = 16 }; /* header of the first frame, which is 16-byte aligned like the stack */
-
 /* ---- Slots */
 void slots_from_vals(char *slots, const union val *vals, const valtype *types, uint32_t n)
 {
@@ -35,7 +33,7 @@ enum hemi_status activation_enter(struct store *s, struct activation *a, struct 
     struct vm *vm = &s->vm;
     uint32_t depth = s->activation == NULL ? 1 : s->activation->depth + 1;
     if (depth > ACTIVATIONS_MAX)
-        return error_set(err, HEMI_LIMIT, "calls nested through host functions deeper than %d", ACTIVATIONS_MAX);
+        return error_limit(err, "nesting", depth, " calls inside one another's host functions", ACTIVATIONS_MAX);
     if (ENTRY_BYTES + (size_t)slots * SLOT_BYTES > stack.size) {
         error_set(err, HEMI_TRAP, "call stack exhausted");
         if (err != NULL) err->trap = TRAP_STACK_OVERFLOW;

@@ -202,7 +202,7 @@ enum hemi_status instance_new(struct store *s, struct module *m, const struct rt
 {
     *out = NULL;
     if (s->nguests >= s->opt.instance_limit)
-        return error_set(err, HEMI_LIMIT, "instance_limit: %u", s->opt.instance_limit);
+        return error_limit(err, s->opt.names.instances, (uint64_t)s->nguests + 1, "", s->opt.instance_limit);
     enum hemi_status status = imports_check(s, m, imports, err);
     if (status != HEMI_OK) return status;
     struct activation a;

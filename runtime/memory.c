@@ -117,8 +117,7 @@ enum hemi_status memory_init(struct store *s, struct memory *m, const struct lim
     m->store = s;
     m->type = *l;
     m->max_pages = least(l->has_max ? l->max : UINT64_MAX, pages_possible(l));
-    if (min > m->max_pages || !is_allowed(s, pages_to_bytes(min)))
-        return error_set(err, HEMI_LIMIT, "memory_limit: %llu pages", min);
+    if (min > m->max_pages || !is_allowed(s, pages_to_bytes(min))) return memory_explain(s, NULL, min, err);
     if (!store_map(s, MEMORY_MAPPINGS)) return error_set(err, HEMI_NO_MEMORY, "no mappings for a memory");
     enum hemi_status status = reserve_first(m, pages_to_bytes(min));
     if (status != HEMI_OK) {

@@ -23,6 +23,8 @@
 struct engine;
 struct module;
 struct store;
+struct memory;
+struct table;
 struct instance;
 
 /* What went wrong, and where. Plain data, no ownership. */
@@ -97,7 +99,12 @@ void root_init(struct store *s, struct root *r, enum heap_slot slot, uint32_t bi
 void root_deinit(struct root *r); /* idempotent */
 
 /* ---- Stores */
+/* What messages call the limits of a store; NULL: as the specification does. */
+struct store_limit_names {
+    const char *heap, *stack, *memory, *table, *instances;
+};
 struct store_options {
+    struct store_limit_names names;
     uint64_t heap_limit;     /* bytes; 0 = default 256 MiB */
     uint64_t memory_limit;   /* bytes of all linear memories together; 0 = default 4 GiB */
     uint64_t table_limit;    /* elements of all tables; 0 = default 10,000,000 */
@@ -126,6 +133,11 @@ struct store_stats {
     uint64_t host_calls;
 };
 void store_get_stats(const struct store *s, struct store_stats *out);
+
+/* Says which limit does not allow what failed with LIMIT: a new memory or table of `min` pages or elements (`old`
+ * NULL), or growth by so many. HEMI_LIMIT. */
+enum hemi_status memory_explain(const struct store *s, const struct memory *old, uint64_t pages, struct rt_error *err);
+enum hemi_status table_explain(const struct store *s, const struct table *old, uint64_t elements, struct rt_error *err);
 
 /* Makes or finds the externref with this host id (identity: same id, same live object). HEAP exhaustion: NO_MEMORY. */
 enum hemi_status store_extern(struct store *s, uint64_t id, struct root *out /* initialised by this call */);

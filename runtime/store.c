@@ -32,8 +32,10 @@ enum hemi_status error_set(struct rt_error *err, enum hemi_status status, const 
 /* ---- Budget (.accounted) */
 static bool charge(void *ctx, int64_t delta)
 {
-    const struct store *s = ctx;
-    return s->opt.charge == NULL || s->opt.charge(s->opt.ctx, delta);
+    struct store *s = ctx;
+    bool allowed = s->opt.charge == NULL || s->opt.charge(s->opt.ctx, delta);
+    if (delta > 0) s->charge_refused = !allowed;
+    return allowed;
 }
 
 bool store_charge(struct store *s, int64_t delta)
@@ -145,6 +147,12 @@ static void options_fill(struct store_options *o)
     if (o->memory_limit == 0) o->memory_limit = MEMORY_LIMIT_DEFAULT;
     if (o->table_limit == 0) o->table_limit = TABLE_LIMIT_DEFAULT;
     if (o->instance_limit == 0) o->instance_limit = INSTANCE_LIMIT_DEFAULT;
+    struct store_limit_names *names = &o->names;
+    if (names->heap == NULL) names->heap = "heap";
+    if (names->stack == NULL) names->stack = "stack";
+    if (names->memory == NULL) names->memory = "memories";
+    if (names->table == NULL) names->table = "tables";
+    if (names->instances == NULL) names->instances = "instances";
 }
 
 static enum hemi_status heap_make(struct store *s)

@@ -61,6 +61,7 @@ struct trace {
 };
 
 /* One call into the guest. Lives in rt_call's or instance_new's native frame. */
+enum { ENTRY_BYTES = 16 }; /* header of the first frame, which is 16-byte aligned like the stack */
 struct activation {
     struct activation *outer;
     char *outer_exit_fp, *outer_stack_limit;
@@ -96,6 +97,7 @@ struct store {
     struct heap *heap;
     const struct heap_desc *descs; /* the engine's, by canonical type id */
     struct store_options opt;      /* with the defaults filled in */
+    bool charge_refused;           /* the last time that `opt.charge` was asked for more */
     struct activation *activation; /* .activation */
     uint32_t thrown;               /* the last exception that left a call: a host function may pass it on; a root
                                        inside calls, forgotten by collections outside of them */
@@ -184,6 +186,12 @@ void text_functype(struct text *t, const struct engine *e, uint32_t type);
 void text_func(struct text *t, const struct module *m, uint32_t func); /* its name, if known, and its index */
 /* The name section's name, or one under which the function is exported; at == NULL: neither. */
 struct name func_name(const struct module *m, uint32_t func);
+
+/* ---- explain.c: messages of limits. */
+/* HEMI_LIMIT, with LIMIT_MESSAGE. */
+enum hemi_status error_limit(struct rt_error *err, const char *name, uint64_t asked, const char *what, uint64_t most);
+/* Behind the text of a trap that a limit of the store's caused. */
+void text_limit_of_trap(struct text *t, const struct store *s, enum wasm_trap trap);
 
 /* ---- Slots of values, by type. */
 void slots_from_vals(char *slots, const union val *vals, const valtype *types, uint32_t n);

@@ -129,7 +129,7 @@ enum hemi_status table_start(struct table *t, const uint32_t *bits, struct rt_er
 {
     unsigned long long min = t->limits.min;
     enum hemi_status status = table_extend(t, min, bits);
-    if (status == HEMI_LIMIT) return error_set(err, status, "table_limit: %llu elements", min);
+    if (status == HEMI_LIMIT) return table_explain(t->store, NULL, min, err);
     if (status == HEMI_NO_MEMORY) return error_set(err, status, "a table of %llu elements", min);
     return status == HEMI_OK ? status : error_set(err, status, "making a table of %llu elements was stopped", min);
 }

@@ -69,6 +69,7 @@ static void text_what(struct text *t, const struct store *s, const struct pendin
     switch (p->status) {
     case HEMI_TRAP:
         text_add(t, "%s", trap_texts[p->trap]);
+        text_limit_of_trap(t, s, p->trap);
         break;
     case HEMI_EXCEPTION:
         text_exception(t, s, p->exn);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/server.h"
 #include "server/worker_state.h"
@@ -68,8 +69,9 @@ static bool may_have(const struct account *a, int64_t delta)
     return sum_fits(w, delta) && share_fits(w, a, delta);
 }
 
-static void refuse(struct account *a, enum share_pool by)
+static void refuse(struct account *a, enum share_pool by, int64_t asked)
 {
+    a->asked = (uint64_t)asked;
     a->refused = true;
     a->by = by;
 }
@@ -79,7 +81,7 @@ bool account_charge(struct account *a, int64_t delta)
     struct worker *w = a->worker;
     make_room(w, a, delta);
     if (!may_have(a, delta)) {
-        refuse(a, POOL_MEMORY);
+        refuse(a, POOL_MEMORY, delta);
         return false;
     }
     account_add(a, delta);
@@ -90,7 +92,7 @@ bool account_charge_beyond(struct account *a, int64_t delta)
 {
     make_room(a->worker, a, delta);
     if (!sum_fits(a->worker, delta)) {
-        refuse(a, POOL_MEMORY);
+        refuse(a, POOL_MEMORY, delta);
         return false;
     }
     account_add(a, delta);
@@ -111,7 +113,7 @@ bool account_map(struct account *a, int32_t delta)
 {
     struct pool *pool = &a->worker->pools[POOL_MAPPINGS];
     if (delta > 0 && !share_allows(pool, &a->mappings, (uint64_t)delta)) {
-        refuse(a, POOL_MAPPINGS);
+        refuse(a, POOL_MAPPINGS, delta);
         return false;
     }
     share_set(pool, &a->mappings, a->mappings.used + (uint64_t)(int64_t)delta);
@@ -124,12 +126,12 @@ enum hemi_status account_explain(struct account *a, enum hemi_status status, str
 {
     bool refused = a->refused;
     a->refused = false;
-    if (status != HEMI_NO_MEMORY || !refused) return status;
-    const struct pool *pool = &a->worker->pools[a->by];
-    const struct share *share = a->by == POOL_MAPPINGS ? &a->mappings : &a->memory;
-    err->status = HEMI_LIMIT;
-    snprintf(err->message, sizeof err->message,
-             "%s: this connection has %llu of the worker's %llu, and may not have that much more", pool_name(a->by),
-             (unsigned long long)share->used, (unsigned long long)pool->size);
-    return HEMI_LIMIT;
+    bool heap = status == HEMI_TRAP && err->trap == TRAP_HEAP_EXHAUSTED;
+    if (!refused || (status != HEMI_NO_MEMORY && !heap)) return status;
+    size_t used = heap ? strlen(err->message) : 0, room = sizeof err->message - used;
+    if (heap) used += (size_t)snprintf(err->message + used, room, "; ") < room ? 2 : 0;
+    share_explain(a->by, &a->worker->pools[a->by], a->by == POOL_MAPPINGS ? &a->mappings : &a->memory, a->asked,
+                  err->message + used, sizeof err->message - used);
+    if (!heap) err->status = HEMI_LIMIT;
+    return err->status;
 }

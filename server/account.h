@@ -24,6 +24,7 @@ struct account {
     struct share memory, mappings;
     bool refused; /* by its share, since this was last looked at */
     enum share_pool by;
+    uint64_t asked; /* how many more it was refused */
 };
 
 /* NULL: no memory. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/hemi.pb-c.h"
+#include "proto/tables/limits.h"
 #include "runtime/types.h"
 #include "server/requests_values.h"
 #include "server/server.h"
@@ -232,10 +233,13 @@ static enum hemi_status host_call(void *ctx, struct store *store, struct instanc
     (void)store, (void)caller;
     SERVER_ASSERT(r && r->conn == c);
     if (r->depth >= c->worker->nesting_max)
-        return rt_fail(err, HEMI_LIMIT, "nesting: %u host calls inside one another", r->depth);
+        return rt_fail(err, HEMI_LIMIT, LIMIT_MESSAGE, "nesting", r->depth + 1ull, " host calls inside one another",
+                       (unsigned long long)c->worker->nesting_max);
     enum hemi_status status = connection_wait_output(c);
     if (status != HEMI_OK) return status;
-    if (c->calls.used >= HOST_CALLS_MAX) return rt_fail(err, HEMI_LIMIT, "host calls outstanding: %u", HOST_CALLS_MAX);
+    if (c->calls.used >= HOST_CALLS_MAX)
+        return rt_fail(err, HEMI_LIMIT, LIMIT_MESSAGE, "host calls", HOST_CALLS_MAX + 1ull, " outstanding",
+                       (unsigned long long)HOST_CALLS_MAX);
     struct host_call *h = call_new(r, f->store);
     if (!h) return rt_fail(err, HEMI_NO_MEMORY, "no memory for a host call");
     status = make_call(f, h, args, results, err);

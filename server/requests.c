@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/hemi.pb-c.h"
+#include "proto/tables/limits.h"
 #include "runtime/release.h"
 #include "server/hostcall.h"
 #include "server/requests_values.h"
@@ -32,6 +33,19 @@ enum hemi_status request_fail(struct request *r, enum hemi_status status, const 
     va_end(args);
     r->reply.error.status = status;
     return status;
+}
+
+enum hemi_status request_limit(struct request *r, const char *option, uint64_t asked, const char *what, uint64_t most)
+{
+    return request_fail(r, HEMI_LIMIT, LIMIT_MESSAGE, option, (unsigned long long)asked, what,
+                        (unsigned long long)most);
+}
+
+enum hemi_status request_share_limit(struct request *r, enum share_pool which, const struct share *share, uint64_t more)
+{
+    struct rt_error *err = &r->reply.error;
+    share_explain(which, &r->conn->worker->pools[which], share, more, err->message, sizeof err->message);
+    return err->status = HEMI_LIMIT;
 }
 
 enum hemi_status request_fail_long(struct request *r, enum hemi_status status, const char *text)

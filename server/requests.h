@@ -154,7 +154,12 @@ void requests_stop_forget(struct worker *w, struct stopping *s);
 /* Puts a formatted message into the reply and returns `status`. */
 enum hemi_status request_fail(struct request *r, enum hemi_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same with a text of up to PROTO_TEXT_MAX bytes. */
+/* LIMIT, with LIMIT_MESSAGE: `option` allows `most`. */
+enum hemi_status request_limit(struct request *r, const char *option, uint64_t asked, const char *what, uint64_t most);
+/* LIMIT: its connection may not have `more` of a pool. */
+enum hemi_status request_share_limit(struct request *r, enum share_pool which, const struct share *share,
+                                     uint64_t more);
+/* request_fail with a text of up to PROTO_TEXT_MAX bytes. */
 enum hemi_status request_fail_long(struct request *r, enum hemi_status status, const char *text);
 /* Room for a reply's raw part of `n` bytes; NULL: no memory. */
 uint8_t *request_raw(struct request *r, size_t n);

@@ -216,7 +216,7 @@ enum proto_error read_func_new(struct request *r) { return r->raw_length % 4 == 
 static enum hemi_status bind_func(struct request *r, enum hemi_status status, uint32_t func)
 {
     bool share = share_allows(&r->conn->worker->pools[POOL_TYPES], &r->conn->types, 1);
-    if (status == HEMI_LIMIT && !share) return request_types_limit(r);
+    if (status == HEMI_LIMIT && !share) return request_types_limit(r, 1);
     if (status != HEMI_OK) return request_fail(r, status, "no room for a host function");
     object_bind_ref(r->makes, HEAP_SLOT_FUNC, func, WIRE_CLASS_FUNC);
     return HEMI_OK;

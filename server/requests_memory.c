@@ -21,6 +21,7 @@ enum hemi_status run_memory_new(struct request *r)
     const Hemi__V1__MemoryNew *b = (const Hemi__V1__MemoryNew *)r->body;
     struct limits l = limits_of(b->min, b->max_plus_1, b->is64);
     enum hemi_status status = memory_new(r->store->store, &l, &r->makes->u.memory);
+    if (status == HEMI_LIMIT) return memory_explain(r->store->store, NULL, b->min, &r->reply.error);
     if (status != HEMI_OK) return request_fail(r, status, "a memory of %llu pages", (unsigned long long)b->min);
     r->makes->bound = true;
     return HEMI_OK;
@@ -68,6 +69,7 @@ enum hemi_status run_memory_grow(struct request *r)
     const Hemi__V1__MemoryGrow *b = (const Hemi__V1__MemoryGrow *)r->body;
     enum hemi_status status = memory_grow(r->uses[0]->u.memory, b->delta, &r->reply.value);
     if (status == HEMI_OK) return status;
+    if (status == HEMI_LIMIT) return memory_explain(r->store->store, r->uses[0]->u.memory, b->delta, &r->reply.error);
     return request_fail(r, status, "the memory cannot grow by %llu pages", (unsigned long long)b->delta);
 }
 
@@ -137,12 +139,14 @@ enum hemi_status run_global_set(struct request *r)
 
 /* ---- tables ---- */
 
-/* `refusal` is about `n` elements; anything but a refusal is an end that somebody asked for. */
-static __attribute__((format(printf, 3, 0))) void table_refused(struct request *r, enum hemi_status status,
-                                                                const char *refusal, uint64_t n)
+/* `refusal` is about `n` elements, of a new table or by which `old` was to grow; anything but a refusal is an end that
+ * somebody asked for. */
+static __attribute__((format(printf, 4, 0))) void
+table_refused(struct request *r, enum hemi_status status, const struct table *old, const char *refusal, uint64_t n)
 {
-    bool refused = status == HEMI_ARGUMENT || status == HEMI_LIMIT || status == HEMI_NO_MEMORY;
-    if (refused)
+    if (status == HEMI_LIMIT)
+        table_explain(r->store->store, old, n, &r->reply.error);
+    else if (status == HEMI_ARGUMENT || status == HEMI_NO_MEMORY)
         request_fail(r, status, refusal, (unsigned long long)n);
     else
         request_fail(r, status, "stopped before all of %llu elements were there", (unsigned long long)n);
@@ -169,7 +173,7 @@ enum hemi_status run_table_new(struct request *r)
     if (status == HEMI_OK) {
         status = table_new(r->store->store, type, &l, v.vals[0], &r->makes->u.table);
         r->makes->bound = status == HEMI_OK;
-        if (status != HEMI_OK) table_refused(r, status, "a table of %llu elements, or with such a value", b->min);
+        if (status != HEMI_OK) table_refused(r, status, NULL, "a table of %llu elements, or with such a value", b->min);
     }
     values_deinit(&v);
     return status;
@@ -222,7 +226,8 @@ enum hemi_status run_table_grow(struct request *r)
     if (status == HEMI_OK) {
         status = table_grow(r->uses[0]->u.table, b->delta, v.vals[0], &old);
         if (status != HEMI_OK)
-            table_refused(r, status, "the table cannot grow by %llu, or not with such a value", b->delta);
+            table_refused(r, status, r->uses[0]->u.table, "the table cannot grow by %llu, or not with such a value",
+                          b->delta);
     }
     values_deinit(&v);
     r->reply.value = old;

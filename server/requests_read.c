@@ -41,7 +41,9 @@ enum proto_error request_promise(struct request *r, uint32_t id, enum object_kin
     default:
         break;
     }
-    if (r->reply.error.status == HEMI_OK) request_fail(r, HEMI_LIMIT, "handles: %u in use", r->conn->handles.map.used);
+    if (r->reply.error.status == HEMI_OK)
+        request_limit(r, "handles", (uint64_t)r->conn->handles.map.used + 1, " on this connection",
+                      r->conn->handles.max);
     return PROTO_OK;
 }
 

@@ -46,7 +46,7 @@ enum hemi_status entries_reply(struct request *r, uint32_t first, uint32_t count
 /* engine_options.types_claim: of the running request's module (share.h). */
 bool module_types_claim(void *ctx, uint32_t n);
 /* LIMIT, which names the pool of types. */
-enum hemi_status request_types_limit(struct request *r);
+enum hemi_status request_types_limit(struct request *r, uint64_t more);
 /* Makes a failure's raw part: the backtrace, if the error has one, then room for `after` bytes, to which it returns the
  * pointer. NULL: no memory, or nothing to say. */
 uint8_t *request_trace(struct request *r, size_t after);

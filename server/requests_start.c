@@ -290,10 +290,8 @@ static void start(struct request *r, struct lane *l)
 static void refuse_stack(struct request *r)
 {
     const struct connection *c = r->conn;
-    request_fail(r, HEMI_LIMIT,
-                 "%s: this connection has %llu of the worker's %llu, may not have more, and all of them wait",
-                 pool_name(POOL_STACKS), (unsigned long long)stacks_in_use(c),
-                 (unsigned long long)c->worker->pools[POOL_STACKS].size);
+    const struct share used = {stacks_in_use(c)};
+    request_share_limit(r, POOL_STACKS, &used, 1);
     request_finish(r, HEMI_LIMIT);
 }
 

@@ -23,9 +23,9 @@ static enum proto_error begin_module(struct request *r, uint32_t id, uint64_t to
     r->makes_id = id;
     if (e != PROTO_OK || r->reply.error.status != HEMI_OK) return e;
     if (total > limits->module_size) {
-        request_fail(r, HEMI_LIMIT, "module_size: %llu bytes are allowed", (unsigned long long)limits->module_size);
+        request_limit(r, "module_size", total, " bytes", limits->module_size);
     } else if (r->conn->nmodules >= limits->modules) {
-        request_fail(r, HEMI_LIMIT, "modules: %u on this connection", r->conn->nmodules);
+        request_limit(r, "modules", (uint64_t)r->conn->nmodules + 1, " on this connection", limits->modules);
     } else if (r->fd >= 0) {
         const char *why;
         r->makes->upload = upload_map(r->conn, r->fd, total, &why);
@@ -138,12 +138,9 @@ bool module_types_claim(void *ctx, uint32_t n)
     return upload_claim_types(request_of(sched->running)->makes->upload, n);
 }
 
-enum hemi_status request_types_limit(struct request *r)
+enum hemi_status request_types_limit(struct request *r, uint64_t more)
 {
-    const struct connection *c = r->conn;
-    return request_fail(r, HEMI_LIMIT, "%s: this connection has %llu of the worker's %llu, and may not have more",
-                        pool_name(POOL_TYPES), (unsigned long long)c->types.used,
-                        (unsigned long long)c->worker->pools[POOL_TYPES].size);
+    return request_share_limit(r, POOL_TYPES, &r->conn->types, more);
 }
 
 /* A function type that a tag has makes one more, of the exception's layout. */
@@ -169,7 +166,7 @@ enum hemi_status run_module_new(struct request *r)
         status = module_take(e, upload_take_bytes(o->upload), o->upload->total, &m, &r->reply.error);
     if (status == HEMI_OK) status = claim_layouts(o->upload, m);
     if (status != HEMI_OK) {
-        if (o->upload->types_refused) request_types_limit(r);
+        if (o->upload->types_refused) request_types_limit(r, o->upload->types_refused);
         upload_bury(o->upload, NULL);
         o->upload = NULL;
         return status;
@@ -187,8 +184,7 @@ enum proto_error read_store_new(struct request *r)
     const Hemi__V1__StoreNew *b = (const Hemi__V1__StoreNew *)r->body;
     struct connection *c = r->conn;
     if (!share_allows(&c->worker->pools[POOL_STORES], &c->share_of_stores, 1))
-        request_fail(r, HEMI_LIMIT, "stores: this connection has %u of the worker's %llu, and may not have more",
-                     c->nstores, (unsigned long long)c->worker->boot->limits.stores);
+        request_share_limit(r, POOL_STORES, &c->share_of_stores, 1);
     struct wstore *s = wstore_new(c, b->store);
     if (!s) return PROTO_NO_MEMORY;
     wstore_join(s, r);
@@ -197,7 +193,20 @@ enum proto_error read_store_new(struct request *r)
     return request_promise(r, b->store, OBJECT_STORE, &r->makes);
 }
 
-static uint64_t least(uint64_t wish, uint64_t limit) { return wish > 0 && wish < limit ? wish : limit; }
+static bool is_less(uint64_t wish, uint64_t limit) { return wish > 0 && wish < limit; }
+static uint64_t least(uint64_t wish, uint64_t limit) { return is_less(wish, limit) ? wish : limit; }
+
+/* A limit is called as the store's option or the tenant's, whichever it is that sets it. */
+static struct store_limit_names limit_names(const Hemi__V1__StoreNew *b, const struct tenant_limits *limits)
+{
+#define NAME(wish, limit) (is_less(b->wish, limits->limit) ? #wish : #limit)
+    return (struct store_limit_names){.heap = NAME(heap_bytes, heap),
+                                      .stack = NAME(stack_bytes, stack),
+                                      .memory = NAME(memory_bytes, linear_memory),
+                                      .table = NAME(table_elements, table_elements),
+                                      .instances = NAME(instances, instances)};
+#undef NAME
+}
 
 enum { GC_GROWTH_MAX = 10000 }; /* per cent; a wish of 0 is the heap's own default, not this */
 
@@ -206,6 +215,7 @@ enum hemi_status run_store_new(struct request *r)
     const Hemi__V1__StoreNew *b = (const Hemi__V1__StoreNew *)r->body;
     const struct tenant_limits *limits = &r->conn->worker->boot->limits;
     struct store_options opt = {
+        .names = limit_names(b, limits),
         .heap_limit = least(b->heap_bytes, limits->heap),
         .memory_limit = least(b->memory_bytes, limits->linear_memory),
         .table_limit = least(b->table_elements, limits->table_elements),
@@ -329,8 +339,7 @@ static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint
     stream_id_used(r->conn, id); /* also when nothing comes of it */
     if (!w || !r->store) return PROTO_OK;
     if (!stream_has_room(r->conn)) {
-        request_fail(r, HEMI_LIMIT, "handles: this connection has %u streams, of which it may have as many as handles",
-                     r->conn->handles.max);
+        request_limit(r, "handles", r->conn->handles.max + 1ull, " streams on this connection", r->conn->handles.max);
         return PROTO_OK;
     }
     w->fds[fd].stream = stream_new(r->conn, r->store, id, fd == 0, credit);

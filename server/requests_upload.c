@@ -102,7 +102,7 @@ bool upload_claim_types(struct upload *u, uint64_t n)
 {
     struct pool *pool = &u->worker->pools[POOL_TYPES];
     struct share *share = &u->conn->types;
-    u->types_refused = !share_allows(pool, share, n);
+    u->types_refused = share_allows(pool, share, n) ? 0 : n;
     if (u->types_refused) return false;
     share_set(pool, share, share->used + n);
     u->types += n;

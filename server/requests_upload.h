@@ -19,7 +19,7 @@ struct upload {
     struct account *account; /* counted; what `charged` is charged to */
     struct connection *conn; /* one of whose modules it is; NULL: in the grave */
     uint64_t types;          /* of the connection's share: those that the module declares */
-    bool types_refused;
+    uint64_t types_refused; /* the last time; 0: they were not */
     uint8_t *bytes; /* NULL once the module is made */
     uint64_t total, have, capacity, charged;
     struct module *module; /* counted; in the grave */

@@ -74,5 +74,5 @@ enum hemi_status request_check_waiting(struct request *r)
     if (s.found)
         return request_fail(r, HEMI_DEADLOCK, "request %u would wait for the call inside which it is made", r->id);
     if (s.seen <= SEARCH_MAX) return HEMI_OK;
-    return request_fail(r, HEMI_LIMIT, "request %u would wait for more than %d others", r->id, SEARCH_MAX);
+    return request_limit(r, "requests waited for", s.seen, "", SEARCH_MAX);
 }

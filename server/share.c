@@ -1,5 +1,8 @@
 #include "server/share.h"
 
+#include <stdio.h>
+
+#include "proto/tables/limits.h"
 #include "server/server.h"
 
 void pool_init(struct pool *p, uint64_t size, uint64_t aside, uint64_t members)
@@ -20,11 +23,26 @@ const char *pool_name(enum share_pool pool)
 
 static uint64_t borrowed(const struct pool *p, uint64_t used) { return used > p->least ? used - p->least : 0; }
 
+/* How many it may borrow. */
+static uint64_t borrows_most(const struct pool *p, const struct share *s)
+{
+    uint64_t others = p->lent - borrowed(p, s->used);
+    uint64_t left = p->lendable > others ? p->lendable - others : 0;
+    return left - left / 4;
+}
+
 bool share_allows(const struct pool *p, const struct share *s, uint64_t n)
 {
-    uint64_t mine = borrowed(p, s->used), others = p->lent - mine, after = borrowed(p, s->used + n);
-    uint64_t left = p->lendable > others ? p->lendable - others : 0;
-    return n == 0 || after == 0 || after <= left - left / 4;
+    uint64_t after = borrowed(p, s->used + n);
+    return n == 0 || after == 0 || after <= borrows_most(p, s);
+}
+
+void share_explain(enum share_pool which, const struct pool *p, const struct share *s, uint64_t n, char *out,
+                   size_t size)
+{
+    snprintf(out, size, LIMIT_MESSAGE " for this connection, which has %llu of the worker's %llu", pool_name(which),
+             (unsigned long long)(s->used + n), "", (unsigned long long)(p->least + borrows_most(p, s)),
+             (unsigned long long)s->used, (unsigned long long)p->size);
 }
 
 void share_set(struct pool *p, struct share *s, uint64_t used)

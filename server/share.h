@@ -15,6 +15,7 @@
 #define HEMI_SERVER_SHARE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* name; of what; how many there are; what a connection may count on with the usual configuration; beyond its share */
@@ -55,6 +56,9 @@ const char *pool_name(enum share_pool pool);
 
 /* May it have `n` more? */
 bool share_allows(const struct pool *p, const struct share *s, uint64_t n);
+/* That it may not, with LIMIT_MESSAGE and the pool's name. */
+void share_explain(enum share_pool which, const struct pool *p, const struct share *s, uint64_t n, char *out,
+                   size_t size);
 /* How many it has from now on; whoever sets more than share_allows says does so for a reason. */
 void share_set(struct pool *p, struct share *s, uint64_t used);
 

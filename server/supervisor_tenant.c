@@ -1,8 +1,10 @@
 /* server/supervisor_tenant.c -- a tenant: who it is, which worker gets a connection, when a worker is replaced. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "proto/tables/limits.h"
 #include "server/server.h"
 #include "server/supervisor_state.h"
 
@@ -152,8 +154,12 @@ void tenant_give_again(struct tenant *tenant, struct client *client)
 void tenant_give(struct tenant *tenant, struct client *client)
 {
     client->turns = 0;
-    if (tenant->nwaiting >= tenant->supervisor->config.options.handover_queue) {
-        client_refuse(client, HEMI_LIMIT, "handover_queue: too many connections wait for this tenant's worker");
+    uint64_t most = tenant->supervisor->config.options.handover_queue;
+    if (tenant->nwaiting >= most) {
+        char why[128];
+        snprintf(why, sizeof why, LIMIT_MESSAGE, "handover_queue", (unsigned long long)tenant->nwaiting + 1,
+                 " connections that wait for this tenant's worker", (unsigned long long)most);
+        client_refuse(client, HEMI_LIMIT, why);
         return;
     }
     TAILQ_INSERT_TAIL(&tenant->waiting, client, link);

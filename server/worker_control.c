@@ -1,9 +1,11 @@
 /* server/worker_control.c -- messages between a worker and its supervisor (handover.h). */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/tables/limits.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/worker_state.h"
@@ -105,6 +107,14 @@ static void not_adopted(struct worker *w, uint64_t connection, enum handover_rea
     post(w, (struct control_message){.type = HANDOVER_NOT_ADOPTED, .code = reason, .about = connection});
 }
 
+static void refuse_crowd(const struct worker *w, struct connection *c)
+{
+    char why[96];
+    snprintf(why, sizeof why, LIMIT_MESSAGE, "connections", (unsigned long long)w->nconnections, " of this worker",
+             (unsigned long long)w->boot->limits.connections);
+    connection_end(c, HEMI_LIMIT, PROTO_OK, why);
+}
+
 /* The supervisor has its copy until it hears ADOPTED, so whatever is missing here costs this connection only. */
 static void adopt(struct worker *w, const struct handover_msg *msg)
 {
@@ -120,8 +130,7 @@ static void adopt(struct worker *w, const struct handover_msg *msg)
     }
     struct connection *c = connection_new(w, msg->fd, a->connection, a->hello, a->hello_len);
     if (!c) return not_adopted(w, a->connection, HANDOVER_NO_MEMORY);
-    if (w->nconnections > w->boot->limits.connections)
-        connection_end(c, HEMI_LIMIT, PROTO_OK, "connections: the tenant has as many as it may");
+    if (w->nconnections > w->boot->limits.connections) refuse_crowd(w, c);
     post(w, (struct control_message){.type = HANDOVER_ADOPTED, .about = a->connection});
 }
 

@@ -38,6 +38,10 @@
     X(CATCHES, 10000, "catch clauses of a try_table")                                                                  \
     X(NEW_FIXED, 10000, "operands of array.new_fixed")
 
+/* What is said of a limit that an option sets or that has another name: the name, how many were asked for, of what (a
+ * text that begins with a space, or is empty), and how many there may be at most. */
+#define LIMIT_MESSAGE "%s: %llu%s asked for, at most %llu"
+
 /* LIMIT_TYPES is a row, WASM_MAX_TYPES its value. */
 enum wasm_limit_value {
 #define X(name, value, text) WASM_MAX_##name = value,

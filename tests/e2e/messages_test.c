@@ -108,6 +108,113 @@ START_TEST(missing_imports_beyond_the_first_are_counted)
 }
 END_TEST
 
+/* ---- limits ---- */
+
+static hemi_store *store_with(const struct hemi_store_options *options)
+{
+    hemi_store *store;
+    ok(client, hemi_store_new(client, options, &store, NULL));
+    return store;
+}
+
+static void ck_limit(const char *message, hemi_status got)
+{
+    expect(client, HEMI_LIMIT, got);
+    ck_assert_str_eq(hemi_client_error(client), message);
+}
+
+static hemi_status instantiate(hemi_store *store, const char *text)
+{
+    hemi_instance *instance;
+    return hemi_instance_new(store, module_from(client, text), NULL, 0, NULL, &instance, NULL);
+}
+
+START_TEST(a_limit_of_a_store_names_the_option_of_whoever_set_it)
+{
+    start_with("linear_memory = \"1MiB\"; table_elements = 100; instances = 1;");
+    hemi_store *plain = store_with(NULL);
+    ck_limit("linear_memory: 1114112 bytes of all linear memories together asked for, at most 1048576",
+             instantiate(plain, "(module (memory 17))"));
+    ck_limit("table_elements: 101 elements of all tables together asked for, at most 100",
+             instantiate(store_with(NULL), "(module (table 101 funcref))"));
+    hemi_store *full = store_with(NULL);
+    ok(client, instantiate(full, "(module)"));
+    ck_limit("instances: 2 asked for, at most 1", instantiate(full, "(module)"));
+    const struct hemi_store_options options = {.memory_bytes = 1 << 17, .table_elements = 1000};
+    ck_limit("memory_bytes: 196608 bytes of all linear memories together asked for, at most 131072",
+             instantiate(store_with(&options), "(module (memory 3))"));
+    ck_limit("table_elements: 101 elements of all tables together asked for, at most 100",
+             instantiate(store_with(&options), "(module (table 101 funcref))"));
+    stop();
+}
+END_TEST
+
+START_TEST(growth_and_new_objects_beyond_a_limit_say_which)
+{
+    hemi_object *memory, *table, *more;
+    hemi_val null = hemi_null(HEMI_CLASS_EXTERN);
+    uint64_t old;
+    start_with("linear_memory = \"1MiB\"; table_elements = 100;");
+    hemi_store *store = store_with(NULL);
+    ok(client, hemi_memory_new(store, 10, 12, false, &memory, NULL));
+    ck_limit("size of a memory: 13 pages asked for, at most 12", hemi_memory_grow(memory, 3, &old, NULL));
+    ck_limit("linear_memory: 1114112 bytes of all linear memories together asked for, at most 1048576",
+             hemi_memory_new(store, 7, UINT64_MAX, false, &more, NULL));
+    ok(client, hemi_table_new(store, HEMI_TYPE_EXTERNREF, 60, 80, false, &null, &table, NULL));
+    ck_limit("size of a table: 81 elements asked for, at most 80", hemi_table_grow(table, 21, &null, &old, NULL));
+    ck_limit("table_elements: 101 elements of all tables together asked for, at most 100",
+             hemi_table_new(store, HEMI_TYPE_EXTERNREF, 41, UINT64_MAX, false, &null, &more, NULL));
+    stop();
+}
+END_TEST
+
+START_TEST(a_trap_that_a_limit_caused_names_it)
+{
+    static const char text[] =
+        "(module (func $f (export \"deep\") (call $f)) (type $n (struct (field (ref null $n))))\n"
+        "  (func (export \"keep\") (local $r (ref null $n)) (loop $l\n"
+        "    (local.set $r (struct.new $n (local.get $r))) (br $l))))";
+    hemi_instance *instance;
+    start_with("stack = \"256KiB\";");
+    const struct hemi_store_options options = {.heap_bytes = 2 << 20};
+    ok(client, hemi_instance_new(store_with(&options), module_from(client, text), NULL, 0, NULL, &instance, NULL));
+    expect(client, HEMI_TRAP, hemi_call(export_of(instance, "deep"), NULL, 0, NULL, 0, NULL));
+    ck_says("call stack exhausted (stack: at most 262144 bytes) in ");
+    expect(client, HEMI_TRAP, hemi_call(export_of(instance, "keep"), NULL, 0, NULL, 0, NULL));
+    ck_says("garbage-collected heap exhausted (heap_bytes: at most 2097152 bytes) in ");
+    stop();
+}
+END_TEST
+
+START_TEST(limits_of_a_connection_have_the_same_form)
+{
+    hemi_store *store;
+    hemi_module *module;
+    static const char empty[8] = "\0asm\1\0\0";
+    start_with("module_size = \"1KiB\"; modules = 1; stores = 6; connections = 2;");
+    char *large = calloc(1, 1025);
+    ck_limit("module_size: 1025 bytes asked for, at most 1024", hemi_module_new(client, large, 1025, &module, NULL));
+    ok(client, hemi_module_new(client, empty, sizeof empty, &module, NULL));
+    ck_limit("modules: 2 on this connection asked for, at most 1",
+             hemi_module_new(client, empty, sizeof empty, &module, NULL));
+    int stores = 0;
+    while (hemi_store_new(client, NULL, &store, NULL) == HEMI_OK && stores < 6) stores++;
+    char wanted[128];
+    snprintf(wanted, sizeof wanted,
+             "stores: %d asked for, at most %d for this connection, which has %d of the worker's 6", stores + 1, stores,
+             stores);
+    ck_says(wanted);
+    hemi_client *second = client_open(d.socket), *third;
+    struct hemi_connect_options options = {.socket = d.socket};
+    ck_assert_int_eq(hemi_connect(&options, &third), HEMI_LIMIT);
+    ck_assert_str_eq(hemi_client_error(third), "connections: 3 of this worker asked for, at most 2");
+    hemi_client_free(third);
+    hemi_client_free(second);
+    free(large);
+    stop();
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("messages");
@@ -118,6 +225,13 @@ static Suite *suite(void)
     tcase_add_test(imports, imports_of_wasi_are_told_among_the_others);
     tcase_add_test(imports, missing_imports_beyond_the_first_are_counted);
     suite_add_tcase(s, imports);
+    TCase *limits = tcase_create("limits");
+    tcase_set_timeout(limits, 60);
+    tcase_add_test(limits, a_limit_of_a_store_names_the_option_of_whoever_set_it);
+    tcase_add_test(limits, growth_and_new_objects_beyond_a_limit_say_which);
+    tcase_add_test(limits, a_trap_that_a_limit_caused_names_it);
+    tcase_add_test(limits, limits_of_a_connection_have_the_same_form);
+    suite_add_tcase(s, limits);
     return s;
 }
 

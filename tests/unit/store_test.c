@@ -342,7 +342,7 @@ START_TEST(calls_nest_through_host_functions_up_to_a_limit)
     ck_assert_uint_eq(result.i64, 55);
     arg.i64 = 100000;
     ck_assert_int_eq(rt_call(r.store, h.self, &arg, &result, r.stack, &r.err), HEMI_LIMIT);
-    ck_assert_ptr_nonnull(strstr(r.err.message, "nested"));
+    ck_assert_ptr_nonnull(strstr(r.err.message, "nesting: "));
     arg.i64 = 3;
     ck_assert_int_eq(rt_call(r.store, h.self, &arg, &result, r.stack, &r.err), HEMI_OK);
     ck_assert_uint_eq(result.i64, 6);
