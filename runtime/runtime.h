@@ -129,7 +129,6 @@ struct store_stats {
     struct heap_stats heap;
     uint64_t memory_bytes;
     uint32_t instances;
-    uint64_t roots;
     uint64_t host_calls;
 };
 void store_get_stats(const struct store *s, struct store_stats *out);

@@ -313,5 +313,4 @@ void store_get_stats(const struct store *s, struct store_stats *out)
 {
     *out = (struct store_stats){.memory_bytes = s->memory_bytes, .instances = s->nguests, .host_calls = s->host_calls};
     heap_get_stats(s->heap, &out->heap);
-    for (const struct root *r = s->roots.next; r != &s->roots; r = r->next) out->roots++;
 }

@@ -11,6 +11,7 @@
 #include "server/requests_values.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/totals.h"
 #include "server/wasi.h"
 
 /* ---- modules ---- */
@@ -259,42 +260,15 @@ enum hemi_status run_store_gc(struct request *r)
     return r->act.stop;
 }
 
-static void add_store(uint64_t *n, const struct wstore *s)
-{
-    struct store_stats st;
-    if (!s->store) return;
-    store_get_stats(s->store, &st);
-    n[COUNTER_instances] += st.instances;
-    n[COUNTER_calls] += s->calls;
-    n[COUNTER_host_calls] += st.host_calls;
-    n[COUNTER_externs_made] += st.heap.externs_made;
-    n[COUNTER_externs_dead] += st.heap.externs_dead;
-    n[COUNTER_externs_live] += st.heap.externs_live;
-    n[COUNTER_collections] += st.heap.collections;
-    n[COUNTER_bytes_allocated] += st.heap.bytes_allocated;
-    n[COUNTER_bytes_copied] += st.heap.bytes_copied;
-    n[COUNTER_bytes_live] += st.heap.bytes_live;
-    n[COUNTER_bytes_committed] += st.heap.bytes_committed;
-    n[COUNTER_bytes_peak] += st.heap.bytes_peak;
-    n[COUNTER_memory_bytes] += st.memory_bytes;
-    n[COUNTER_pause_ns_total] += st.heap.pause_ns_total;
-    if (st.heap.pause_ns_max > n[COUNTER_pause_ns_max]) n[COUNTER_pause_ns_max] = st.heap.pause_ns_max;
-    n[COUNTER_stores]++;
-}
-
 enum hemi_status run_store_stats(struct request *r)
 {
     const struct connection *c = r->conn;
     uint64_t n[COUNTERS] = {0};
     if (r->store)
-        add_store(n, r->store);
+        totals_of_store(n, r->store);
     else
-        for (const struct wstore *s = c->stores; s; s = s->next) add_store(n, s);
-    n[COUNTER_handles] = c->handles.map.used;
-    n[COUNTER_reads] = c->reads;
-    n[COUNTER_writes] = c->writes;
-    n[COUNTER_frames_in] = c->frames_in;
-    n[COUNTER_frames_out] = c->frames_out;
+        for (const struct wstore *s = c->stores; s; s = s->next) totals_of_store(n, s);
+    totals_of_connection(n, c);
     uint8_t *raw = request_raw(r, sizeof n);
     if (!raw) return HEMI_NO_MEMORY;
     for (int i = 0; i < COUNTERS; i++) wire_put_u64(raw + 8 * i, n[i]);

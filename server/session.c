@@ -11,6 +11,7 @@
 #include "server/hostcall.h"
 #include "server/server.h"
 #include "server/stream.h"
+#include "server/totals.h"
 
 enum {
     LINGER_MS = 2000,
@@ -567,6 +568,7 @@ static bool forget_some(struct corpse *corpse, uint32_t *units)
 static void leave_worker(struct connection *c)
 {
     struct worker *w = c->worker;
+    totals_keep_connection(c);
     *(c->prev ? &c->prev->next : &w->connections) = c->next;
     if (c->next) c->next->prev = c->prev;
     w->nconnections--;

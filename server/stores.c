@@ -9,6 +9,7 @@
 #include "server/server.h"
 #include "server/session.h"
 #include "server/stream.h"
+#include "server/totals.h"
 #include "server/worker_state.h"
 
 /* ---- life ---- */
@@ -152,6 +153,7 @@ void wstore_end(struct wstore *s)
     requests_stop_forget(s->worker, &s->stopping);
     wstore_rouse(s);
     verify(s);
+    totals_keep_store(s);
     wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
     share_types(s, 0);
     *(s->prev ? &s->prev->next : &c->stores) = s->next;

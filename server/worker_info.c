@@ -5,6 +5,7 @@
 
 #include "proto/tables/opcodes.h"
 #include "server/session.h"
+#include "server/totals.h"
 #include "server/worker_state.h"
 
 /* cJSON leaves out what it has no memory for, and says so to nobody. */
@@ -59,6 +60,15 @@ static void add_worker(cJSON *to, const struct worker *w)
     cJSON_AddNumberToObject(to, "calls_total", (double)atomic_load_explicit(&p->calls_total, memory_order_relaxed));
     cJSON_AddNumberToObject(to, "reads_total", (double)atomic_load_explicit(&p->reads_total, memory_order_relaxed));
     cJSON_AddNumberToObject(to, "writes_total", (double)atomic_load_explicit(&p->writes_total, memory_order_relaxed));
+}
+
+static void add_totals(cJSON *to, const struct worker *w)
+{
+    uint64_t n[COUNTERS];
+    totals_of_worker(n, w);
+#define X(name, kind, text) cJSON_AddNumberToObject(to, #name, (double)n[COUNTER_##name]);
+    HEMI_COUNTERS(X)
+#undef X
 }
 
 static void add_share(cJSON *to, enum share_pool pool, const struct worker *w, const struct share *s)
@@ -120,6 +130,7 @@ char *worker_info(const struct connection *c)
     cJSON_AddStringToObject(root, "version", HEMI_VERSION);
     cJSON_AddStringToObject(root, "tenant", w->boot->tenant);
     add_worker(cJSON_AddObjectToObject(root, "worker"), w);
+    add_totals(cJSON_AddObjectToObject(root, "totals"), w);
     add_connection(cJSON_AddObjectToObject(root, "connection"), c);
     add_limits(cJSON_AddObjectToObject(root, "limits"), &w->boot->limits);
     add_stretches(cJSON_AddObjectToObject(root, "stretches"), &w->stretches);

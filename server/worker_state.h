@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "proto/counters.h"
 #include "runtime/runtime.h"
 #include "server/account.h"
 #include "server/grave.h"
@@ -56,6 +57,7 @@ struct worker {
     struct pool pools[POOLS];
     uint64_t stacks_borrowed_max; /* while so many are in use, none is lent except inside host calls */
     uint64_t memory_used;         /* what the engine and we have announced */
+    uint64_t ended[COUNTERS];     /* of stores and connections that are no more (totals.h) */
     struct outbox {
         struct control_message *at;
         uint64_t count, capacity;

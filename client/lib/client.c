@@ -169,7 +169,7 @@ void hemi_free_text(char *text) { free(text); }
 
 /* The counters that both sides know, in the table's order, beside the struct's. */
 static const size_t counter_offsets[] = {
-#define X(name, text) offsetof(struct hemi_stats, name),
+#define X(name, kind, text) offsetof(struct hemi_stats, name),
     HEMI_COUNTERS(X)
 #undef X
 };

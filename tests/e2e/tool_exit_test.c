@@ -171,6 +171,56 @@ START_TEST(only_run_starts_a_daemon_and_says_so)
 }
 END_TEST
 
+/* What `hemi stats` printed were the counters of its own connection: zeros. */
+static double counter(const struct daemon *d, const char *name)
+{
+    char key[64];
+    snprintf(key, sizeof key, "\"%s\":", name);
+    struct outcome o = hemi(NULL, "--socket", daemon_socket(d, 0), "stats", "--json");
+    const char *at = strstr(o.out, key);
+    ck_assert_msg(o.status == 0 && at, "%s%s", o.out, o.err);
+    double n = strtod(at + strlen(key), NULL);
+    outcome_deinit(&o);
+    return n;
+}
+
+START_TEST(stats_are_of_the_tenant_and_keep_what_has_ended)
+{
+    struct daemon d;
+    hemi_store *store;
+    daemon_start_tenants(&d, 1, NULL);
+    hemi_client *client = client_open(daemon_socket(&d, 0)), *watcher = client_open(daemon_socket(&d, 0));
+    hemi_object *f =
+        export_of(instance_from(client,
+                                "(module (type $s (struct (field i64))) (memory 2) (func (export \"f\") (param i32)"
+                                " (result i32) (loop $l (drop (struct.new $s (i64.const 1)))"
+                                " (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (i32.const 7)))",
+                                &store),
+                  "f");
+    for (int i = 0; i < 10; i++) call_i32(f, 1, 1000);
+    ok(client, hemi_store_gc(store, NULL));
+    ck_assert(counter(&d, "calls") == 10);
+    ck_assert(counter(&d, "stores") == 1);
+    ck_assert(counter(&d, "memory_bytes") == 2 * 65536);
+    double made = counter(&d, "bytes_allocated"), collections = counter(&d, "collections"),
+           frames = counter(&d, "frames_in");
+    ck_assert(made >= 10 * 1000 * 8 && collections >= 1 && frames >= 10);
+    ok(client, hemi_store_close(store, NULL));
+    hemi_client_free(client);
+    double stores = 1;
+    for (int i = 0; i < 1000 && stores > 0; i++)
+        stores = counter(&d, "stores"); /* its end is not this client's to see */
+    ck_assert(stores == 0);
+    ck_assert(counter(&d, "calls") == 10);
+    ck_assert(counter(&d, "instances") == 0);
+    ck_assert(counter(&d, "bytes_allocated") == made);
+    ck_assert(counter(&d, "collections") >= collections);
+    ck_assert(counter(&d, "frames_in") > frames);
+    hemi_client_free(watcher);
+    daemon_stop(&d);
+}
+END_TEST
+
 START_TEST(the_page_about_the_command_is_what_it_prints)
 {
     char script[512];
@@ -187,6 +237,7 @@ static void tests(TCase *t)
     tcase_add_test(t, outcome_json_says_which_trap_and_where);
     tcase_add_test(t, an_interrupt_from_the_keyboard_ends_the_program_by_that_signal);
     tcase_add_test(t, only_run_starts_a_daemon_and_says_so);
+    tcase_add_test(t, stats_are_of_the_tenant_and_keep_what_has_ended);
     tcase_add_test(t, the_page_about_the_command_is_what_it_prints);
 }
 

@@ -60,7 +60,7 @@ static void traps(FILE *out)
 static void counters(FILE *out)
 {
     fputs("| nr | counter | meaning |\n|---|---|---|\n", out);
-#define X(name, text) fprintf(out, "| %d | " #name " | %s |\n", COUNTER_##name, text);
+#define X(name, kind, text) fprintf(out, "| %d | " #name " | %s |\n", COUNTER_##name, text);
     HEMI_COUNTERS(X)
 #undef X
 }
