@@ -330,6 +330,7 @@ enum proto_error read_wasi_new(struct request *r)
         if (malformed) return PROTO_RAW;
         if (!r->wasi || !wasi_charge(r->wasi)) request_fail(r, HEMI_NO_MEMORY, "no memory for a WASI object");
     }
+    for (int fd = 0; r->wasi && fd < WASI_FDS; fd++) r->wasi->fds[fd].terminal = b->terminals >> fd & 1;
     enum proto_error e = make_stream(r, 0, b->stdin_stream, 0);
     if (e == PROTO_OK) e = make_stream(r, 1, b->stdout_stream, b->output_credit);
     if (e == PROTO_OK) e = make_stream(r, 2, b->stderr_stream, b->output_credit);

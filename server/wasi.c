@@ -104,36 +104,36 @@ bool wasi_store_u64(struct wasi_call *call, uint64_t at, uint64_t value)
 
 static const struct wasi_function {
     const char *name, *signature;
-    enum hemi_status (*call)(struct wasi_call *call);
+    enum hemi_status (*call)(struct wasi_call *call); /* NULL: not built */
+    uint32_t error;                                   /* then: what it returns */
 } functions[] = {
-#define X(name, signature) {#name, signature, wasi_##name},
+#define X(name, signature) {#name, signature, wasi_##name, WASI_SUCCESS},
     WASI_FUNCTIONS(X)
+#undef X
+#define X(name, signature, error) {#name, signature, NULL, WASI_##error},
+        WASI_MISSING(X)
 #undef X
 };
 
 /* A host function's context. */
 struct wasi_ctx {
-    struct wasi *wasi;                    /* counted */
-    const struct wasi_function *function; /* NULL: not built */
-    uint32_t error;                       /* then: what it returns */
-    bool returns;
+    struct wasi *wasi; /* counted */
+    const struct wasi_function *function;
 };
+
+static bool returns_errno(const struct wasi_function *f) { return f->call != wasi_proc_exit; }
 
 static enum hemi_status run(void *ctx, struct store *store, struct instance *caller, const union val *args,
                             union val *results, struct rt_error *err)
 {
     const struct wasi_ctx *c = ctx;
-    struct wasi_call call = {.wasi = c->wasi, .args = args, .err = err, .error = c->error};
+    struct wasi_call call = {.wasi = c->wasi, .args = args, .err = err, .error = c->function->error};
     struct rt_extern x;
     (void)store;
     if (caller && instance_export(caller, "memory", strlen("memory"), &x) && x.kind == EXTERN_MEMORY)
         call.memory = x.memory;
-    enum hemi_status status = HEMI_OK;
-    if (c->function) {
-        call.error = WASI_SUCCESS;
-        status = c->function->call(&call);
-    }
-    if (c->returns) results[0].i32 = call.error;
+    enum hemi_status status = c->function->call ? c->function->call(&call) : HEMI_OK;
+    if (returns_errno(c->function)) results[0].i32 = call.error;
     return status;
 }
 
@@ -150,14 +150,6 @@ static const struct wasi_function *find(struct name name)
             return &functions[i];
     return NULL;
 }
-
-/* There are no directories, so whatever works from one got a bad descriptor. */
-static uint32_t missing(struct name name)
-{
-    return name.len > 5 && memcmp(name.at, "path_", 5) == 0 ? WASI_BADF : WASI_NOSYS;
-}
-
-static bool returns_errno(const struct wasi_function *f) { return f->call != wasi_proc_exit; }
 
 static bool has_signature(const struct rtype *t, const struct wasi_function *f)
 {
@@ -176,17 +168,16 @@ static void text_signature(const struct wasi_function *f, char *out, size_t size
     snprintf(out + used, size - used, "%s%s)", *f->signature ? ")" : "", returns_errno(f) ? " (result i32)" : "");
 }
 
-static bool returns_i32(const struct rtype *t) { return t->nresults == 1 && t->vals[t->nparams] == VT_I32; }
-
 enum hemi_status wasi_check(const struct wstore *s, struct name name, uint32_t type_id, struct rt_error *err)
 {
     char is[160];
     const struct wasi_function *f = find(name);
     const struct rtype *t = types_get(wstore_engine(s), type_id);
-    if (f ? has_signature(t, f) : returns_i32(t)) return HEMI_OK;
+    if (f && has_signature(t, f)) return HEMI_OK;
     if (!err) return HEMI_LINK;
     if (!f)
-        return rt_fail(err, HEMI_LINK, "unknown import \"" WASI_MODULE "\" \"%.*s\": no such function",
+        return rt_fail(err, HEMI_LINK,
+                       "unknown import \"" WASI_MODULE "\" \"%.*s\": WASI preview 1 has no such function",
                        (int)(name.len < 64 ? name.len : 64), name.at);
     text_signature(f, is, sizeof is);
     return rt_fail(err, HEMI_LINK, "incompatible import type: \"" WASI_MODULE "\" \"%s\" is %s", f->name, is);
@@ -196,12 +187,10 @@ enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id,
 {
     struct store *s = w->store->store;
     const struct wasi_function *f = find(name);
+    SERVER_ASSERT(f != NULL); /* wasi_check */
     struct wasi_ctx *c = malloc(sizeof *c);
     if (!c) return rt_fail(err, HEMI_NO_MEMORY, "no memory for a WASI function");
-    *c = (struct wasi_ctx){.wasi = w,
-                           .function = f,
-                           .error = missing(name),
-                           .returns = returns_i32(types_get(wstore_engine(w->store), type_id))};
+    *c = (struct wasi_ctx){.wasi = w, .function = f};
     struct host_func_options opt = {.ctx = c, .call = run, .drop = drop};
     w->refs++;
     enum hemi_status status = host_func_new_typed(s, type_id, &opt, func);

@@ -6,9 +6,9 @@
  * checks every address before it has any effect: FAULT means that nothing was moved, read from a stream, or waited for.
  *
  * A WASI object belongs to a store. instance_new's imports from wasi_snapshot_preview1 become host functions that
- * refer to it and to the memory that the calling instance exports as "memory". A function of the module that is not in
- * WASI_FUNCTIONS resolves to one that returns ENOSYS; EBADF if it works from a directory (path_*), since there are
- * none.
+ * refer to it and to the memory that the calling instance exports as "memory". What is not built of preview 1
+ * (WASI_MISSING) resolves to a function that only returns an errno, for programs import more than they call: BADF where
+ * it works from a directory, since there are none. What preview 1 does not have does not link.
  *
  * Numbers: `errno` values of the specification, see WASI_ERRNOS. */
 #ifndef HEMI_SERVER_WASI_H
@@ -59,6 +59,35 @@ enum wasi_errno {
     X(sock_shutdown, "ii")                                                                                             \
     X(proc_exit, "i")
 
+/* The rest of preview 1: name, signature, the errno that it returns */
+#define WASI_MISSING(X)                                                                                                \
+    X(fd_advise, "iIIi", NOSYS)                                                                                        \
+    X(fd_allocate, "iII", NOSYS)                                                                                       \
+    X(fd_datasync, "i", NOSYS)                                                                                         \
+    X(fd_fdstat_set_rights, "iII", NOSYS)                                                                              \
+    X(fd_filestat_set_size, "iI", NOSYS)                                                                               \
+    X(fd_filestat_set_times, "iIIi", NOSYS)                                                                            \
+    X(fd_pread, "iiiIi", NOSYS)                                                                                        \
+    X(fd_pwrite, "iiiIi", NOSYS)                                                                                       \
+    X(fd_readdir, "iiiIi", NOSYS)                                                                                      \
+    X(fd_renumber, "ii", NOSYS)                                                                                        \
+    X(fd_sync, "i", NOSYS)                                                                                             \
+    X(fd_tell, "ii", NOSYS)                                                                                            \
+    X(path_create_directory, "iii", BADF)                                                                              \
+    X(path_filestat_get, "iiiii", BADF)                                                                                \
+    X(path_filestat_set_times, "iiiiIIi", BADF)                                                                        \
+    X(path_link, "iiiiiii", BADF)                                                                                      \
+    X(path_open, "iiiiiIIii", BADF)                                                                                    \
+    X(path_readlink, "iiiiii", BADF)                                                                                   \
+    X(path_remove_directory, "iii", BADF)                                                                              \
+    X(path_rename, "iiiiii", BADF)                                                                                     \
+    X(path_symlink, "iiiii", BADF)                                                                                     \
+    X(path_unlink_file, "iii", BADF)                                                                                   \
+    X(proc_raise, "i", NOSYS)                                                                                          \
+    X(sock_accept, "iii", NOSYS)                                                                                       \
+    X(sock_recv, "iiiiii", NOSYS)                                                                                      \
+    X(sock_send, "iiiii", NOSYS)
+
 enum { WASI_FDS = 3, WASI_STRINGS_MAX = 1 << 20, WASI_IOVS_MAX = 1024, WASI_SUBSCRIPTIONS_MAX = 64 };
 
 struct wasi_strings {
@@ -73,6 +102,7 @@ struct wasi {
     struct wasi_strings args, envs;
     struct wasi_fd {
         bool open;
+        bool terminal;
         struct stream *stream; /* NULL: at end of file, or thrown away */
     } fds[WASI_FDS];
     char strings[]; /* what args and envs point into */

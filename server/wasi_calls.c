@@ -226,12 +226,16 @@ enum hemi_status wasi_fd_close(struct wasi_call *call)
 
 enum hemi_status wasi_fd_seek(struct wasi_call *call) { return fd_of(call) ? fail(call, WASI_SPIPE) : HEMI_OK; }
 
-enum { FILETYPE_CHARACTER = 2, RIGHT_READ = 1 << 1, RIGHT_WRITE = 1 << 6, RIGHT_POLL = 1 << 27 };
+enum { FILETYPE_UNKNOWN, FILETYPE_CHARACTER = 2, RIGHT_READ = 1 << 1, RIGHT_WRITE = 1 << 6, RIGHT_POLL = 1 << 27 };
+
+/* What a guest's isatty() looks at. */
+static uint8_t file_type(const struct wasi_fd *fd) { return fd->terminal ? FILETYPE_CHARACTER : FILETYPE_UNKNOWN; }
 
 enum hemi_status wasi_fd_fdstat_get(struct wasi_call *call)
 {
-    uint8_t stat[24] = {FILETYPE_CHARACTER};
-    if (!fd_of(call)) return HEMI_OK;
+    const struct wasi_fd *fd = fd_of(call);
+    if (!fd) return HEMI_OK;
+    uint8_t stat[24] = {file_type(fd)};
     wire_put_u64(stat + 8, (is_input(call) ? RIGHT_READ : RIGHT_WRITE) | RIGHT_POLL);
     wasi_store(call, arg(call, 1), stat, sizeof stat);
     return HEMI_OK;
@@ -246,9 +250,10 @@ enum hemi_status wasi_fd_fdstat_set_flags(struct wasi_call *call)
 
 enum hemi_status wasi_fd_filestat_get(struct wasi_call *call)
 {
+    const struct wasi_fd *fd = fd_of(call);
     uint8_t stat[64] = {0};
-    if (!fd_of(call)) return HEMI_OK;
-    stat[16] = FILETYPE_CHARACTER;
+    if (!fd) return HEMI_OK;
+    stat[16] = file_type(fd);
     wire_put_u64(stat + 24, 1); /* links */
     wasi_store(call, arg(call, 1), stat, sizeof stat);
     return HEMI_OK;

@@ -430,6 +430,7 @@ struct hemi_wasi_options {
     size_t (*in)(void *bytes, size_t n, void *env);
     void *env;
     uint64_t output_credit; /* bytes of output in flight; 0: 256 KiB */
+    uint64_t terminals;     /* what the guest's isatty() says: bit 0 of standard input, 1 of output, 2 of error */
 };
 #define HEMI_INPUT_LATER ((size_t)-1)
 /* What serves imports from wasi_snapshot_preview1. */

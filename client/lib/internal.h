@@ -119,7 +119,7 @@ void externs_deinit(hemi_client *c);
 #define OPTIONS(X)                                                                                                     \
     X(connect, 56)                                                                                                     \
     X(store, 56)                                                                                                       \
-    X(wasi, 80)                                                                                                        \
+    X(wasi, 88)                                                                                                        \
     X(func, 64)                                                                                                        \
     X(wat, 16)
 enum options_kind {

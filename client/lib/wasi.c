@@ -88,6 +88,7 @@ static hemi_status wasi_request(struct hemi_wasi *w, const uint8_t *strings, siz
     body.stdout_stream = w->streams[STREAM_OUT];
     body.stderr_stream = w->streams[STREAM_ERR];
     body.output_credit = w->window;
+    body.terminals = (uint32_t)w->options.terminals;
     struct sending s = {.f = {.type = FRAME_WASI_NEW, .body = &body.base, .raw = strings, .raw_length = length},
                         .store = w->store,
                         .answer = {.node = &w->node, .refused = wasi_failed}};

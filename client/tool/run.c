@@ -57,6 +57,13 @@ static size_t on_in(void *bytes, size_t n, void *env)
     return 0;
 }
 
+static uint32_t terminals(void)
+{
+    uint32_t bits = 0;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) bits |= isatty(fd) ? 1u << fd : 0;
+    return bits;
+}
+
 /* --- running --- */
 /* 128 + SIGINT is the interrupt's; that of a stream which failed is told at the end. */
 static int told(struct program *p, const char *where)
@@ -81,6 +88,7 @@ static bool make_wasi(struct program *p, const struct tool_options *o)
                                      .out = on_out,
                                      .err = on_err,
                                      .in = on_in,
+                                     .terminals = terminals(),
                                      .env = p};
     hemi_status status = hemi_wasi_new(p->store, &wasi, &p->wasi, NULL);
     free(args);

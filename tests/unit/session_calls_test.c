@@ -237,7 +237,7 @@ END_TEST
 static const char echo[] =
     "(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))"
     "(import \"wasi_snapshot_preview1\" \"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))"
-    "(import \"wasi_snapshot_preview1\" \"sock_recv\" (func $p (param i32) (result i32)))"
+    "(import \"wasi_snapshot_preview1\" \"fd_sync\" (func $p (param i32) (result i32)))"
     "(memory (export \"memory\") 2)"
     "(func (export \"write\") (param i32) (result i32)"
     "  (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (local.get 0))"
