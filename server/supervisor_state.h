@@ -85,6 +85,7 @@ struct child {
     bool starved;  /* too many descriptors are in flight */
     bool draining; /* DRAIN is to be sent, or was */
     bool told;     /* DRAIN was sent */
+    bool kept;     /* it has ended, but cannot be reaped yet */
     bool ended;
     const char *killed; /* why we killed it, or NULL */
     char error[160];    /* what it said last, before READY, that was an error */

@@ -20,6 +20,7 @@
 #define LINES_AT_END 1024
 #define LOG_BYTES 512 /* read at once; each may be a line */
 #define RETRY_MS 10
+#define LOOK_MS 50        /* between two looks whether a tracer has let go of a worker that has ended */
 #define END_GRACE_MS 2000 /* from the end of the control socket until a worker that stays is killed */
 
 static struct log_about about(const struct child *w)
@@ -296,6 +297,10 @@ static bool ended_in_order(const struct child *w, const siginfo_t *info)
     return info->si_code == CLD_EXITED && info->si_status == WORKER_EXIT_OK && w->ready && (w->parting || w->draining);
 }
 
+static void on_look_again(uv_timer_t *timer) { child_reap(timer->data); }
+
+static void look_again(struct child *w) { uv_timer_start(&w->timer, on_look_again, LOOK_MS, LOOK_MS); }
+
 /* The process may take its time, or never end; its connections do not wait for that. */
 static void on_killed(uv_timer_t *timer)
 {
@@ -304,6 +309,7 @@ static void on_killed(uv_timer_t *timer)
     snprintf(w->tenant->lost, sizeof w->tenant->lost, "%s", w->killed);
     hand_all_again(w);
     if (!w->tenant->supervisor->draining) tenant_pump(w->tenant);
+    if (w->kept) look_again(w);
 }
 
 /* .drain-control, .adopt-before-read: once the socket is shut down it can adopt nothing more, so what it has said by
@@ -361,11 +367,20 @@ void child_reap(struct child *w)
     child_ended(w, &info, &usage);
 }
 
+/* A process that is traced is its tracer's to reap first, but its descriptor says all that time that it has ended. */
 static void on_end(uv_poll_t *poll, int status, int events)
 {
+    struct child *w = poll->data;
+    struct log_about what = about(w);
     (void)status;
     (void)events;
-    child_reap(poll->data);
+    child_reap(w);
+    if (w->ended) return;
+    uv_poll_stop(&w->on_end);
+    log_event(LOG_WARNING, "worker-kept", &what, "it has ended, and who traces it has not let go of it");
+    w->kept = true;
+    child_kill(w, "it had ended");
+    if (!uv_is_active((uv_handle_t *)&w->timer)) look_again(w); /* else on_killed does */
 }
 
 /* --- the start --- */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -860,6 +861,31 @@ START_TEST(a_worker_that_cannot_be_made_costs_its_clients_no_time)
 }
 END_TEST
 
+/* A tracer reaps first: until then a process that has ended can be waited for in vain, which is no reason to do that
+ * all the time, nor to leave its tenant without a worker. */
+START_TEST(a_dead_worker_that_a_tracer_keeps_is_replaced)
+{
+    start_config(TENANT_A);
+    int a = dial_hello("a", NULL);
+    pid_t traced = ask_pid(a);
+    if (ptrace(PTRACE_SEIZE, traced, NULL, NULL) != 0) {
+        printf("SKIPPED: ptrace: %s\n", strerror(errno));
+        close(a);
+        return;
+    }
+    kill(traced, SIGKILL);
+    expect_close(a, HEMI_OK);
+    ck_assert(wait_for_log("worker-kept"));
+    for (int i = 0; i < 5; i++) wait_for_state(daemon_pid, "S");
+    a = dial_hello("a", NULL);
+    ck_assert_int_ne(ask_pid(a), traced);
+    ck_assert(!log_has("worker-lost"));
+    ck_assert_int_eq(waitpid(traced, NULL, __WALL), traced);
+    ck_assert(wait_for_log("worker-lost"));
+    close(a);
+}
+END_TEST
+
 /* Nobody watches the worker, but who waits behind it is told. */
 START_TEST(waiting_ends_at_its_deadline)
 {
@@ -1327,6 +1353,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, an_answer_to_another_question_is_none);
     tcase_add_test(tests, a_worker_that_adopts_nothing_is_replaced);
     tcase_add_test(tests, a_worker_that_cannot_be_made_costs_its_clients_no_time);
+    tcase_add_test(tests, a_dead_worker_that_a_tracer_keeps_is_replaced);
     tcase_add_test(tests, waiting_ends_at_its_deadline);
     tcase_add_test(tests, a_crash_leaves_last_words);
     tcase_add_test(tests, a_panic_of_a_heap_or_the_engine_names_its_invariant);
