@@ -2,6 +2,7 @@
  *
  * A PEER's bytes: whatever is wrong with them ends in client_refuse. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -121,14 +122,21 @@ static bool change_share(struct client *client)
     return true;
 }
 
+static void refuse_unknown(struct client *client, bool has_token)
+{
+    char why[128];
+    snprintf(why, sizeof why, "no tenant has user id %u; clients of others need a token", (unsigned)client->peer.uid);
+    client_refuse(client, HEMI_DENIED,
+                  has_token ? "no tenant has this token: it is not what any token_file holds" : why);
+}
+
 /* HELLO is whole: whose connection is it? */
 static void greeted(struct client *client, const struct hello *hello)
 {
     leave_greeting(client);
     if (client->tenant == NULL) client->tenant = tenant_identify(client->supervisor, client, hello);
     if (client->tenant == NULL) {
-        client_refuse(client, HEMI_DENIED,
-                      hello->token_length > 0 ? "no tenant has this token" : "no tenant has this user id");
+        refuse_unknown(client, hello->token_length > 0);
         return;
     }
     if (!change_share(client)) return client_refuse(client, HEMI_LIMIT, FDS_REFUSED);

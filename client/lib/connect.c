@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -71,14 +72,40 @@ static hemi_status end_connect(hemi_client *c, hemi_status status, const char *w
     return fail(c, c->ended, "%s", c->ended_text);
 }
 
+/* What is wrong with a path, and what to do. */
+static const char *connect_text(const char *path, int error)
+{
+    struct stat info;
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return "no daemon: there is no such socket; start hemid, or name the socket that it listens at";
+    case ECONNREFUSED:
+        if (stat(path, &info) == 0 && !S_ISSOCK(info.st_mode)) return "no daemon: this is no socket";
+        return "no daemon: nobody listens at this socket any more; start hemid again";
+    case EACCES:
+    case EPERM:
+        return "no permission: the modes and groups of the socket and of its folders say who may connect";
+    case EPROTOTYPE:
+        return "no daemon: a socket of another kind than hemid's";
+    case EAGAIN:
+        return "the daemon takes no connections: those that wait for it fill its backlog";
+    default:
+        return strerror(error);
+    }
+}
+
 static hemi_status open_path(hemi_client *c, const char *path, int64_t until)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
-        return end_connect(c, HEMI_ARGUMENT, path, "longer than a Unix socket's path may be");
+    if (strlen(path) >= sizeof address.sun_path) {
+        client_end(c, HEMI_ARGUMENT, "%.64s...: a path of %zu bytes, a Unix socket's has at most %zu", path,
+                   strlen(path), sizeof address.sun_path - 1);
+        return fail(c, c->ended, "%s", c->ended_text);
+    }
     strcpy(address.sun_path, path);
     c->socket = connect_until(&address, until);
-    return c->socket >= 0 ? HEMI_OK : end_connect(c, HEMI_CONNECT, path, strerror(errno));
+    return c->socket >= 0 ? HEMI_OK : end_connect(c, HEMI_CONNECT, path, connect_text(path, errno));
 }
 
 static hemi_status say_hello(hemi_client *c, const struct hemi_connect_options *o)
@@ -101,7 +128,8 @@ static hemi_status wait_for_welcome(hemi_client *c, int64_t until)
 {
     while (!c->welcomed && c->ended == HEMI_OK) {
         if (now_ms() >= until)
-            return end_connect(c, HEMI_DEADLINE, "connecting", "the daemon did not welcome us in time");
+            return end_connect(c, HEMI_DEADLINE, "connecting",
+                               "no WELCOME came in time: what listens there hangs, or is no hemid");
         step(c, NULL, until);
     }
     return usable(c, NULL);

@@ -103,17 +103,21 @@ static enum proto_error received(hemi_client *c, const struct frame *f)
     }
 }
 
+#define NO_HEMID "what listens there is no hemid, or of another version"
+
 static void reading_failed(hemi_client *c, enum proto_error e)
 {
     bool lost = e == PROTO_END || e == PROTO_TRUNCATED || e == PROTO_IO;
     if (lost && c->welcomed)
         client_end(c, HEMI_WORKER_LOST, "the worker died: the connection ended without a word");
     else if (lost)
-        client_end(c, HEMI_CONNECT, "the daemon ended the connection before it welcomed us");
+        client_end(c, HEMI_CONNECT,
+                   "what listens there ended the connection without a WELCOME: the daemon died, or it is no hemid");
     else if (e == PROTO_NO_MEMORY)
         client_end(c, HEMI_NO_MEMORY, "out of memory while receiving");
     else
-        client_end(c, HEMI_PROTOCOL, "the worker broke the protocol: %s", proto_error_text(e));
+        client_end(c, HEMI_PROTOCOL, "%s: %s", c->welcomed ? "the worker broke the protocol" : NO_HEMID,
+                   proto_error_text(e));
 }
 
 /* Handles every whole frame that is here. */
@@ -131,7 +135,8 @@ static void handle_frames(hemi_client *c)
         if (e == PROTO_NO_MEMORY)
             reading_failed(c, e);
         else if (e != PROTO_OK)
-            client_end(c, HEMI_PROTOCOL, "the worker broke the protocol: %s: %s", f.info->name, proto_error_text(e));
+            client_end(c, HEMI_PROTOCOL, "%s: %s: %s", c->welcomed ? "the worker broke the protocol" : NO_HEMID,
+                       f.info->name, proto_error_text(e));
     }
 }
 

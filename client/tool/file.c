@@ -110,12 +110,17 @@ void module_free(struct module_file *m)
     m->bytes = m->text = NULL;
 }
 
+bool module_locate(const struct module_file *m, uint64_t offset, uint32_t *line, uint32_t *column)
+{
+    return m->text && hemi_wat_locate(m->text, m->text_size, offset, line, column) == HEMI_OK;
+}
+
 const char *module_place(const struct module_file *m, const hemi_client *client, char *out, size_t size)
 {
     uint64_t offset;
     uint32_t line, column;
     bool located = hemi_client_offset(client, &offset);
-    if (located && m->text && hemi_wat_locate(m->text, m->text_size, offset, &line, &column) == HEMI_OK)
+    if (located && module_locate(m, offset, &line, &column))
         snprintf(out, size, "%s:%u:%u", m->path, line, column);
     else if (located)
         snprintf(out, size, "%s:0x%llx", m->path, (unsigned long long)offset);

@@ -16,6 +16,30 @@ static struct {
     cJSON *failure; /* NULL: nothing has failed */
 } outcome = {.fd = -1};
 
+/* --- places --- */
+/* Where the frames of a failure are in the text; many are often of the same call. */
+static struct {
+    const struct module_file *module;
+    uint64_t offset;
+    uint32_t line, column; /* 0: no place */
+} place;
+
+void outcome_of(const struct module_file *m)
+{
+    place.module = m;
+    place.offset = UINT64_MAX;
+    place.line = 0;
+}
+
+/* False: not known. */
+static bool find_place(uint64_t offset)
+{
+    if (!place.module) return false;
+    if (offset != place.offset && !module_locate(place.module, offset, &place.line, &place.column)) place.line = 0;
+    place.offset = offset;
+    return place.line > 0;
+}
+
 /* --- the object --- */
 static void add_format(cJSON *to, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void add_format(cJSON *to, const char *name, const char *format, ...)
@@ -161,6 +185,10 @@ static void add_frame(cJSON *to, const struct hemi_trace_entry *e)
     cJSON_AddNumberToObject(frame, "index", e->index);
     if (e->kind == HEMI_TRACE_FUNC || e->kind == HEMI_TRACE_CONST)
         cJSON_AddNumberToObject(frame, "offset", (double)e->offset);
+    if (e->kind == HEMI_TRACE_FUNC && find_place(e->offset)) {
+        cJSON_AddNumberToObject(frame, "line", place.line);
+        cJSON_AddNumberToObject(frame, "column", place.column);
+    }
     if (e->module_length > 0) add_format(frame, "module", "%s", e->module);
     if (e->name_length > 0) add_format(frame, "name", "%s", e->name);
     if (!cJSON_AddItemToArray(to, frame)) cJSON_Delete(frame);
@@ -175,7 +203,10 @@ static void tell_trace(const hemi_client *client, cJSON *to)
     for (size_t i = 0; i < n; i++) {
         char text[4096];
         hemi_trace_text(&trace[i], text, sizeof text);
-        tell_more("    %s", text);
+        if (trace[i].kind == HEMI_TRACE_FUNC && find_place(trace[i].offset))
+            tell_more("    %s, %s:%u:%u", text, place.module->path, place.line, place.column);
+        else
+            tell_more("    %s", text);
         add_frame(frames, &trace[i]);
     }
 }
@@ -206,7 +237,10 @@ static void failure_text(hemi_client *client, const char *where, char *out, size
     if (*trap && strncmp(text, trap, strlen(trap)) != 0) fprintf(f, ": %s", trap);
     if (*text) fprintf(f, ": %s", text);
     if (hemi_client_function(client, &function) && !strstr(text, "function")) fprintf(f, ", in function %u", function);
-    if (hemi_client_offset(client, &offset) && !strstr(text, "offset"))
+    bool is_unsaid = hemi_client_offset(client, &offset) && !strstr(text, "offset");
+    if (is_unsaid && find_place(offset))
+        fprintf(f, ", at %s:%u:%u", place.module->path, place.line, place.column);
+    else if (is_unsaid)
         fprintf(f, ", at byte 0x%llx", (unsigned long long)offset);
     fclose(f);
 }

@@ -253,7 +253,9 @@ int command_run(const struct tool_options *o)
     int status = take_limits(&p, o);
     if (status != 0) return status;
     if (!module_read(p.file, NULL, &p.module_file)) return fail_with(p.module_file.exit, "%s", p.module_file.why);
+    outcome_of(&p.module_file);
     status = run_in_session(&p, o);
+    outcome_of(NULL);
     module_free(&p.module_file);
     return status;
 }

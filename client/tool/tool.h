@@ -137,6 +137,9 @@ int fail_with(int exit, const char *format, ...) __attribute__((format(printf, 2
 void outcome_keep(int exit, const char *text);
 /* The same of the client's last failure, and where. */
 int tell_failure(hemi_client *client, const char *where);
+/* Failures are of this module from now on, which tells their places if it is text; NULL: of none. */
+struct module_file;
+void outcome_of(const struct module_file *m);
 /* A guest that called proc_exit. */
 int guest_exit(const char *file, int32_t code);
 /* A descriptor to write to, from the command line. */
@@ -178,6 +181,8 @@ struct module_file {
  */
 bool module_read(const char *path, const struct hemi_wat_options *options, struct module_file *m);
 void module_free(struct module_file *m);
+/* Where in the text an instruction is; false: it is not made from text, or in no function. */
+bool module_locate(const struct module_file *m, uint64_t offset, uint32_t *line, uint32_t *column);
 /* "path:line:column" of the client's last error, "path:0x2f" if it is in no function of a text, or "path". */
 const char *module_place(const struct module_file *m, const hemi_client *client, char *out, size_t size);
 

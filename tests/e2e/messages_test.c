@@ -2,6 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/e2e/support.h"
 
@@ -215,6 +220,110 @@ START_TEST(limits_of_a_connection_have_the_same_form)
 }
 END_TEST
 
+/* ---- connecting ---- */
+
+static void ck_connects(const char *path, hemi_status wanted, const char *message)
+{
+    struct hemi_connect_options options = {.socket = path, .timeout_ms = 30000};
+    hemi_client *c;
+    ck_assert_int_eq(hemi_connect(&options, &c), wanted);
+    ck_assert_msg(strstr(hemi_client_error(c), message) != NULL, "\"%s\" does not say \"%s\"", hemi_client_error(c),
+                  message);
+    hemi_client_free(c);
+}
+
+static int bound(const char *path, int type)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, type, 0);
+    strcpy(address.sun_path, path);
+    ck_assert(fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0);
+    return fd;
+}
+
+START_TEST(what_is_wrong_with_a_socket_is_told_apart)
+{
+    char path[96], too_long[200];
+    start_with("");
+    snprintf(path, sizeof path, "%s/none", d.dir);
+    ck_connects(path, HEMI_CONNECT, "/none: no daemon: there is no such socket; start hemid, or name the socket");
+    ck_connects(d.log, HEMI_CONNECT, "no daemon: this is no socket");
+    snprintf(path, sizeof path, "%s/left", d.dir);
+    close(bound(path, SOCK_STREAM));
+    ck_connects(path, HEMI_CONNECT, "/left: no daemon: nobody listens at this socket any more; start hemid again");
+    snprintf(path, sizeof path, "%s/datagrams", d.dir);
+    int other = bound(path, SOCK_DGRAM);
+    ck_connects(path, HEMI_CONNECT, "no daemon: a socket of another kind");
+    close(other);
+    memset(too_long, 'x', sizeof too_long - 1);
+    too_long[sizeof too_long - 1] = 0;
+    ck_connects(too_long, HEMI_ARGUMENT, "xxx...: a path of 199 bytes, a Unix socket's has at most 107");
+    stop();
+}
+END_TEST
+
+START_TEST(no_permission_is_not_no_daemon)
+{
+    start_with("");
+    ck_assert_int_eq(chmod(d.dir, 0), 0);
+    if (geteuid() == 0) ck_assert_int_eq(seteuid(65534), 0);
+    ck_connects(d.socket, HEMI_CONNECT, "/a.sock: no permission: the modes and groups of the socket");
+    if (getuid() == 0) ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_int_eq(chmod(d.dir, 0700), 0);
+    stop();
+}
+END_TEST
+
+/* One connection, which gets these bytes and ends. */
+static void answer_once(int listener, const char *bytes)
+{
+    char hello[512];
+    int fd = accept(listener, NULL, NULL);
+    bool done = read(fd, hello, sizeof hello) > 0 && write(fd, bytes, strlen(bytes)) >= 0;
+    close(fd);
+    _exit(done ? 0 : 1);
+}
+
+START_TEST(what_is_no_hemid_is_said_to_be_none)
+{
+    static const char *const answers[] = {"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", ""};
+    static const char *const says[] = {"what listens there is no hemid", "ended the connection without a WELCOME"};
+    char path[96];
+    int status;
+    start_with("");
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/other%d", d.dir, i);
+        int listener = bound(path, SOCK_STREAM);
+        ck_assert_int_eq(listen(listener, 1), 0);
+        pid_t child = fork();
+        if (child == 0) answer_once(listener, answers[i]);
+        ck_connects(path, i == 0 ? HEMI_PROTOCOL : HEMI_CONNECT, says[i]);
+        ck_assert(waitpid(child, &status, 0) == child && status == 0);
+        close(listener);
+    }
+    stop();
+}
+END_TEST
+
+START_TEST(a_wrong_token_and_a_missing_one_are_told_apart)
+{
+    char config[256], file[] = "/tmp/hemi-token-XXXXXX", wanted[64];
+    int fd = mkstemp(file);
+    ck_assert(fd >= 0 && write(fd, "the-token-of-a-0123456789\n", 26) == 26 && close(fd) == 0);
+    snprintf(config, sizeof config,
+             "socket = { path = \"%%s/a.sock\"; };\ntenants = ({ name = \"a\"; token_file = \"%s\"; });\n", file);
+    daemon_start(&d, config);
+    struct hemi_connect_options options = {.socket = d.socket, .token = "wrong", .token_length = 5};
+    ck_assert_int_eq(hemi_connect(&options, &client), HEMI_DENIED);
+    ck_assert_str_eq(hemi_client_error(client), "no tenant has this token: it is not what any token_file holds");
+    hemi_client_free(client);
+    snprintf(wanted, sizeof wanted, "no tenant has user id %u; clients of others need a token", (unsigned)getuid());
+    ck_connects(d.socket, HEMI_DENIED, wanted);
+    daemon_stop(&d);
+    unlink(file);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("messages");
@@ -232,6 +341,13 @@ static Suite *suite(void)
     tcase_add_test(limits, a_trap_that_a_limit_caused_names_it);
     tcase_add_test(limits, limits_of_a_connection_have_the_same_form);
     suite_add_tcase(s, limits);
+    TCase *connecting = tcase_create("connecting");
+    tcase_set_timeout(connecting, 60);
+    tcase_add_test(connecting, what_is_wrong_with_a_socket_is_told_apart);
+    tcase_add_test(connecting, no_permission_is_not_no_daemon);
+    tcase_add_test(connecting, what_is_no_hemid_is_said_to_be_none);
+    tcase_add_test(connecting, a_wrong_token_and_a_missing_one_are_told_apart);
+    suite_add_tcase(s, connecting);
     return s;
 }
 
