@@ -164,6 +164,7 @@ static int check_token(const uint8_t *bytes, size_t len, char why[128])
 {
     if (len < TOKEN_MIN || len > CONFIG_TOKEN_MAX)
         return refuse(why, "a token has from %d to %d bytes", TOKEN_MIN, CONFIG_TOKEN_MAX);
+    if (bytes[len - 1] == '\r') return refuse(why, "ends in a carriage return, which would be of the token");
     return memchr(bytes, '\n', len) != NULL ? refuse(why, "a token is one line") : 0;
 }
 

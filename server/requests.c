@@ -110,7 +110,8 @@ static void settle_promises(struct request *r, enum hemi_status status)
     struct handle_table *t = &r->conn->handles;
     if (r->makes) {
         if (status != HEMI_OK) give_up(r, r->makes);
-        if (status == HEMI_OK && !r->makes->bound && !r->makes->upload) handles_unbind(t, r->makes_id, r->makes);
+        bool chunk = r->makes->kind == OBJECT_MODULE; /* then more come, or one of them failed */
+        if (status == HEMI_OK && !r->makes->bound && !chunk) handles_unbind(t, r->makes_id, r->makes);
         object_unref(r->makes);
     }
     for (uint32_t i = 0; i < r->nresults; i++) {
@@ -201,6 +202,7 @@ static void request_free(struct request *r)
     for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) object_unref(r->uses[i]);
     outcome_unref(r->outcome);
     outcome_unref(r->previous);
+    outcome_unref(r->chunk);
     if (r->reply.raw_owned) free(r->reply.raw);
     free(r->reply.text);
     free(r);

@@ -53,6 +53,7 @@ struct request {
     uint32_t kept;     /* of those, in its connection's account */
     uint64_t promised; /* of its connection's */
     bool started, answered, nested;
+    bool passes;                                 /* it keeps nothing, for it is answered in the turn in which it came */
     bool sheltered;                              /* its stack is of those kept for host calls */
     bool lent;                                   /* its stack is in its connection's account */
     enum hemi_status result;                     /* of run() on a fiber */
@@ -67,6 +68,7 @@ struct request {
     struct timeout deadline;
     struct outcome *outcome;
     struct outcome *previous;    /* IF_PREVIOUS_OK: of the request before it */
+    struct outcome *chunk;       /* of the one that brought the module's chunk before this one's */
     struct outcome *waiting_for; /* on that one's list of waiters */
     struct request *wait_prev, *wait_next;
     struct object *uses[3]; /* handles in the body, in the row's order; NULL: 0 was given */

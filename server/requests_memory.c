@@ -22,6 +22,10 @@ enum hemi_status run_memory_new(struct request *r)
     struct limits l = limits_of(b->min, b->max_plus_1, b->is64);
     enum hemi_status status = memory_new(r->store->store, &l, &r->makes->u.memory);
     if (status == HEMI_LIMIT) return memory_explain(r->store->store, NULL, b->min, &r->reply.error);
+    if (status == HEMI_ARGUMENT)
+        return request_fail(r, status, "pages: min %llu, max %llu%s: min is at most max, both at most 2^%d",
+                            (unsigned long long)l.min, (unsigned long long)l.max, l.has_max ? "" : " (none)",
+                            l.is64 ? 48 : 16);
     if (status != HEMI_OK) return request_fail(r, status, "a memory of %llu pages", (unsigned long long)b->min);
     r->makes->bound = true;
     return HEMI_OK;

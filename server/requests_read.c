@@ -162,11 +162,17 @@ static void enqueue(struct request *r)
     lane_mark(r->conn->worker, l);
 }
 
-/* What is answered in this turn keeps nothing: a chunk was copied when it was read. */
+/* A chunk was copied when it was read, and is answered in this turn unless it waits for others. */
+static bool passes(const struct request *r)
+{
+    const struct request *before = r->chunk ? r->chunk->pending : NULL;
+    return r->row->type == FRAME_MODULE_DATA && !r->previous && (!before || before->passes);
+}
+
 static bool keep_raw(struct request *r)
 {
-    bool passes = r->row->type == FRAME_MODULE_DATA && !r->previous;
-    if (r->raw_length <= RAW_FREE || passes) return true;
+    r->passes = passes(r);
+    if (r->raw_length <= RAW_FREE || r->passes) return true;
     if (!account_charge(r->conn->account, (int64_t)r->raw_length)) return false;
     r->kept = (uint32_t)r->raw_length;
     worker_account(r->conn->worker, -(int64_t)r->kept); /* where all of the frame is */

@@ -91,23 +91,37 @@ static enum readiness depends_on(struct request *r, const struct object *o)
     return FAILED;
 }
 
+/* `o` may be NULL. READY: it has succeeded; FAILED: it has not, which is not said yet. */
+static enum readiness depends_on_outcome(struct request *r, struct outcome *o)
+{
+    if (!o) return READY;
+    if (o->done) return o->status == HEMI_OK ? READY : FAILED;
+    wait_on(r, o);
+    return WAITS;
+}
+
 static enum readiness depends_on_previous(struct request *r)
 {
-    struct outcome *p = r->previous;
-    if (!p) return READY;
-    if (!p->done) {
-        wait_on(r, p);
-        return WAITS;
-    }
-    if (p->status == HEMI_OK) return READY;
-    r->reply.failed_request = p->request;
-    request_fail(r, HEMI_DEPENDENCY_FAILED, "the request before it, %u, failed", p->request);
+    enum readiness is = depends_on_outcome(r, r->previous);
+    if (is != FAILED) return is;
+    r->reply.failed_request = r->previous->request;
+    request_fail(r, HEMI_DEPENDENCY_FAILED, "the request before it, %u, failed", r->previous->request);
+    return FAILED;
+}
+
+static enum readiness depends_on_chunk(struct request *r)
+{
+    enum readiness is = depends_on_outcome(r, r->chunk);
+    if (is != FAILED) return is;
+    r->reply.failed_request = r->chunk->root;
+    request_fail(r, HEMI_DEPENDENCY_FAILED, "an earlier chunk of this module failed");
     return FAILED;
 }
 
 static enum readiness readiness(struct request *r)
 {
     enum readiness is = depends_on_previous(r);
+    if (is == READY) is = depends_on_chunk(r);
     for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0] && is == READY; i++) is = depends_on(r, r->uses[i]);
     while (is == READY && r->pins && r->ready < r->npins) {
         is = depends_on(r, r->pins[r->ready]);

@@ -20,6 +20,7 @@
 static enum proto_error begin_module(struct request *r, uint32_t id, uint64_t total)
 {
     const struct tenant_limits *limits = &r->conn->worker->boot->limits;
+    const char *why = NULL;
     enum proto_error e = request_promise(r, id, OBJECT_MODULE, &r->makes);
     r->makes_id = id;
     if (e != PROTO_OK || r->reply.error.status != HEMI_OK) return e;
@@ -28,13 +29,12 @@ static enum proto_error begin_module(struct request *r, uint32_t id, uint64_t to
     } else if (r->conn->nmodules >= limits->modules) {
         request_limit(r, "modules", (uint64_t)r->conn->nmodules + 1, " on this connection", limits->modules);
     } else if (r->fd >= 0) {
-        const char *why;
         r->makes->upload = upload_map(r->conn, r->fd, total, &why);
-        if (!r->makes->upload) request_fail(r, HEMI_ARGUMENT, "%s", why);
     } else {
         r->makes->upload = upload_new(r->conn, total);
-        if (!r->makes->upload) request_fail(r, HEMI_NO_MEMORY, "no memory for a module");
     }
+    if (r->makes->upload || r->reply.error.status != HEMI_OK) return PROTO_OK;
+    request_fail(r, why ? HEMI_ARGUMENT : HEMI_NO_MEMORY, "%s", why ? why : "no memory for a module");
     return PROTO_OK;
 }
 
@@ -58,15 +58,15 @@ static struct object *find_module(struct request *r, uint32_t id, uint64_t total
     }
     r->makes = object_ref(o);
     r->makes_id = id;
+    r->chunk = o->outcome; /* and from here on this request is the one that makes it */
+    o->outcome = outcome_ref(r->outcome);
     return o;
 }
 
-static void poison_module(struct request *r, struct object *o)
+static void poison_module(struct object *o)
 {
     upload_bury(o->upload, NULL);
     o->upload = NULL;
-    outcome_unref(o->outcome);
-    o->outcome = outcome_ref(r->outcome);
 }
 
 static void take_chunk(struct request *r, struct object *o, uint64_t offset, uint64_t total)
@@ -77,13 +77,13 @@ static void take_chunk(struct request *r, struct object *o, uint64_t offset, uin
         request_fail(r, HEMI_ARGUMENT, "a chunk of %zu bytes at %llu does not continue the %llu of %llu received",
                      r->raw_length, (unsigned long long)offset, (unsigned long long)u->have,
                      (unsigned long long)u->total);
-        poison_module(r, o);
+        poison_module(o);
         return;
     }
     if (upload_append(u, r->raw, r->raw_length)) return;
     request_fail(r, HEMI_NO_MEMORY, "no memory for %zu more bytes of a module of %llu", r->raw_length,
                  (unsigned long long)u->total);
-    poison_module(r, o);
+    poison_module(o);
 }
 
 enum proto_error read_module_data(struct request *r)
@@ -114,12 +114,10 @@ enum proto_error read_module_new(struct request *r)
     if (o->upload->have != o->upload->total) {
         request_fail(r, HEMI_ARGUMENT, "%llu of %llu bytes received", (unsigned long long)o->upload->have,
                      (unsigned long long)o->upload->total);
-        poison_module(r, o);
+        poison_module(o);
         return PROTO_OK;
     }
     o->upload->complete = true;
-    outcome_unref(o->outcome); /* from here on this request is the one that makes it */
-    o->outcome = outcome_ref(r->outcome);
     return PROTO_OK;
 }
 
@@ -209,15 +207,19 @@ static struct store_limit_names limit_names(const Hemi__V1__StoreNew *b, const s
 #undef NAME
 }
 
-enum { GC_GROWTH_MAX = 10000 }; /* per cent; a wish of 0 is the heap's own default, not this */
+enum {
+    GC_GROWTH_MAX = 10000,   /* per cent; a wish of 0 is the heap's own default, not this */
+    HEAP_WISH_MIN = 64 << 10 /* bytes; a smaller wish is rounded up */
+};
 
 enum hemi_status run_store_new(struct request *r)
 {
     const Hemi__V1__StoreNew *b = (const Hemi__V1__StoreNew *)r->body;
     const struct tenant_limits *limits = &r->conn->worker->boot->limits;
+    uint64_t heap = b->heap_bytes == 0 || b->heap_bytes > HEAP_WISH_MIN ? b->heap_bytes : HEAP_WISH_MIN;
     struct store_options opt = {
         .names = limit_names(b, limits),
-        .heap_limit = least(b->heap_bytes, limits->heap),
+        .heap_limit = least(heap, limits->heap),
         .memory_limit = least(b->memory_bytes, limits->linear_memory),
         .table_limit = least(b->table_elements, limits->table_elements),
         .instance_limit = (uint32_t)least(b->instances, limits->instances),

@@ -66,14 +66,17 @@ struct upload *upload_map(struct connection *c, int fd, uint64_t total, const ch
     off_t size = lseek(fd, 0, SEEK_END);
     *why = "the descriptor is no memfd sealed against writing and resizing";
     if (seals < 0 || (seals & SEALS) != SEALS) return NULL;
+    *why = "total: an empty module is none, and needs no memfd";
+    if (total == 0) return NULL;
     *why = "the memfd is smaller than the module is said to be";
-    if (size < 0 || (uint64_t)size < total || total == 0) return NULL;
-    *why = "no memory for the module";
-    struct upload *u = upload_new(c, total);
-    if (!u) return NULL;
+    if (size < 0 || (uint64_t)size < total) return NULL;
+    *why = "the descriptor cannot be mapped (a memfd of huge pages takes whole ones)";
     void *at = mmap(NULL, total, PROT_READ, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) {
-        upload_bury(u, NULL);
+    if (at == MAP_FAILED) return NULL;
+    *why = NULL;
+    struct upload *u = upload_new(c, total);
+    if (!u) {
+        munmap(at, total);
         return NULL;
     }
     u->bytes = at;

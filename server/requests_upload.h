@@ -19,8 +19,8 @@ struct upload {
     struct account *account; /* counted; what `charged` is charged to */
     struct connection *conn; /* one of whose modules it is; NULL: in the grave */
     uint64_t types;          /* of the connection's share: those that the module declares */
-    uint64_t types_refused; /* the last time; 0: they were not */
-    uint8_t *bytes; /* NULL once the module is made */
+    uint64_t types_refused;  /* the last time; 0: they were not */
+    uint8_t *bytes;          /* NULL once the module is made */
     uint64_t total, have, capacity, charged;
     struct module *module; /* counted; in the grave */
     struct corpse corpse;
@@ -33,7 +33,8 @@ struct upload {
 struct upload *upload_new(struct connection *c, uint64_t total);
 /* The next `n` bytes, within `total`. False: refused or no memory; nothing was taken. */
 bool upload_append(struct upload *u, const uint8_t *bytes, size_t n);
-/* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL with *why set if it is not that. */
+/* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL: *why says what is wrong with
+ * it; there NULL, no memory. */
 struct upload *upload_map(struct connection *c, int fd, uint64_t total, const char **why);
 /* A mapping is charged when it is about to be copied: the bytes are the client's until then. False: refused. */
 bool upload_charge(struct upload *u);

@@ -41,6 +41,7 @@ static void look_at_queued(struct search *s, struct request *r)
     see(s, r->lane->active);
     see(s, r->lane_prev); /* which in its turn shows those before it */
     if (r->previous) see(s, r->previous->pending);
+    if (r->chunk) see(s, r->chunk->pending);
     for (size_t i = 0; i < sizeof r->uses / sizeof r->uses[0]; i++) see_maker(s, r->uses[i]);
     for (uint32_t i = 0; r->pins && i < r->npins; i++) see_maker(s, r->pins[i]);
 }

@@ -377,7 +377,7 @@ HEMI_API hemi_status hemi_module_exports(hemi_module *module, const struct hemi_
 struct hemi_store_options {
     size_t size;
     uint64_t memory_bytes;   /* linear memories, together */
-    uint64_t heap_bytes;     /* the garbage-collected heap */
+    uint64_t heap_bytes;     /* the garbage-collected heap; at least 64 KiB */
     uint64_t stack_bytes;    /* of one activation */
     uint64_t table_elements; /* together */
     uint32_t instances;

@@ -248,6 +248,13 @@ START_TEST(tokens_are_their_owners_only)
 }
 END_TEST
 
+/* Such a file came from another system's editor: nobody would ever be let in. */
+START_TEST(a_token_does_not_end_in_a_carriage_return)
+{
+    token_refused(write_token("crlf", "0123456789abcdef\r\n"), "ends in a carriage return");
+}
+END_TEST
+
 static void users_refused(const char *users, const char *why)
 {
     char text[256];
@@ -611,6 +618,7 @@ int main(void)
     tcase_add_test(tests, every_tenant_needs_a_user);
     tcase_add_test(tests, tokens_have_room);
     tcase_add_test(tests, tokens_are_their_owners_only);
+    tcase_add_test(tests, a_token_does_not_end_in_a_carriage_return);
     tcase_add_test(tests, only_regular_files_are_read);
     tcase_add_test(tests, a_configuration_has_a_size);
     tcase_add_test(tests, owners_of_sockets_are_found);

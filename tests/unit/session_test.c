@@ -543,14 +543,108 @@ START_TEST(a_descriptor_lost_to_a_full_table_is_one_failed_request)
 }
 END_TEST
 
-static void chunk(uint32_t id, uint32_t module, uint64_t total, uint64_t offset, const void *raw, size_t n)
+static void chunk_if(uint32_t id, uint16_t flags, uint32_t module, uint64_t total, uint64_t offset, const void *raw,
+                     size_t n)
 {
     Hemi__V1__ModuleData body = HEMI__V1__MODULE_DATA__INIT;
     body.module = module;
     body.total = total;
     body.offset = offset;
-    put(FRAME_MODULE_DATA, id, 0, 0, &body, raw, n);
+    put(FRAME_MODULE_DATA, id, 0, flags, &body, raw, n);
 }
+
+static void chunk(uint32_t id, uint32_t module, uint64_t total, uint64_t offset, const void *raw, size_t n)
+{
+    chunk_if(id, 0, module, total, offset, raw, n);
+}
+
+static void describe(uint32_t id, uint32_t module)
+{
+    Hemi__V1__ModuleDescribe body = HEMI__V1__MODULE_DESCRIBE__INIT;
+    body.module = module;
+    put(FRAME_MODULE_DESCRIBE, id, 0, 0, &body, NULL, 0);
+}
+
+static void last_chunk(uint32_t id, uint32_t module, uint64_t total, const void *raw, size_t n)
+{
+    Hemi__V1__ModuleNew body = HEMI__V1__MODULE_NEW__INIT;
+    body.module = module;
+    body.total = total;
+    put(FRAME_MODULE_NEW, id, 0, 0, &body, raw, n);
+}
+
+static void expect_dependency(uint32_t id, uint32_t root)
+{
+    Hemi__V1__Reply reply = reply_to(id);
+    ck_assert_uint_eq(reply.status, HEMI_DEPENDENCY_FAILED);
+    ck_assert_uint_eq(reply.failed_request, root);
+}
+
+/* Its bytes were taken when it was read, so that a module was made of a chunk whose request had failed. */
+START_TEST(a_module_needs_all_of_its_chunks_requests)
+{
+    open_client();
+    chunk(1, 10, 8, 0, "\0as", 3);
+    describe(2, 99); /* fails: there is no such handle */
+    chunk_if(3, FRAME_FLAG_IF_PREVIOUS_OK, 10, 8, 3, "m", 1);
+    chunk(4, 10, 8, 4, "\1", 1);
+    last_chunk(5, 10, 8, "\0\0", 3);
+    describe(6, 10);
+    expect(2, HEMI_HANDLE); /* known when it is read */
+    expect(1, HEMI_OK);
+    expect_dependency(3, 2);
+    expect_dependency(4, 2);
+    expect_dependency(5, 2);
+    expect_dependency(6, 2);
+    drop(10, 1);
+    chunk(7, 10, 8, 0, "\0asm\1", 5);
+    last_chunk(8, 10, 8, "\0\0", 3);
+    describe(9, 10);
+    for (uint32_t id = 7; id <= 9; id++) expect(id, HEMI_OK);
+}
+END_TEST
+
+/* The chunk before it waits for a call that runs for ever; the module for the chunk. */
+START_TEST(a_chunk_that_is_cancelled_fails_its_module)
+{
+    open_client();
+    make_stores(1);
+    call(1, 0, h(0, LOOP));
+    chunk_if(2, FRAME_FLAG_IF_PREVIOUS_OK, 10, 8, 0, "\0asm\1", 5);
+    last_chunk(3, 10, 8, "\0\0", 3);
+    cancel(2);
+    expect(2, HEMI_CANCELLED);
+    expect_dependency(3, 2);
+    describe(4, 10);
+    expect_dependency(4, 2);
+    cancel(1);
+    expect(1, HEMI_CANCELLED);
+}
+END_TEST
+
+/* The first had succeeded when the second was read, and was answered after it: the handle was let go of. */
+START_TEST(a_chunk_that_does_not_continue_poisons_its_module)
+{
+    open_client();
+    chunk(1, 10, 8, 0, "\0asm", 4);
+    chunk(2, 10, 8, 5, "\0", 1);
+    describe(3, 10);
+    expect(2, HEMI_ARGUMENT);
+    expect(1, HEMI_OK);
+    expect_dependency(3, 2);
+}
+END_TEST
+
+START_TEST(a_small_heap_is_rounded_up)
+{
+    open_client();
+    Hemi__V1__StoreNew body = HEMI__V1__STORE_NEW__INIT;
+    body.store = 1;
+    body.heap_bytes = 1;
+    put(FRAME_STORE_NEW, 1, 0, 0, &body, NULL, 0);
+    expect(1, HEMI_OK);
+}
+END_TEST
 
 /* 128 MiB that were only announced took 128 MiB: eight of them were the whole budget. */
 START_TEST(an_upload_costs_what_has_come_of_it)
@@ -631,8 +725,12 @@ int main(void)
     tcase_add_test(tc, the_last_handles_are_dropped);
     tcase_add_test(tc, queued_modules_hold_no_descriptors);
     tcase_add_test(tc, a_descriptor_lost_to_a_full_table_is_one_failed_request);
+    tcase_add_test(tc, a_module_needs_all_of_its_chunks_requests);
+    tcase_add_test(tc, a_chunk_that_is_cancelled_fails_its_module);
+    tcase_add_test(tc, a_chunk_that_does_not_continue_poisons_its_module);
     tcase_add_test(tc, an_upload_costs_what_has_come_of_it);
     tcase_add_test(tc, an_upload_beyond_the_budget_fails_alone);
+    tcase_add_test(tc, a_small_heap_is_rounded_up);
     tcase_add_test(tc, an_empty_module_is_malformed_and_no_more);
     return run_suite_forked(suite);
 }
