@@ -52,7 +52,7 @@
   X(TABLE_SET,       66, C2W, TableSet,       table_set,        64, 16,               0, 1, ALWAYS,   R_NONE,     "the value") \
   X(TABLE_SIZE,      67, C2W, TableSize,      table_size,       64, 0,                0, 1, ALWAYS,   R_NONE,     "none") \
   X(TABLE_GROW,      68, C2W, TableGrow,      table_grow,       64, 16,               0, 1, ALWAYS,   R_NONE,     "value of the new elements") \
-  X(REF_EQ,          72, C2W, RefEq,          ref_eq,           64, 0,                0, 1, ALWAYS,   R_NONE,     "none") \
+  X(REF_EQ,          72, C2W, RefEq,          ref_eq,           64, 16,               0, 1, ALWAYS,   R_NONE,     "with `b` 0: a reference without a handle") \
   X(REF_TYPE,        73, C2W, RefType,        ref_type,         64, 0,                0, 1, ALWAYS,   R_EXTERNS,  "none") \
   X(WASI_NEW,        80, C2W, WasiNew,        wasi_new,        128, FRAME_RAW_MAX,    0, 1, ALWAYS,   R_NONE,     "arguments, then NAME=VALUEs, each ended by a 0 byte") \
   X(STREAM_DATA,     81, ANY, StreamData,     stream_data,      16, 65536,            0, 0, OPEN,     ONEWAY,     "the bytes, at least one") \

@@ -159,14 +159,13 @@ static enum hemi_status read_results(const struct host_func_ctx *f, struct host_
 {
     struct values v = {0};
     if (h->raw_length != f->nresults * (size_t)WIRE_VALUE_BYTES) {
-        rt_fail(err, HEMI_TRAP, "a host function gave %zu values where %u are due", h->raw_length / WIRE_VALUE_BYTES,
-                f->nresults);
-        return HEMI_TRAP;
+        return rt_fail(err, HEMI_HOST, "a host function gave %zu values where %u are due",
+                       h->raw_length / WIRE_VALUE_BYTES, f->nresults);
     }
     enum hemi_status status = values_read(f->store, f->types + f->nparams, f->nresults, h->raw, h->pins, &v, err);
     if (status == HEMI_OK) memcpy(results, v.vals, f->nresults * sizeof *results);
     values_deinit(&v); /* nothing collects until the engine has the results */
-    if (status != HEMI_OK && status != HEMI_NO_MEMORY) status = HEMI_TRAP;
+    if (status != HEMI_OK && status != HEMI_NO_MEMORY) status = HEMI_HOST;
     return status;
 }
 
@@ -175,14 +174,14 @@ static enum hemi_status throw_exception(const struct host_func_ctx *f, struct ho
     static const valtype exn = VT_REF(false, HT_EXN);
     struct values v = {0};
     enum hemi_status status = h->raw_length != WIRE_VALUE_BYTES
-                                  ? rt_fail(err, HEMI_TRAP, "a host function threw nothing")
+                                  ? rt_fail(err, HEMI_HOST, "a host function threw nothing")
                                   : values_read(f->store, &exn, 1, h->raw, h->pins, &v, err);
-    if (status == HEMI_OK && v.vals[0].ref == 0) status = rt_fail(err, HEMI_TRAP, "a host function threw null");
+    if (status == HEMI_OK && v.vals[0].ref == 0) status = rt_fail(err, HEMI_HOST, "a host function threw null");
     if (status == HEMI_OK) {
         store_throw(f->store->store, v.vals[0].ref);
         status = HEMI_EXCEPTION;
     } else {
-        status = HEMI_TRAP;
+        status = HEMI_HOST;
     }
     values_deinit(&v);
     return status;

@@ -4,6 +4,7 @@
 #include "proto/hemi.pb-c.h"
 #include "server/requests_rows.h"
 #include "server/requests_values.h"
+#include "server/server.h"
 #include "server/session.h"
 
 enum { PAGE_SHIFT = 16 };
@@ -240,12 +241,38 @@ enum hemi_status run_table_grow(struct request *r)
 
 /* ---- references ---- */
 
+/* As it would travel: what has no handle is all in there. */
+static struct wire_reference reference_of(const struct object *o)
+{
+    struct wire_reference ref;
+    uint8_t raw[WIRE_VALUE_BYTES];
+    valtype type = o->u.root.slot == HEAP_SLOT_FUNC ? VT_REF(true, HT_FUNC) : VT_REF(true, HT_ANY);
+    value_write(o->store, type, (union val){.ref = o->u.root.bits}, 0, raw);
+    SERVER_ASSERT(wire_get_reference(raw, FRAME_W2C, &ref) == PROTO_OK);
+    return ref;
+}
+
+static enum hemi_status equals_value(struct request *r, const struct object *a)
+{
+    struct wire_reference b;
+    if (a->kind != OBJECT_REF || r->raw_length != WIRE_VALUE_BYTES)
+        return request_fail(r, HEMI_ARGUMENT, "two references are needed");
+    if (wire_get_reference(r->raw, FRAME_C2W, &b) != PROTO_OK || b.kind == WIRE_HANDLE)
+        return request_fail(r, HEMI_ARGUMENT, "the second one is no reference without a handle");
+    struct wire_reference of_a = reference_of(a);
+    r->reply.value = of_a.kind == b.kind && of_a.payload == b.payload;
+    return HEMI_OK;
+}
+
 enum hemi_status run_ref_eq(struct request *r)
 {
     const struct object *a = r->uses[0], *b = r->uses[1];
-    if (a->kind == OBJECT_REF && b->kind == OBJECT_REF)
-        r->reply.value = a->u.root.slot == b->u.root.slot && a->u.root.bits == b->u.root.bits;
-    else
+    if (!b) return equals_value(r, a);
+    if (a->kind != OBJECT_REF || b->kind != OBJECT_REF)
         r->reply.value = a->kind == b->kind && a->u.instance == b->u.instance; /* all are pointers */
+    else if (a->u.root.bits == 0 || b->u.root.bits == 0)
+        r->reply.value = a->u.root.bits == b->u.root.bits;
+    else
+        r->reply.value = a->store == b->store && a->u.root.slot == b->u.root.slot && a->u.root.bits == b->u.root.bits;
     return HEMI_OK;
 }

@@ -63,7 +63,7 @@ static const struct request_row rows[] = {
      .run = run_table_size},
     {FRAME_TABLE_GROW, .uses = {USES(TableGrow, table, TABLE)}, .raw = RAW_VALUES,
      .deadline = AT(TableGrow, deadline_ms), .fiber = true, .run = run_table_grow},
-    {FRAME_REF_EQ, .uses = {USES(RefEq, a, ANY), USES(RefEq, b, ANY)}, .deadline = AT(RefEq, deadline_ms),
+    {FRAME_REF_EQ, .uses = {USES(RefEq, a, ANY), MAY(RefEq, b, ANY)}, .deadline = AT(RefEq, deadline_ms),
      .run = run_ref_eq},
     {FRAME_REF_TYPE, .uses = {USES(RefType, handle, ANY)}, .makes = MAY(RefType, copy, ANY),
      .deadline = AT(RefType, deadline_ms), .run = run_ref_type},

@@ -514,17 +514,17 @@ START_TEST(host_replies_of_the_wrong_form_trap_or_end)
     switch (_i) {
     case 0: /* a value too many */
         put_host_reply(&c, host, HEMI_OK, raw, 16);
-        expect_reply(&c, call, HEMI_TRAP);
+        expect_reply(&c, call, HEMI_HOST);
         break;
     case 1: /* an exception that is null */
         raw[1] = WIRE_CLASS_EXN;
         put_host_reply(&c, host, HEMI_EXCEPTION, raw, 16);
-        expect_reply(&c, call, HEMI_TRAP);
+        expect_reply(&c, call, HEMI_HOST);
         break;
     case 2: /* an exception that is a number */
         raw[0] = 9;
         put_host_reply(&c, host, HEMI_EXCEPTION, raw, 16);
-        expect_reply(&c, call, HEMI_TRAP);
+        expect_reply(&c, call, HEMI_HOST);
         break;
     case 3: /* a status that means nothing here */
         put_host_reply(&c, host, HEMI_DEADLOCK, NULL, 0);
@@ -544,7 +544,7 @@ START_TEST(host_replies_of_the_wrong_form_trap_or_end)
         raw[1] = WIRE_CLASS_EXN;
         wire_put_u32(raw + 4, QUICK);
         put_host_reply(&c, host, HEMI_EXCEPTION, raw, 16);
-        expect_reply(&c, call, HEMI_TRAP);
+        expect_reply(&c, call, HEMI_HOST);
     }
     raw_close(&c);
 }
