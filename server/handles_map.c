@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "proto/keyed.h"
 #include "server/handles.h"
 #include "server/server.h"
 
@@ -22,12 +23,9 @@ static uint64_t key(void)
 
 /* ---- one table ---- */
 
-/* Both steps mix with the key: one multiplication alone keeps neighbours near each other. */
 static uint32_t slot_of(const struct idmap_table *t, uint64_t id)
 {
-    uint64_t x = (id ^ key()) * 0x9E3779B97F4A7C15u;
-    x = (x ^ x >> 32 ^ key()) * 0xD6E8FEB86659FD93u;
-    return (uint32_t)(x >> (64 - t->bits));
+    return (uint32_t)(keyed_hash(id, key()) >> (64 - t->bits));
 }
 
 static uint32_t mask(const struct idmap_table *t) { return (1u << t->bits) - 1; }

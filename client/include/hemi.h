@@ -25,8 +25,18 @@
  * References (hemi_val of kind HEMI_REF) are kept alive by handles: each reference that you are given has a handle of
  * its own until hemi_drop(), or until the scope ends in which it was got.
  *
- * Threads and signals: a client belongs to one thread at a time; only hemi_client_interrupt() may be called from
- * elsewhere. The library has no global state, starts no threads, touches no signals, prints nothing.
+ * NULL for a client, a store or another object is HEMI_ARGUMENT (nothing, for functions that return no status), NULL for
+ * a `const hemi_val *` that is to be a reference is null; a buffer of no bytes, or an array without elements, may be NULL.
+ *
+ * Threads and signals: a client belongs to one thread at a time, and may move to another between calls; only
+ * hemi_client_interrupt() may be called from elsewhere. A second thread that calls while one is inside gets HEMI_BUSY (or
+ * nothing, 0, false, NULL), and nothing happens. The library has no global state, starts no threads, touches no signals,
+ * prints nothing.
+ *
+ * Processes: the client stays with the process that made it. In a child that was forked since, all of it is HEMI_CLOSED,
+ * or does nothing; hemi_client_free() there frees the child's copy and closes its descriptors, sends nothing and runs no
+ * finalizer. (Forked inside a callback, or while another thread was inside, the copy's memory stays.) Descriptors are
+ * closed by exec.
  *
  * Binary compatibility (docs/abi.md). Fill in structures of options from zeros or by name: members are added at their
  * end. `size`, in front, is 0, for those of the first release, or the structure's sizeof; members that the library in
@@ -75,7 +85,7 @@ typedef enum hemi_status {
     HEMI_DENIED = 21,      /* the daemon does not know this peer, or refuses it */
     HEMI_DRAINING = 22,    /* the daemon is shutting down */
     HEMI_CLOSED = 23,      /* the connection or the store was closed in an orderly way */
-    HEMI_BUSY = 24,        /* not allowed inside the callback that is running */
+    HEMI_BUSY = 24,        /* not allowed inside the callback that is running, or another thread is inside the client */
     HEMI_INTERNAL = 25,    /* a defect in Hemi */
     HEMI_VERSION_MISMATCH = 26, /* the daemon speaks another protocol version */
 } hemi_status;
@@ -122,7 +132,7 @@ HEMI_API hemi_status hemi_connect_fd(int fd, const struct hemi_connect_options *
 /* The path that hemi_connect(NULL) would use. Returns its length; truncates like snprintf. */
 HEMI_API size_t hemi_socket_path(char *out, size_t size);
 /* Ends the connection and frees all that was made from it; runs the finalizers still due. NULL is allowed. Not from
- * inside a callback of this client (does nothing there). */
+ * inside a callback of this client, or while another thread is inside (does nothing then). */
 HEMI_API void hemi_client_free(hemi_client *client);
 
 /* Why the last function that failed on this client did. Texts live until the next call on this client. */
@@ -332,7 +342,7 @@ HEMI_API void hemi_keep(hemi_client *client, const hemi_val *val);
  * or free: when the guest cannot reach the reference any more and no copy of it is on the way, or when the store or the
  * connection has ended. No request is made. */
 HEMI_API hemi_status hemi_extern_new(hemi_store *store, void *pointer, void (*finalizer)(void *pointer), hemi_val *out);
-/* Are two references the same? */
+/* Are two references the same? Any two of one store: all nulls are (NULL is one, too), i31s by their value. */
 HEMI_API hemi_status hemi_ref_eq(hemi_client *client, const hemi_val *a, const hemi_val *b, bool *equal,
                                  hemi_ticket *ticket);
 /* The dynamic type of a reference that has a handle. */

@@ -48,10 +48,10 @@ static const hemi_type *content_type(const hemi_object *o) { return o->entry.cou
 hemi_status hemi_memory_new(hemi_store *store, uint64_t min, uint64_t max, bool is64, hemi_object **out,
                             hemi_ticket *ticket)
 {
-    hemi_client *c = store->node.client;
+    hemi_client *c = CLIENT_OF(store);
     const struct hemi_entry type = {
         .kind = HEMI_MEMORY_OBJECT, .min = min, .max = max, .has_max = max != UINT64_MAX, .is64 = is64};
-    *out = NULL;
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     *out = object_of(store, &type);
@@ -108,6 +108,8 @@ static hemi_status in_pieces(hemi_object *memory, uint64_t offset, uint8_t *to, 
     hemi_status status = check(memory, HEMI_MEMORY_OBJECT, "memory");
     if (status == HEMI_OK && ticket && n > FRAME_RAW_MAX)
         status = fail(memory->node.client, HEMI_ARGUMENT, "more than 1 MiB with a ticket");
+    if (status == HEMI_OK && n > UINT64_MAX - offset)
+        status = fail(memory->node.client, HEMI_ARGUMENT, "more bytes than any memory has there");
     if (status != HEMI_OK) return status;
     size_t done = 0;
     do {
@@ -122,17 +124,22 @@ static hemi_status in_pieces(hemi_object *memory, uint64_t offset, uint8_t *to, 
 hemi_status hemi_memory_read(hemi_object *memory, uint64_t offset, void *bytes, size_t n, hemi_ticket *ticket)
 {
     uint8_t none;
+    ENTER(CLIENT_OF(memory), refusal);
+    if (n > 0 && !bytes) return fail_null(entered, "bytes");
     return in_pieces(memory, offset, n ? bytes : &none, NULL, n, ticket);
 }
 
 hemi_status hemi_memory_write(hemi_object *memory, uint64_t offset, const void *bytes, size_t n, hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(memory), refusal);
+    if (n > 0 && !bytes) return fail_null(entered, "bytes");
     return in_pieces(memory, offset, NULL, n ? bytes : (const uint8_t *)"", n, ticket);
 }
 
 hemi_status hemi_memory_size(hemi_object *memory, uint64_t *pages, hemi_ticket *ticket)
 {
-    hemi_client *c = memory->node.client;
+    hemi_client *c = CLIENT_OF(memory);
+    ENTER(c, refusal);
     hemi_status status = check(memory, HEMI_MEMORY_OBJECT, "memory");
     if (status != HEMI_OK) return status;
     Hemi__V1__MemorySize body = HEMI__V1__MEMORY_SIZE__INIT;
@@ -146,7 +153,8 @@ hemi_status hemi_memory_size(hemi_object *memory, uint64_t *pages, hemi_ticket *
 
 hemi_status hemi_memory_grow(hemi_object *memory, uint64_t delta, uint64_t *previous, hemi_ticket *ticket)
 {
-    hemi_client *c = memory->node.client;
+    hemi_client *c = CLIENT_OF(memory);
+    ENTER(c, refusal);
     hemi_status status = check(memory, HEMI_MEMORY_OBJECT, "memory");
     if (status != HEMI_OK) return status;
     Hemi__V1__MemoryGrow body = HEMI__V1__MEMORY_GROW__INIT;
@@ -190,7 +198,9 @@ static hemi_status get_one(hemi_object *o, struct sending *s, uint32_t *result_h
 
 hemi_status hemi_global_get(hemi_object *global, hemi_val *out, hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(global), refusal);
     hemi_status status = check(global, HEMI_GLOBAL_OBJECT, "global");
+    if (status == HEMI_OK && !out) status = fail_null(global->node.client, "out");
     if (status != HEMI_OK) return status;
     Hemi__V1__GlobalGet body = HEMI__V1__GLOBAL_GET__INIT;
     body.global = global->node.handle;
@@ -201,7 +211,9 @@ hemi_status hemi_global_get(hemi_object *global, hemi_val *out, hemi_ticket *tic
 
 hemi_status hemi_table_get(hemi_object *table, uint64_t index, hemi_val *out, hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(table), refusal);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
+    if (status == HEMI_OK && !out) status = fail_null(table->node.client, "out");
     if (status != HEMI_OK) return status;
     Hemi__V1__TableGet body = HEMI__V1__TABLE_GET__INIT;
     body.table = table->node.handle;
@@ -211,10 +223,20 @@ hemi_status hemi_table_get(hemi_object *table, uint64_t index, hemi_val *out, he
     return get_one(table, &s, &body.result_handle, out, ticket);
 }
 
+/* The value; for none, the null of its type; NULL: that has none, or is not known. */
+static const hemi_val *value_or_null(const hemi_val *value, const hemi_type *type, hemi_val *null)
+{
+    if (value || !type || hemi_type_kind(*type) != HEMI_REF) return value;
+    *null = val_zero(*type);
+    return null;
+}
+
 /* Runs a request that carries one value of the object's content type. */
 static hemi_status put_one(hemi_object *o, struct sending *s, const hemi_val *value, hemi_ticket *ticket)
 {
-    struct values values = {.at = value, .types = content_type(o), .count = 1};
+    hemi_val null;
+    struct values values = {.at = value_or_null(value, content_type(o), &null), .types = content_type(o), .count = 1};
+    if (!values.at) return fail_null(o->node.client, "value");
     s->store = o->store;
     s->values = &values;
     return request_run(o->node.client, s, ticket);
@@ -222,6 +244,7 @@ static hemi_status put_one(hemi_object *o, struct sending *s, const hemi_val *va
 
 hemi_status hemi_global_set(hemi_object *global, const hemi_val *value, hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(global), refusal);
     hemi_status status = check(global, HEMI_GLOBAL_OBJECT, "global");
     if (status != HEMI_OK) return status;
     Hemi__V1__GlobalSet body = HEMI__V1__GLOBAL_SET__INIT;
@@ -233,6 +256,7 @@ hemi_status hemi_global_set(hemi_object *global, const hemi_val *value, hemi_tic
 
 hemi_status hemi_table_set(hemi_object *table, uint64_t index, const hemi_val *value, hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(table), refusal);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
     if (status != HEMI_OK) return status;
     Hemi__V1__TableSet body = HEMI__V1__TABLE_SET__INIT;
@@ -246,6 +270,7 @@ hemi_status hemi_table_set(hemi_object *table, uint64_t index, const hemi_val *v
 hemi_status hemi_table_grow(hemi_object *table, uint64_t delta, const hemi_val *init, uint64_t *previous,
                             hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(table), refusal);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
     if (status != HEMI_OK) return status;
     Hemi__V1__TableGrow body = HEMI__V1__TABLE_GROW__INIT;
@@ -259,7 +284,8 @@ hemi_status hemi_table_grow(hemi_object *table, uint64_t delta, const hemi_val *
 
 hemi_status hemi_table_size(hemi_object *table, uint64_t *elements, hemi_ticket *ticket)
 {
-    hemi_client *c = table->node.client;
+    hemi_client *c = CLIENT_OF(table);
+    ENTER(c, refusal);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
     if (status != HEMI_OK) return status;
     Hemi__V1__TableSize body = HEMI__V1__TABLE_SIZE__INIT;
@@ -275,17 +301,23 @@ hemi_status hemi_table_size(hemi_object *table, uint64_t *elements, hemi_ticket 
 /* As `made`, with one value. */
 static hemi_status made_with(hemi_object **out, struct sending *s, const hemi_val *value, hemi_ticket *ticket)
 {
-    struct values values = {.at = value, .types = content_type(*out), .count = 1};
+    hemi_val null;
+    struct values values = {
+        .at = value_or_null(value, content_type(*out), &null), .types = content_type(*out), .count = 1};
     s->values = &values;
-    return made(out, s, ticket);
+    if (values.at) return made(out, s, ticket);
+    hemi_status status = fail_null((*out)->node.client, "value");
+    hemi_object_free(*out);
+    *out = NULL;
+    return status;
 }
 
 hemi_status hemi_global_new(hemi_store *store, hemi_type type, bool is_mutable, const hemi_val *value,
                             hemi_object **out, hemi_ticket *ticket)
 {
-    hemi_client *c = store->node.client;
+    hemi_client *c = CLIENT_OF(store);
     const struct hemi_entry entry = {.kind = HEMI_GLOBAL_OBJECT, .type = type, .is_mutable = is_mutable};
-    *out = NULL;
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     *out = object_of(store, &entry);
@@ -302,10 +334,10 @@ hemi_status hemi_global_new(hemi_store *store, hemi_type type, bool is_mutable, 
 hemi_status hemi_table_new(hemi_store *store, hemi_type type, uint64_t min, uint64_t max, bool is64,
                            const hemi_val *init, hemi_object **out, hemi_ticket *ticket)
 {
-    hemi_client *c = store->node.client;
+    hemi_client *c = CLIENT_OF(store);
     const struct hemi_entry entry = {
         .kind = HEMI_TABLE_OBJECT, .type = type, .min = min, .max = max, .has_max = max != UINT64_MAX, .is64 = is64};
-    *out = NULL;
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     *out = object_of(store, &entry);

@@ -59,11 +59,14 @@ static hemi_status check(hemi_client *c, const hemi_object *function, size_t nar
 hemi_status hemi_call(hemi_object *function, const hemi_val *args, size_t nargs, hemi_val *results, size_t nresults,
                       hemi_ticket *ticket)
 {
-    hemi_client *c = function->node.client;
+    hemi_client *c = CLIENT_OF(function);
+    ENTER(c, refusal);
     hemi_status status = usable(c, function->store);
     if (status == HEMI_OK) status = check(c, function, nargs, nresults);
     if (status != HEMI_OK) return status;
     const struct hemi_entry *type = hemi_object_entry(function);
+    if (nargs > 0 && !args) return fail_null(c, "args");
+    if (type->nresults > 0 && !results) return fail_null(c, "results");
     struct values values = {.at = args, .types = type->params, .count = nargs};
     return call(function, &values, results, nresults, vals_count_refs(type->results, type->nresults), ticket);
 }
@@ -71,12 +74,15 @@ hemi_status hemi_call(hemi_object *function, const hemi_val *args, size_t nargs,
 hemi_status hemi_call_ahead(hemi_object *function, const hemi_val *args, size_t nargs, hemi_val *results,
                             size_t nresults, size_t nrefs, hemi_ticket *ticket)
 {
-    hemi_client *c = function->node.client;
+    hemi_client *c = CLIENT_OF(function);
+    ENTER(c, refusal);
     hemi_status status = usable(c, function->store);
     if (status != HEMI_OK) return status;
     if (hemi_object_entry(function)) return hemi_call(function, args, nargs, results, nresults, ticket);
     if (nargs > PROTO_PARAMS_MAX || nrefs > HANDLES_AT_ONCE_MAX)
         return fail(c, HEMI_ARGUMENT, "more than %u arguments or results", PROTO_PARAMS_MAX);
+    if (nargs > 0 && !args) return fail_null(c, "args");
+    if (nresults > 0 && !results) return fail_null(c, "results");
     struct values values = {.at = args, .count = nargs};
     return call(function, &values, results, nresults, nrefs, ticket);
 }

@@ -92,7 +92,7 @@ void store_let_go(hemi_store *s)
 
 void hemi_object_free(hemi_object *o)
 {
-    if (!o) return;
+    ENTER(CLIENT_OF(o), );
     handle_drop(o->node.client, o->node.handle);
     o->node.handle = 0;
     node_count_down(&o->node);
@@ -100,25 +100,26 @@ void hemi_object_free(hemi_object *o)
 
 void hemi_module_free(hemi_module *m)
 {
-    if (m) node_free(&m->node);
+    ENTER(CLIENT_OF(m), );
+    node_free(&m->node);
 }
 
 void hemi_instance_free(hemi_instance *i)
 {
-    if (i) node_free(&i->node);
+    ENTER(CLIENT_OF(i), );
+    node_free(&i->node);
 }
 
 /* --- the end --- */
-void hemi_client_free(hemi_client *c)
+static void close_descriptor(int *fd)
 {
-    if (!c || c->running || c->quiet || c->in_due) return;
-    if (c->ended == HEMI_OK) send_queued(c);
-    client_end(c, HEMI_CLOSED, "the client was closed");
-    c->in_due = true;
-    externs_run(c);
-    host_funcs_run(c);
-    host_calls_deinit(c); /* deferred ones that nobody finished: their functions end now */
-    host_funcs_run(c);
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+/* All memory, and no callback. */
+static void client_deinit(hemi_client *c)
+{
     requests_deinit(c);
     while (c->nodes) node_free(c->nodes); /* a store comes after all that is of it */
     for (uint32_t i = 0; i < CLOSED_STORES; i++) free(c->closed_stores[i]);
@@ -129,19 +130,72 @@ void hemi_client_free(hemi_client *c)
     frame_reader_deinit(&c->reader);
     frame_writer_deinit(&c->writer);
     free(c->last.trace);
-    if (c->wake >= 0) close(c->wake);
-    if (c->poll_fd >= 0) close(c->poll_fd);
+    close_descriptor(&c->wake);
+    close_descriptor(&c->poll_fd);
+    origin_deinit(&c->origin);
     free(c);
 }
 
+/* In a child: the connection, and what finalizers would end, are the parent's. Where fork came upon a function of the
+ * client (a callback forked, or another thread was inside) its memory is as it was in the middle of that: it stays. */
+static void free_copy(hemi_client *c)
+{
+    c->ended = HEMI_CLOSED;
+    close_descriptor(&c->socket);
+    if (atomic_load_explicit(&c->owner, memory_order_relaxed) != 0) {
+        close_descriptor(&c->wake);
+        close_descriptor(&c->poll_fd);
+        return;
+    }
+    host_calls_deinit(c);
+    client_deinit(c);
+}
+
+void hemi_client_free(hemi_client *c)
+{
+    if (c && !origin_is_here(&c->origin)) {
+        free_copy(c);
+        return;
+    }
+    if (client_enter(c) != HEMI_OK) return;
+    if (c->running || c->quiet || c->in_due) {
+        client_leave(&c);
+        return;
+    }
+    if (c->ended == HEMI_OK) send_queued(c);
+    client_end(c, HEMI_CLOSED, "the client was closed");
+    c->in_due = true;
+    externs_run(c);
+    host_funcs_run(c);
+    host_calls_deinit(c); /* deferred ones that nobody finished: their functions end now */
+    host_funcs_run(c);
+    client_deinit(c);
+}
+
 /* --- settings --- */
-void hemi_client_set_deadline(hemi_client *c, uint32_t ms) { c->deadline_ms = ms; }
-void hemi_client_set_chained(hemi_client *c, bool on) { c->chained = on; }
-void hemi_client_stats_get(const hemi_client *c, struct hemi_client_stats *out) { *out = c->stats; }
+void hemi_client_set_deadline(hemi_client *c, uint32_t ms)
+{
+    ENTER(c, );
+    c->deadline_ms = ms;
+}
+
+void hemi_client_set_chained(hemi_client *c, bool on)
+{
+    ENTER(c, );
+    c->chained = on;
+}
+
+void hemi_client_stats_get(const hemi_client *c, struct hemi_client_stats *out)
+{
+    if (out) memset(out, 0, sizeof *out);
+    ENTER(c, );
+    if (out) *out = c->stats;
+}
 
 /* --- small requests --- */
 hemi_status hemi_ping(hemi_client *c, hemi_ticket *ticket)
 {
+    ENTER(c, refusal);
     struct sending s = {.f = {.type = FRAME_PING}};
     return request_run(c, &s, ticket);
 }
@@ -160,7 +214,7 @@ static hemi_status take_text(hemi_client *c, struct request *r, const Hemi__V1__
 
 hemi_status hemi_info(hemi_client *c, char **json)
 {
-    *json = NULL;
+    ENTER_FOR(c, json);
     struct sending s = {.f = {.type = FRAME_INFO}, .answer = {.take = take_text, .to = json}};
     return request_run(c, &s, NULL);
 }
@@ -188,7 +242,10 @@ static hemi_status take_counters(hemi_client *c, struct request *r, const Hemi__
 
 hemi_status hemi_stats_get(hemi_client *c, hemi_store *store, struct hemi_stats *out)
 {
-    memset(out, 0, sizeof *out);
+    if (out) memset(out, 0, sizeof *out);
+    ENTER(c, refusal);
+    if (!out) return fail_null(c, "out");
+    if (store && store->node.client != c) return fail(c, HEMI_HANDLE, "the store is of another client");
     Hemi__V1__StoreStats body = HEMI__V1__STORE_STATS__INIT;
     body.store = store ? store->node.handle : 0;
     struct sending s = {.f = {.type = FRAME_STORE_STATS, .body = &body.base},

@@ -20,6 +20,7 @@ size_t hemi_socket_path(char *out, size_t size)
 {
     const char *path = getenv("HEMI_SOCKET"), *dir = getenv("XDG_RUNTIME_DIR");
     int n;
+    if (!out) size = 0;
     if (path && *path)
         n = snprintf(out, size, "%s", path);
     else if (dir && *dir)
@@ -33,9 +34,11 @@ static hemi_client *client_new(const struct hemi_connect_options *o)
 {
     hemi_client *c = calloc(1, sizeof *c);
     if (!c) return NULL;
+    origin_init(&c->origin);
     c->socket = c->poll_fd = -1;
     c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->wake < 0) {
+        origin_deinit(&c->origin);
         free(c);
         return NULL;
     }

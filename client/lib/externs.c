@@ -123,8 +123,10 @@ static uint32_t slot_for(hemi_client *c, hemi_store *store, void *pointer, void 
 
 hemi_status hemi_extern_new(hemi_store *store, void *pointer, void (*finalizer)(void *pointer), hemi_val *out)
 {
-    hemi_client *c = store->node.client;
-    *out = hemi_null(HEMI_CLASS_EXTERN);
+    hemi_client *c = CLIENT_OF(store);
+    if (out) *out = hemi_null(HEMI_CLASS_EXTERN);
+    ENTER(c, refusal);
+    if (!out) return fail_null(c, "out");
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     uint32_t slot = slot_for(c, store, pointer, finalizer);
@@ -139,6 +141,12 @@ bool externs_live(const hemi_client *c, const hemi_store *store, uint64_t id)
 {
     void *pointer;
     return externs_pointer(c, store, id, &pointer);
+}
+
+const hemi_store *externs_store(const hemi_client *c, uint64_t id)
+{
+    const struct extern_slot *s = slot_of(c, id);
+    return s && s->state == EXTERN_LIVE ? s->store : NULL;
 }
 
 bool externs_pointer(const hemi_client *c, const hemi_store *store, uint64_t id, void **pointer)

@@ -214,6 +214,7 @@ void scope_end(struct hemi_scope *s)
 
 hemi_status hemi_scope_open(hemi_client *c, hemi_scope **out)
 {
+    ENTER_FOR(c, out);
     *out = malloc(sizeof **out);
     if (!*out) return fail(c, HEMI_NO_MEMORY, "out of memory");
     scope_init(*out, c);
@@ -222,8 +223,8 @@ hemi_status hemi_scope_open(hemi_client *c, hemi_scope **out)
 
 void hemi_scope_close(hemi_scope *scope)
 {
-    if (!scope) return;
-    hemi_client *c = scope->client;
+    hemi_client *c = scope ? scope->client : NULL;
+    ENTER(c, );
     for (bool last = false; !last && c->scope;) { /* those opened within it first */
         struct hemi_scope *s = c->scope;
         last = s == scope;
@@ -234,13 +235,15 @@ void hemi_scope_close(hemi_scope *scope)
 
 void hemi_drop(hemi_client *c, hemi_val *val)
 {
-    if (val->kind != HEMI_REF) return;
+    ENTER(c, );
+    if (!val || val->kind != HEMI_REF) return;
     handle_drop(c, val->of.ref.handle);
 }
 
 void hemi_keep(hemi_client *c, const hemi_val *val)
 {
-    if (val->kind != HEMI_REF || val->of.ref.handle == 0 || !handle_live(c, val->of.ref.handle)) return;
+    ENTER(c, );
+    if (!val || val->kind != HEMI_REF || val->of.ref.handle == 0 || !handle_live(c, val->of.ref.handle)) return;
     bit_set(block_of(c, val->of.ref.handle)->kept, val->of.ref.handle % BLOCK_IDS);
 }
 

@@ -79,9 +79,10 @@ static void answer_failed(hemi_client *c, struct host_call *call, const char *te
 static void answer_ok(hemi_client *c, struct host_call *call, const hemi_val *results, size_t n)
 {
     const struct hemi_entry *type = type_of(call);
-    hemi_status status = n == type->nresults
-                             ? vals_check(c, call->func->store, results, type->results, n)
-                             : fail(c, HEMI_ARGUMENT, "%zu results where there are %zu", n, type->nresults);
+    hemi_status status = n != type->nresults
+                             ? fail(c, HEMI_ARGUMENT, "%zu results where there are %zu", n, type->nresults)
+                         : n > 0 && !results ? fail_null(c, "results")
+                                             : vals_check(c, call->func->store, results, type->results, n);
     if (status == HEMI_OK)
         answer(c, call, HEMI_OK, 0, "", results, n);
     else
@@ -223,31 +224,46 @@ void host_calls_deinit(hemi_client *c)
 }
 
 /* --- the caller's side --- */
-hemi_client *hemi_caller_client(const hemi_caller *caller) { return caller->client; }
-hemi_store *hemi_caller_store(const hemi_caller *caller) { return caller->call->func->store; }
-const struct hemi_entry *hemi_caller_entry(const hemi_caller *caller) { return type_of(caller->call); }
+static hemi_client *client_of(const hemi_caller *caller) { return caller ? caller->client : NULL; }
+
+hemi_client *hemi_caller_client(const hemi_caller *caller) { return client_of(caller); }
+
+hemi_store *hemi_caller_store(const hemi_caller *caller)
+{
+    ENTER(client_of(caller), NULL);
+    return caller->call->func->store;
+}
+
+const struct hemi_entry *hemi_caller_entry(const hemi_caller *caller)
+{
+    ENTER(client_of(caller), NULL);
+    return type_of(caller->call);
+}
 
 hemi_status hemi_caller_fail(hemi_caller *caller, const char *text)
 {
-    snprintf(caller->text, sizeof caller->text, "%s", text);
+    ENTER(client_of(caller), refusal);
+    snprintf(caller->text, sizeof caller->text, "%s", text ? text : "");
     return HEMI_HOST;
 }
 
 hemi_status hemi_caller_exit(hemi_caller *caller, int32_t code)
 {
+    ENTER(client_of(caller), refusal);
     caller->exit_code = code;
     return HEMI_EXIT;
 }
 
 hemi_status hemi_caller_throw(hemi_caller *caller, const hemi_val *exception)
 {
-    caller->exception = *exception;
+    ENTER(client_of(caller), refusal);
+    caller->exception = exception ? *exception : hemi_null(HEMI_CLASS_EXN);
     return HEMI_EXCEPTION;
 }
 
 hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out)
 {
-    *out = NULL;
+    ENTER_FOR(client_of(caller), out);
     if (caller->deferred) return fail(caller->client, HEMI_ARGUMENT, "this call is deferred already");
     hemi_deferred *d = malloc(sizeof *d);
     if (!d) return fail(caller->client, HEMI_NO_MEMORY, "out of memory");
@@ -259,7 +275,8 @@ hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out)
 hemi_status hemi_deferred_finish(hemi_deferred *d, hemi_status status, const hemi_val *results, size_t nresults,
                                  const char *text)
 {
-    hemi_client *c = d->client;
+    hemi_client *c = d ? d->client : NULL;
+    ENTER(c, refusal);
     struct host_call *call = d->call;
     for (const struct hemi_caller *at = c->running; at; at = at->outer)
         if (at->call == call) return fail(c, HEMI_BUSY, "a call is finished only after its host function returned");
@@ -290,7 +307,7 @@ static hemi_status type_from_import(hemi_client *c, const struct hemi_func_optio
 
 static bool types_lawful(const hemi_type *types, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && n <= PROTO_PARAMS_MAX; i++)
         if (wire_type_check(types[i]) != PROTO_OK || (vt_is_ref(types[i]) && !ht_is_abstract(vt_heap(types[i]))))
             return false;
     return n <= PROTO_PARAMS_MAX;
@@ -298,7 +315,10 @@ static bool types_lawful(const hemi_type *types, size_t n)
 
 static hemi_status type_from_options(hemi_client *c, const struct hemi_func_options *o, struct entries *out)
 {
+    if (o->module && o->module->node.client != c) return fail(c, HEMI_HANDLE, "the module is of another client");
     if (o->module) return type_from_import(c, o, out);
+    if (o->nparams > 0 && !o->params) return fail_null(c, "params");
+    if (o->nresults > 0 && !o->results) return fail_null(c, "results");
     if (!types_lawful(o->params, o->nparams) || !types_lawful(o->results, o->nresults))
         return fail(c, HEMI_ARGUMENT, "a host function's types are numbers and abstract references, at most %u each",
                     PROTO_PARAMS_MAX);
@@ -359,13 +379,14 @@ hemi_status hemi_func_new(hemi_store *store, const struct hemi_func_options *opt
                           void *env, hemi_object **out, hemi_ticket *ticket)
 {
     struct hemi_func_options o;
-    hemi_client *c = store->node.client;
+    hemi_client *c = CLIENT_OF(store);
+    ENTER_FOR(c, out);
     struct entries type = {0}, copy = {0};
     struct host_func *func = NULL;
     uint32_t id = 0;
-    *out = NULL;
     hemi_status status = usable(c, store);
     if (status == HEMI_OK) status = options_take(c, OPTIONS_func, options, &o);
+    if (status == HEMI_OK && !function) status = fail_null(c, "function");
     if (status == HEMI_OK) status = type_from_options(c, &o, &type);
     if (status != HEMI_OK) goto failed;
     const struct hemi_entry *e = type.at;

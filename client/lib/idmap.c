@@ -1,11 +1,25 @@
-/* u32 ids to pointers: open addressing, linear probing, deletion by shifting back. */
+/* u32 ids to pointers: open addressing, linear probing, deletion by shifting back. The worker chooses some of the ids,
+ * so each table has a key of its own. */
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "client/lib/internal.h"
+#include "proto/keyed.h"
 
 #define KEPT_CAPACITY 1024u /* a table no larger is never made smaller */
 
-static uint32_t slot_of(const struct idmap *m, uint32_t id) { return (id * 0x9E3779B1u) & (m->capacity - 1); }
+static uint32_t slot_of(const struct idmap *m, uint32_t id)
+{
+    return (uint32_t)(keyed_hash(id, m->key) >> 32) & (m->capacity - 1);
+}
+
+/* Where the system has no random bytes to give, an address is better than nothing. */
+static uint64_t fresh_key(const struct idmap *m)
+{
+    uint64_t key;
+    if (getrandom(&key, sizeof key, GRND_NONBLOCK) != (ssize_t)sizeof key) key = (uintptr_t)m;
+    return key;
+}
 
 void idmap_deinit(struct idmap *m)
 {
@@ -23,7 +37,7 @@ static struct idmap_cell *find(const struct idmap *m, uint32_t id)
 
 static bool resize(struct idmap *m, uint32_t capacity)
 {
-    struct idmap other = {.capacity = capacity, .count = m->count};
+    struct idmap other = {.key = m->capacity ? m->key : fresh_key(m), .capacity = capacity, .count = m->count};
     other.cells = calloc(capacity, sizeof *other.cells);
     if (!other.cells) return false;
     for (uint32_t i = 0; i < m->capacity; i++)

@@ -17,12 +17,16 @@
  *   .order     Drops are queued after every frame that used the handles dropped; ids are reused only after 2^31 others.
  *   .sent      An extern id's count is how often it was written into frames minus how often the worker accounted for
  *              it.
+ *   .inside    A public function has the client to itself: client->owner is its thread, and client->inside how many of
+ *              them are under way in it (callbacks call more). Who finds another thread, or himself in a child of the
+ *              client's process, looks at nothing and returns a status.
  *   .quiet     Stream callbacks may not call the client (client->quiet): they run in the middle of reading frames.
  */
 #ifndef HEMI_CLIENT_INTERNAL_H
 #define HEMI_CLIENT_INTERNAL_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "hemi.h"
 
@@ -40,12 +44,40 @@ struct idmap {
         uint32_t id;
         void *value;
     } *cells;
+    uint64_t key;             /* of the hash, while there are cells */
     uint32_t capacity, count; /* capacity: 0 or a power of two */
 };
 void idmap_deinit(struct idmap *m);
 bool idmap_put(struct idmap *m, uint32_t id, void *value); /* false: no memory; may make the table smaller */
 void *idmap_get(const struct idmap *m, uint32_t id);       /* NULL: absent */
 void *idmap_take(struct idmap *m, uint32_t id);            /* removes; moves others only to cells before them */
+
+/* --- enter.c --- */
+/* Where a client was made: not in a child that was forked since. */
+struct origin {
+    pid_t pid;
+    uint8_t *mark; /* a byte that is 0 in children; NULL: the pid must do */
+};
+void origin_init(struct origin *o);
+void origin_deinit(struct origin *o);
+bool origin_is_here(const struct origin *o); /* for signal handlers, too */
+
+/* .inside. Without OK nothing of the client may be looked at. NULL allowed. */
+hemi_status client_enter(const hemi_client *client);
+void client_leave(hemi_client *const *client);
+const char *refusal_text(hemi_status refusal);
+
+/* How a public function begins: it returns `refused`, in which `refusal` is why, or has the client until it returns. */
+#define ENTER(client, refused)                                                                                         \
+    hemi_status refusal = client_enter(client);                                                                        \
+    if (refusal != HEMI_OK) return refused;                                                                            \
+    hemi_client *const entered __attribute__((cleanup(client_leave), unused)) = (hemi_client *)(uintptr_t)(client)
+/* The same where *out is made. */
+#define ENTER_FOR(client, out)                                                                                         \
+    if (out) *(out) = NULL;                                                                                            \
+    ENTER(client, refusal);                                                                                            \
+    if (!(out)) return fail_null(client, #out)
+#define CLIENT_OF(thing) ((thing) ? (thing)->node.client : NULL)
 
 /* --- handles.c: which handle ids are in use, scopes, batched drops --- */
 struct handle_block;
@@ -95,6 +127,8 @@ void failure_free(hemi_client *c, struct failure *f); /* NULL allowed */
 /* Records a failure of the caller's as the client's last one, and returns its status. */
 hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+hemi_status fail_null(hemi_client *c, const char *what); /* ARGUMENT: a pointer that must not be NULL is */
+
 /* --- externs.c: objects of the client's that guests hold --- */
 struct extern_table {
     struct extern_slot *slots;
@@ -105,6 +139,7 @@ struct extern_table {
     uint32_t index_capacity, live;
 };
 bool externs_live(const hemi_client *c, const hemi_store *s, uint64_t id);
+const hemi_store *externs_store(const hemi_client *c, uint64_t id); /* NULL: it does not live */
 bool externs_pointer(const hemi_client *c, const hemi_store *s, uint64_t id, void **pointer);
 void externs_sent(hemi_client *c, uint64_t id);
 void externs_unsent(hemi_client *c, uint64_t id); /* the worker never looked at it */
@@ -264,6 +299,8 @@ hemi_status request_new(hemi_client *c, struct sending *s, struct request **out)
 hemi_status request_finish(hemi_client *c, struct request *r, hemi_ticket *ticket);
 /* Both. */
 hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket);
+/* A ticket for what needed no request. */
+hemi_status request_answered_here(hemi_client *c, hemi_ticket *ticket);
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
 bool requests_expire(hemi_client *c);    /* `done` for those that the client gives up; true: there are some */
 void requests_interrupt(hemi_client *c); /* those unanswered are given up soon */
@@ -282,6 +319,7 @@ take_fn take_value; /* u64 *to, may be NULL */
 /* --- value.c --- */
 /* Checks values against types (NULL: unknown, kinds are taken as they are). */
 hemi_status vals_check(hemi_client *c, const hemi_store *s, const hemi_val *vals, const hemi_type *types, size_t n);
+void ref_write(const hemi_ref *r, uint8_t *raw); /* of a checked one */
 /* Room in r for the extern ids among checked values. False: no memory. */
 bool vals_reserve(struct request *r, const hemi_val *vals, size_t n);
 /* Writes checked values, counting extern ids (.sent), into r too if not NULL, where there is room. */
@@ -341,6 +379,9 @@ bool send_queued(hemi_client *c); /* one or more non-blocking writes; false: the
 void client_end(hemi_client *c, hemi_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 struct hemi_client {
+    struct origin origin;
+    _Atomic uintptr_t owner; /* .inside; 0: nobody */
+    uint32_t inside;
     int socket, wake; /* wake: the eventfd of hemi_client_interrupt */
     int poll_fd;      /* epoll over both, made by hemi_client_fd; -1: none */
     uint32_t poll_events;

@@ -217,6 +217,7 @@ static bool pass_interrupt(hemi_client *c)
 
 void hemi_client_interrupt(hemi_client *c)
 {
+    if (!c || !origin_is_here(&c->origin)) return; /* the eventfd is the parent's, too */
     int saved = errno;
     uint64_t one = 1;
     atomic_store(&c->interrupted, true);
@@ -296,6 +297,7 @@ hemi_status step(hemi_client *c, const struct request *waited, int64_t until)
 
 hemi_status hemi_flush(hemi_client *c)
 {
+    ENTER(c, refusal);
     hemi_status status = usable(c, NULL);
     if (status != HEMI_OK) return status;
     uint32_t interrupts = c->interrupts;
@@ -310,6 +312,7 @@ hemi_status hemi_flush(hemi_client *c)
 /* --- event loops --- */
 int hemi_client_fd(hemi_client *c)
 {
+    ENTER(c, -1);
     if (c->poll_fd >= 0) return c->poll_fd;
     c->poll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (c->poll_fd < 0) return -1;
@@ -327,13 +330,14 @@ int hemi_client_fd(hemi_client *c)
 
 int hemi_client_events(const hemi_client *c)
 {
-    (void)c; /* the descriptor watches for both directions itself */
-    return POLLIN;
+    ENTER(c, 0);
+    return POLLIN; /* the descriptor watches for both directions itself */
 }
 
 int hemi_client_timeout(const hemi_client *c)
 {
     int64_t first = 0;
+    ENTER(c, -1);
     for (uint32_t i = 0; i < c->requests.capacity; i++) {
         const struct request *r = c->requests.cells[i].value;
         if (c->requests.cells[i].id == 0 || r->answered || r->given_up || r->give_up_at == 0) continue;
@@ -344,6 +348,7 @@ int hemi_client_timeout(const hemi_client *c)
 
 bool hemi_client_pending(const hemi_client *c)
 {
+    ENTER(c, false);
     if (due(c)) return true;
     if (c->ended != HEMI_OK) return false;
     if (c->calls && !c->running) return true;
@@ -352,6 +357,7 @@ bool hemi_client_pending(const hemi_client *c)
 
 hemi_status hemi_client_dispatch(hemi_client *c)
 {
+    ENTER(c, refusal);
     if (c->quiet || c->running || c->in_due) return fail(c, HEMI_BUSY, "not inside a callback");
     empty_wake(c);
     pass_interrupt(c);

@@ -74,8 +74,10 @@ static hemi_status send_module(hemi_module *m, const uint8_t *bytes, size_t size
 
 hemi_status hemi_module_new(hemi_client *c, const void *bytes, size_t size, hemi_module **out, hemi_ticket *ticket)
 {
-    *out = NULL;
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, NULL);
+    if (status == HEMI_OK && size > 0 && !bytes) status = fail_null(c, "bytes");
+    if (status == HEMI_OK && size > UINT32_MAX) status = fail(c, HEMI_LIMIT, "a module of 4 GiB or more");
     if (status != HEMI_OK) return status;
     hemi_module *m = node_new(c, NODE_MODULE, sizeof *m);
     if (!m) return fail(c, HEMI_NO_MEMORY, "out of memory");
@@ -138,9 +140,10 @@ static hemi_status describe(hemi_client *c, uint16_t type, uint32_t handle, uint
 static hemi_status described(hemi_client *c, uint16_t type, uint32_t handle, uint32_t what, struct entries *entries,
                              bool *have, const struct hemi_entry **out, size_t *count)
 {
+    if (out) *out = NULL;
+    if (count) *count = 0;
+    if (!out || !count) return fail_null(c, out ? "count" : "out");
     hemi_status status = HEMI_OK;
-    *out = NULL;
-    *count = 0;
     if (!*have) status = describe(c, type, handle, what, entries);
     if (status != HEMI_OK) return status;
     *have = true;
@@ -151,17 +154,20 @@ static hemi_status described(hemi_client *c, uint16_t type, uint32_t handle, uin
 
 hemi_status hemi_module_imports(hemi_module *m, const struct hemi_entry **out, size_t *count)
 {
+    ENTER(CLIENT_OF(m), refusal);
     return described(m->node.client, FRAME_MODULE_DESCRIBE, m->node.handle, 0, &m->imports, &m->have_imports, out,
                      count);
 }
 
 hemi_status hemi_module_exports(hemi_module *m, const struct hemi_entry **out, size_t *count)
 {
+    ENTER(CLIENT_OF(m), refusal);
     return described(m->node.client, FRAME_MODULE_DESCRIBE, m->node.handle, 1, &m->exports, &m->have_exports, out,
                      count);
 }
 
 hemi_status hemi_instance_exports(hemi_instance *i, const struct hemi_entry **out, size_t *count)
 {
+    ENTER(CLIENT_OF(i), refusal);
     return described(i->node.client, FRAME_EXPORT_LIST, i->node.handle, 0, &i->exports, &i->have_exports, out, count);
 }

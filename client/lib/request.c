@@ -168,6 +168,15 @@ hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket)
     return status == HEMI_OK ? request_finish(c, r, ticket) : status;
 }
 
+hemi_status request_answered_here(hemi_client *c, hemi_ticket *ticket)
+{
+    struct request *r = record(c, &(struct sending){.plain = true});
+    if (!r) return out_of_memory(c);
+    r->answered = true;
+    *ticket = r->id;
+    return HEMI_OK;
+}
+
 /* --- answers --- */
 static void set_failure(hemi_client *c, struct request *r, hemi_status status, const char *text, size_t length)
 {
@@ -432,6 +441,7 @@ static hemi_status give_up(hemi_client *c, struct request *r)
 
 hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
 {
+    ENTER(c, refusal);
     if (c->quiet) return fail(c, HEMI_BUSY, "not inside a stream callback");
     struct request *r = ticket_of(c, ticket);
     if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
@@ -450,12 +460,14 @@ hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
 
 bool hemi_ready(const hemi_client *c, hemi_ticket ticket)
 {
+    ENTER(c, true); /* nor would hemi_wait wait */
     const struct request *r = ticket_of(c, ticket);
     return !r || r->answered || (r->give_up_at != 0 && now_ms() >= r->give_up_at);
 }
 
 void hemi_forget(hemi_client *c, hemi_ticket ticket)
 {
+    ENTER(c, );
     struct request *r = ticket_of(c, ticket);
     if (!r) return;
     r->forgotten = true;
@@ -467,6 +479,7 @@ void hemi_forget(hemi_client *c, hemi_ticket ticket)
 
 hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)
 {
+    ENTER(c, refusal);
     struct request *r = ticket_of(c, ticket);
     if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
     if (r->answered || c->ended != HEMI_OK) return HEMI_OK;
@@ -477,6 +490,8 @@ hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)
 
 hemi_status hemi_then(hemi_client *c, hemi_ticket ticket, void (*done)(hemi_client *, hemi_ticket, void *), void *env)
 {
+    ENTER(c, refusal);
+    if (!done) return fail_null(c, "done");
     struct request *r = ticket_of(c, ticket);
     if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
     if (r->done) return fail(c, HEMI_ARGUMENT, "ticket %u has a callback already", ticket);
@@ -488,6 +503,7 @@ hemi_status hemi_then(hemi_client *c, hemi_ticket ticket, void (*done)(hemi_clie
 
 bool hemi_would_block(const hemi_client *c)
 {
+    ENTER(c, false);
     uint32_t parent = c->running ? c->running->call->id : 0;
     const struct host_call *call = parent ? idmap_get(&c->host_calls, parent) : NULL;
     return !window_fits(call ? &call->window : &c->window, SMALL_REQUEST_BYTES);

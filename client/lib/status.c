@@ -70,28 +70,70 @@ hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...)
     return status;
 }
 
-hemi_status hemi_client_status(const hemi_client *c) { return c->last.status; }
-const char *hemi_client_error(const hemi_client *c) { return c->last.text; }
-unsigned hemi_client_trap(const hemi_client *c) { return c->last.trap; }
-bool hemi_client_malformed(const hemi_client *c) { return c->last.malformed; }
-int32_t hemi_client_exit_code(const hemi_client *c) { return c->last.exit_code; }
-hemi_ticket hemi_client_failed_request(const hemi_client *c) { return c->last.failed_request; }
-hemi_status hemi_client_ended(const hemi_client *c) { return c->ended; }
+hemi_status fail_null(hemi_client *c, const char *what) { return fail(c, HEMI_ARGUMENT, "`%s` is NULL", what); }
+
+/* --- what the last failure was --- */
+hemi_status hemi_client_status(const hemi_client *c)
+{
+    ENTER(c, refusal);
+    return c->last.status;
+}
+
+const char *hemi_client_error(const hemi_client *c)
+{
+    ENTER(c, refusal_text(refusal));
+    return c->last.text;
+}
+
+unsigned hemi_client_trap(const hemi_client *c)
+{
+    ENTER(c, 0);
+    return c->last.trap;
+}
+
+bool hemi_client_malformed(const hemi_client *c)
+{
+    ENTER(c, false);
+    return c->last.malformed;
+}
+
+int32_t hemi_client_exit_code(const hemi_client *c)
+{
+    ENTER(c, 0);
+    return c->last.exit_code;
+}
+
+hemi_ticket hemi_client_failed_request(const hemi_client *c)
+{
+    ENTER(c, 0);
+    return c->last.failed_request;
+}
+
+hemi_status hemi_client_ended(const hemi_client *c)
+{
+    ENTER(c, refusal);
+    return c->ended;
+}
 
 hemi_val hemi_client_exception(hemi_client *c)
 {
+    ENTER(c, hemi_null(HEMI_CLASS_EXN));
     c->last.exception_given = true;
     return c->last.exception.kind == HEMI_REF ? c->last.exception : hemi_null(HEMI_CLASS_EXN);
 }
 
 bool hemi_client_offset(const hemi_client *c, uint64_t *offset)
 {
-    *offset = c->last.offset_plus_1 - 1;
+    if (offset) *offset = 0;
+    ENTER(c, false);
+    if (offset) *offset = c->last.offset_plus_1 - 1;
     return c->last.offset_plus_1 != 0;
 }
 
 bool hemi_client_function(const hemi_client *c, uint32_t *function)
 {
-    *function = (uint32_t)(c->last.function_plus_1 - 1);
+    if (function) *function = 0;
+    ENTER(c, false);
+    if (function) *function = (uint32_t)(c->last.function_plus_1 - 1);
     return c->last.function_plus_1 != 0;
 }

@@ -4,7 +4,7 @@
 #include "client/lib/internal.h"
 
 /* --- stores --- */
-hemi_client *hemi_store_client(const hemi_store *store) { return store->node.client; }
+hemi_client *hemi_store_client(const hemi_store *store) { return CLIENT_OF(store); }
 
 static void store_failed(struct node *node) { ((hemi_store *)node)->failed = true; }
 
@@ -68,10 +68,15 @@ static hemi_status close_store(hemi_store *store, bool in_order, hemi_ticket *ti
     return request_run(store->node.client, &s, ticket);
 }
 
-hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket) { return close_store(store, false, ticket); }
+hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket)
+{
+    ENTER(CLIENT_OF(store), refusal);
+    return close_store(store, false, ticket);
+}
 
 hemi_status hemi_store_close_in_order(hemi_store *store, hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(store), refusal);
     return close_store(store, true, ticket);
 }
 
@@ -86,7 +91,7 @@ hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *opti
                            hemi_ticket *ticket)
 {
     struct hemi_store_options o;
-    *out = NULL;
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, NULL);
     if (status == HEMI_OK) status = options_take(c, OPTIONS_store, options, &o);
     if (status != HEMI_OK) return status;
@@ -104,6 +109,7 @@ hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *opti
 
 hemi_status hemi_store_gc(hemi_store *store, hemi_ticket *ticket)
 {
+    ENTER(CLIENT_OF(store), refusal);
     Hemi__V1__StoreGc body = HEMI__V1__STORE_GC__INIT;
     body.store = store->node.handle;
     body.deadline_ms = store->node.client->deadline_ms;
@@ -123,6 +129,7 @@ static uint8_t *pack_imports(hemi_object *const *imports, size_t n)
 static hemi_status check_imports(hemi_client *c, const hemi_store *store, hemi_object *const *imports, size_t n)
 {
     if (n > PROTO_IMPORTS_MAX) return fail(c, HEMI_ARGUMENT, "more than %u imports", PROTO_IMPORTS_MAX);
+    if (n > 0 && !imports) return fail_null(c, "imports");
     for (size_t i = 0; i < n; i++)
         if (imports[i] && imports[i]->store != store) return fail(c, HEMI_HANDLE, "import %zu is of another store", i);
     return HEMI_OK;
@@ -146,9 +153,12 @@ static hemi_status instance_request(hemi_instance *instance, const hemi_module *
 hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, hemi_object *const *imports, size_t nimports,
                               hemi_wasi *wasi, hemi_instance **out, hemi_ticket *ticket)
 {
-    hemi_client *c = store->node.client;
-    *out = NULL;
+    hemi_client *c = CLIENT_OF(store);
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, store);
+    if (status == HEMI_OK && !module) status = fail_null(c, "module");
+    if (status == HEMI_OK && module->node.client != c) status = fail(c, HEMI_HANDLE, "the module is of another client");
+    if (status == HEMI_OK && wasi && wasi->store != store) status = fail(c, HEMI_HANDLE, "`wasi` is of another store");
     if (status == HEMI_OK) status = check_imports(c, store, imports, nimports);
     if (status != HEMI_OK) return status;
     uint8_t *packed = pack_imports(imports, nimports);
@@ -168,11 +178,16 @@ hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, hemi_objec
 }
 
 /* --- objects --- */
-const struct hemi_entry *hemi_object_entry(const hemi_object *o) { return o->entry.count ? o->entry.at : NULL; }
+const struct hemi_entry *hemi_object_entry(const hemi_object *o)
+{
+    ENTER(CLIENT_OF(o), NULL);
+    return o->entry.count ? o->entry.at : NULL;
+}
 
 hemi_val hemi_object_ref(const hemi_object *function)
 {
     hemi_val v = hemi_null(HEMI_CLASS_FUNC);
+    ENTER(CLIENT_OF(function), v);
     v.of.ref.kind = HEMI_REF_HANDLE;
     v.of.ref.handle = function->node.handle;
     return v;
@@ -211,9 +226,10 @@ static hemi_object *object_new(hemi_store *store)
 hemi_status hemi_export_get_n(hemi_instance *instance, const char *name, size_t length, hemi_object **out,
                               hemi_ticket *ticket)
 {
-    hemi_client *c = instance->node.client;
-    *out = NULL;
+    hemi_client *c = CLIENT_OF(instance);
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, instance->store);
+    if (status == HEMI_OK && length > 0 && !name) status = fail_null(c, "name");
     if (status != HEMI_OK) return status;
     if (length > PROTO_NAME_MAX) return fail(c, HEMI_ARGUMENT, "a name of more than %u bytes", PROTO_NAME_MAX);
     *out = object_new(instance->store);
@@ -227,17 +243,19 @@ hemi_status hemi_export_get_n(hemi_instance *instance, const char *name, size_t 
 
 hemi_status hemi_export_get(hemi_instance *instance, const char *name, hemi_object **out, hemi_ticket *ticket)
 {
-    return hemi_export_get_n(instance, name, strlen(name), out, ticket);
+    hemi_client *c = CLIENT_OF(instance);
+    ENTER_FOR(c, out);
+    return name ? hemi_export_get_n(instance, name, strlen(name), out, ticket) : fail_null(c, "name");
 }
 
 /* The object takes the reference's handle over a copy: the reference keeps its own. */
 hemi_status hemi_object_from_ref(hemi_store *store, const hemi_val *ref, hemi_object **out, hemi_ticket *ticket)
 {
-    hemi_client *c = store->node.client;
-    *out = NULL;
+    hemi_client *c = CLIENT_OF(store);
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
-    if (ref->kind != HEMI_REF || ref->of.ref.kind != HEMI_REF_HANDLE || ref->of.ref.class_ != HEMI_CLASS_FUNC)
+    if (!ref || ref->kind != HEMI_REF || ref->of.ref.kind != HEMI_REF_HANDLE || ref->of.ref.class_ != HEMI_CLASS_FUNC)
         return fail(c, HEMI_ARGUMENT, "not a function reference");
     if (!handle_live(c, ref->of.ref.handle)) return fail(c, HEMI_HANDLE, "the reference was dropped");
     *out = object_new(store);
@@ -276,14 +294,16 @@ static hemi_status take_abstract_type(hemi_client *c, struct request *r, const H
 
 static hemi_status check_handle(hemi_client *c, const hemi_val *v)
 {
-    if (v->kind != HEMI_REF || v->of.ref.handle == 0) return fail(c, HEMI_ARGUMENT, "not a reference with a handle");
+    if (!v || v->kind != HEMI_REF || v->of.ref.handle == 0)
+        return fail(c, HEMI_ARGUMENT, "not a reference with a handle");
     if (!handle_live(c, v->of.ref.handle)) return fail(c, HEMI_HANDLE, "the reference was dropped");
     return HEMI_OK;
 }
 
 static hemi_status ask_type(hemi_client *c, const hemi_val *ref, struct answer answer, hemi_ticket *ticket)
 {
-    hemi_status status = check_handle(c, ref);
+    ENTER(c, refusal);
+    hemi_status status = answer.to ? check_handle(c, ref) : fail_null(c, "out");
     if (status != HEMI_OK) return status;
     Hemi__V1__RefType body = HEMI__V1__REF_TYPE__INIT;
     body.handle = ref->of.ref.handle;
@@ -310,15 +330,56 @@ static hemi_status take_truth(hemi_client *c, struct request *r, const Hemi__V1_
     return f->raw_length == 0 ? HEMI_OK : HEMI_PROTOCOL;
 }
 
-hemi_status hemi_ref_eq(hemi_client *c, const hemi_val *a, const hemi_val *b, bool *equal, hemi_ticket *ticket)
+/* The handle by which a reference must be asked about; 0: what it is is all here. */
+static uint32_t asked_by(const hemi_ref *r)
 {
-    hemi_status status = check_handle(c, a);
-    if (status == HEMI_OK) status = check_handle(c, b);
-    if (status != HEMI_OK) return status;
+    return r->kind == HEMI_REF_HANDLE || r->kind == HEMI_REF_EXTERN ? r->handle : 0;
+}
+
+static bool same_here(const hemi_ref *a, const hemi_ref *b)
+{
+    if (a->kind != b->kind) return false;
+    return a->kind == HEMI_REF_NULL || (a->kind == HEMI_REF_I31 ? a->i31 == b->i31 : a->id == b->id);
+}
+
+/* Any reference that lives; no store is asked, since the worker takes no extern from this. */
+static hemi_status check_reference(hemi_client *c, const hemi_val *v)
+{
+    if (v->kind != HEMI_REF) return fail(c, HEMI_ARGUMENT, "not a reference");
+    const hemi_ref *r = &v->of.ref;
+    return vals_check(c, r->kind == HEMI_REF_EXTERN ? externs_store(c, r->id) : NULL, v, NULL, 1);
+}
+
+/* By a, which has a handle, and b, which may. */
+static hemi_status ask_equal(hemi_client *c, const hemi_val *a, const hemi_val *b, bool *equal, hemi_ticket *ticket)
+{
+    uint8_t raw[WIRE_VALUE_BYTES];
     Hemi__V1__RefEq body = HEMI__V1__REF_EQ__INIT;
-    body.a = a->of.ref.handle;
-    body.b = b->of.ref.handle;
+    body.a = asked_by(&a->of.ref);
+    body.b = asked_by(&b->of.ref);
     body.deadline_ms = c->deadline_ms;
     struct sending s = {.f = {.type = FRAME_REF_EQ, .body = &body.base}, .answer = {.take = take_truth, .to = equal}};
+    if (body.b == 0) {
+        ref_write(&b->of.ref, raw);
+        s.f.raw = raw;
+        s.f.raw_length = sizeof raw;
+    }
     return request_run(c, &s, ticket);
+}
+
+hemi_status hemi_ref_eq(hemi_client *c, const hemi_val *a, const hemi_val *b, bool *equal, hemi_ticket *ticket)
+{
+    const hemi_val null = hemi_null(HEMI_CLASS_ANY);
+    ENTER(c, refusal);
+    if (!equal) return fail_null(c, "equal");
+    if (!a) a = &null;
+    if (!b) b = &null;
+    hemi_status status = check_reference(c, a);
+    if (status == HEMI_OK) status = check_reference(c, b);
+    if (status == HEMI_OK) status = usable(c, NULL);
+    if (status != HEMI_OK) return status;
+    if (asked_by(&a->of.ref)) return ask_equal(c, a, b, equal, ticket);
+    if (asked_by(&b->of.ref)) return ask_equal(c, b, a, equal, ticket);
+    *equal = same_here(&a->of.ref, &b->of.ref);
+    return ticket ? request_answered_here(c, ticket) : HEMI_OK;
 }

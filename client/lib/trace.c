@@ -54,7 +54,9 @@ hemi_status trace_read(struct failure *f, size_t n, const uint8_t *raw, size_t l
 
 size_t hemi_client_trace(const hemi_client *client, const struct hemi_trace_entry **out)
 {
-    *out = client->last.trace;
+    if (out) *out = NULL;
+    ENTER(client, 0);
+    if (out) *out = client->last.trace;
     return client->last.ntrace;
 }
 
@@ -75,6 +77,11 @@ size_t hemi_trace_text(const struct hemi_trace_entry *e, char *out, size_t size)
 {
     char name[4 * (2 * TRACE_NAME_MAX + 32)]; /* escapes are longer */
     int n;
+    if (!out) size = 0;
+    if (!e) {
+        if (size > 0) *out = 0;
+        return 0;
+    }
     name_text(e, name, sizeof name);
     if (e->kind == HEMI_TRACE_MORE)
         n = snprintf(out, size, "... %u more ...", e->index);

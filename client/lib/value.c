@@ -52,6 +52,7 @@ size_t hemi_type_text(hemi_type type, char *out, size_t size)
     valtype t = wire_type_valtype(type);
     const char *null = vt_nullable(t) ? "null " : "";
     int n;
+    if (!out) size = 0;
     if (!vt_is_ref(t))
         n = snprintf(out, size, "%s", kind_text(vt_kind(t)));
     else if (ht_is_abstract(vt_heap(t)))
@@ -102,7 +103,7 @@ hemi_status vals_check(hemi_client *c, const hemi_store *s, const hemi_val *vals
     return HEMI_OK;
 }
 
-static void ref_write(const hemi_ref *r, uint8_t *raw)
+void ref_write(const hemi_ref *r, uint8_t *raw)
 {
     struct wire_reference w = {.kind = r->kind, .class_ = r->class_};
     if (r->kind == HEMI_REF_I31) w.payload = (uint32_t)r->i31 & 0x7FFFFFFFu;

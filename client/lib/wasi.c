@@ -9,6 +9,15 @@
 enum { STREAM_IN, STREAM_OUT, STREAM_ERR };
 
 /* --- making --- */
+static hemi_status check_strings(hemi_client *c, const char *const *strings, size_t n, const char *what)
+{
+    if (n > FRAME_RAW_MAX) return fail(c, HEMI_ARGUMENT, "more than 1 MiB of arguments and environment");
+    if (n > 0 && !strings) return fail_null(c, what);
+    for (size_t i = 0; i < n; i++)
+        if (!strings[i]) return fail(c, HEMI_ARGUMENT, "`%s[%zu]` is NULL", what, i);
+    return HEMI_OK;
+}
+
 /* All strings, each with its 0 byte, one after the other. NULL: no memory, or *length is too much. */
 static uint8_t *pack_strings(const struct hemi_wasi_options *o, size_t *length)
 {
@@ -99,10 +108,12 @@ hemi_status hemi_wasi_new(hemi_store *store, const struct hemi_wasi_options *opt
                           hemi_ticket *ticket)
 {
     struct hemi_wasi_options o;
-    hemi_client *c = store->node.client;
-    *out = NULL;
+    hemi_client *c = CLIENT_OF(store);
+    ENTER_FOR(c, out);
     hemi_status status = usable(c, store);
     if (status == HEMI_OK) status = options_take(c, OPTIONS_wasi, options, &o);
+    if (status == HEMI_OK) status = check_strings(c, o.args, o.nargs, "args");
+    if (status == HEMI_OK) status = check_strings(c, o.envs, o.nenvs, "envs");
     if (status != HEMI_OK) return status;
     size_t length;
     uint8_t *strings = pack_strings(&o, &length);
@@ -133,7 +144,7 @@ hemi_status hemi_wasi_new(hemi_store *store, const struct hemi_wasi_options *opt
 /* A guest may go on writing: until its streams have ended the record stays with the client, without its callbacks. */
 void hemi_wasi_free(hemi_wasi *w)
 {
-    if (!w) return;
+    ENTER(CLIENT_OF(w), );
     w->options = (struct hemi_wasi_options){0};
     handle_drop(w->node.client, w->node.handle);
     w->node.handle = 0;
