@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a module's arrays and small blocks, what is counted beside their entries. */
+enum { MODULE_LEAST = 1024, BLOCK_LEAST = 32 };
+
 /* ---- Shared by the readers */
 
 bool decoder_grow(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uint32_t more, size_t size)
@@ -24,12 +27,32 @@ bool decoder_grow(struct cursor *c, void **array, uint32_t *cap, uint32_t n, uin
     return true;
 }
 
+uint64_t module_bytes(const struct module *m)
+{
+    uint64_t n = sizeof *m + MODULE_LEAST + m->size + m->types_bytes + m->code_bytes;
+    n += m->ntypes * sizeof *m->types + m->nimports * sizeof *m->imports + m->nexports * sizeof *m->exports;
+    n += m->nfuncs * (sizeof *m->funcs + sizeof *m->code + sizeof *m->code_order);
+    n += m->nconst_code * (sizeof *m->const_code + sizeof *m->code_order);
+    n += m->ntables * sizeof *m->tables + m->nmemories * sizeof *m->memories + m->nglobals * sizeof *m->globals;
+    n += m->ntags * sizeof *m->tags + m->nelems * (sizeof *m->elems + BLOCK_LEAST) + m->ndatas * sizeof *m->datas;
+    n += m->items * sizeof(struct const_expr) + m->nsites * sizeof *m->sites + m->nlive_slots * sizeof *m->live_slots;
+    if (m->export_names.slots) n += (m->export_names.mask + UINT64_C(1)) * sizeof *m->export_names.slots;
+    return m->func_names ? n + m->nfuncs * sizeof *m->func_names : n;
+}
+
+enum hemi_status decoder_charge(struct decoder *d)
+{
+    return module_charge(d->module, module_bytes(d->module) + (d->translator ? tr_bytes(d->translator) : 0));
+}
+
 bool decoder_poll(struct decoder *d, struct cursor *c)
 {
     while (cursor_ok(c) && cursor_offset(c) >= d->poll_at) {
         d->poll_at += DECODE_POLL_BYTES;
         enum hemi_status status = engine_poll(d->engine);
         if (status != HEMI_OK) cursor_fail(c, status, cursor_offset(c), "decoding a module was stopped");
+        if (status == HEMI_OK && decoder_charge(d) != HEMI_OK)
+            cursor_fail(c, HEMI_NO_MEMORY, cursor_offset(c), "no memory for a module");
     }
     return cursor_ok(c);
 }

@@ -49,8 +49,12 @@ static inline bool decoder_reserve(struct cursor *c, void **array, uint32_t *cap
 {
     return more <= *cap - n ? cursor_ok(c) : decoder_grow(c, array, cap, n, more, size);
 }
-/* Polls, once for each DECODE_POLL_BYTES of work since the last time (so polls measure it); false when the work is to
- * be given up. */
+/* Bytes that a module takes as far as it is decoded. */
+uint64_t module_bytes(const struct module *m);
+/* Charges for what has come since the last time. NO_MEMORY: refused. */
+enum hemi_status decoder_charge(struct decoder *d);
+/* Polls, and charges, once for each DECODE_POLL_BYTES of work since the last time (so polls measure it); false when the
+ * work is to be given up. */
 bool decoder_poll(struct decoder *d, struct cursor *c);
 /* Fails the cursor with what the translator answered; with the limit's name if it is one. */
 void decoder_refused(struct decoder *d, struct cursor *c, enum hemi_status status, uint32_t offset);

@@ -55,7 +55,7 @@ static void read_items(struct decoder *d, struct cursor *c, struct elem_seg *s, 
     uint32_t n = cursor_count(c, LIMIT_ELEM_ITEMS), cap = 0;
     if (!decoder_reserve(c, (void **)&s->items, &cap, 0, n, sizeof *s->items)) return;
     s->plain = true;
-    for (; s->count < n && decoder_poll(d, c); s->count++) {
+    for (; s->count < n && decoder_poll(d, c); s->count++, d->module->items++) {
         struct const_expr *item = &s->items[s->count];
         if (expressions)
             decode_const_expr(d, c, s->type, item);

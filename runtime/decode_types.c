@@ -228,6 +228,10 @@ static bool may_declare(const struct engine_options *opt, uint32_t n)
     return !opt->types_claim || opt->types_claim(opt->ctx, n);
 }
 
+/* A type in the engine's tables and in its buckets, with the block that its display is in. */
+#define TYPE_BYTES                                                                                                     \
+    (sizeof(struct rtype) + sizeof(struct heap_desc) + sizeof(struct type_link) + 4 * TYPE_DISPLAY_INLINE + 24)
+
 static void intern_group(struct decoder *d, struct cursor *c, struct group *g, uint32_t n, uint32_t offset)
 {
     struct module *m = d->module;
@@ -246,6 +250,7 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
                     status == HEMI_NO_MEMORY ? "no memory for types" : "declaring types was stopped");
     } else {
         m->ntypes += n;
+        m->types_bytes += n * TYPE_BYTES + g->nvals * sizeof *g->vals + g->nfields * (sizeof *g->fields + 4);
         check_group(d, c, m->ntypes - n, n, offset);
     }
 }

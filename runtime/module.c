@@ -17,7 +17,6 @@ static enum hemi_status copy_bytes(struct engine *e, struct module *m, const uin
 {
     m->bytes = malloc(size ? size : 1);
     if (!m->bytes) return HEMI_NO_MEMORY;
-    m->size = size;
     for (size_t at = 0; at < size; at += COPY_STEP) {
         memcpy(m->bytes + at, bytes + at, size - at < COPY_STEP ? size - at : COPY_STEP);
         enum hemi_status status = engine_poll(e);
@@ -72,9 +71,29 @@ static void decode(struct engine *e, struct module *m, struct rt_error *err)
     if (decode_module(&d)) finish(&d);
     validator_free(d.validator);
     translator_free(d.translator);
+    d.translator = NULL;
     free(d.declared);
     enum hemi_status status = decode_names(e, m);
     if (status != HEMI_OK) refuse(err, status, "reading function names");
+    if (err->status == HEMI_OK && decoder_charge(&d) != HEMI_OK) refuse(err, HEMI_NO_MEMORY, "no memory for a module");
+}
+
+enum hemi_status module_charge(struct module *m, uint64_t bytes)
+{
+    const struct engine_options *opt = &m->engine->options;
+    if (bytes <= m->charged || !opt->module_charge) return HEMI_OK;
+    uint64_t delta = bytes - m->charged;
+    if (!opt->module_charge(opt->ctx, &m->payer, (int64_t)delta)) return HEMI_NO_MEMORY;
+    m->charged += delta;
+    return HEMI_OK;
+}
+
+void module_give_back(struct module *m, uint64_t bytes)
+{
+    const struct engine_options *opt = &m->engine->options;
+    if (bytes == 0 || !opt->module_charge) return;
+    m->charged -= bytes;
+    opt->module_charge(opt->ctx, &m->payer, -(int64_t)bytes);
 }
 
 static struct module *begin(struct engine *e, size_t size, struct rt_error *err)
@@ -90,6 +109,8 @@ static struct module *begin(struct engine *e, size_t size, struct rt_error *err)
     m->refs = 1;
     m->engine = e;
     e->nmodules++;
+    m->size = size;
+    if (module_charge(m, module_bytes(m)) != HEMI_OK) refuse(err, HEMI_NO_MEMORY, "no memory for a module");
     return m;
 }
 
@@ -124,7 +145,7 @@ enum hemi_status module_new(struct engine *e, const uint8_t *bytes, size_t size,
     *out = NULL;
     struct module *m = begin(e, size, err);
     if (!m) return err->status;
-    enum hemi_status status = copy_bytes(e, m, bytes, size);
+    enum hemi_status status = err->status == HEMI_OK ? copy_bytes(e, m, bytes, size) : err->status;
     if (status != HEMI_OK) refuse(err, status, "copying a module's bytes");
     return make(m, out, err);
 }
@@ -138,7 +159,6 @@ enum hemi_status module_take(struct engine *e, uint8_t *bytes, size_t size, stru
         return err->status;
     }
     m->bytes = bytes;
-    m->size = size;
     return make(m, out, err);
 }
 
@@ -227,6 +247,9 @@ bool module_free_some(struct module *m, uint32_t *units)
     if (!m || (m->refs > 0 && --m->refs > 0)) return false;
     for (; m->part < PARTS; m->part++, m->ended = 0)
         if (parts[m->part](m, units)) return true;
+    const struct engine_options *opt = &m->engine->options;
+    module_give_back(m, m->charged);
+    if (m->payer) opt->module_gone(opt->ctx, m->payer);
     m->engine->nmodules--;
     free(m);
     return false;

@@ -115,7 +115,14 @@ struct module {
     /* module_free_some: how far it is. */
     uint32_t part, ended;
     size_t given;
+    uint64_t charged; /* bytes: engine_options.module_charge */
+    void *payer;
+    uint64_t types_bytes, code_bytes, items; /* of its types, of its code blocks; elements of its segments */
     struct name *func_names; /* from there, else of the first export; nfuncs entries or NULL; at == NULL: none */
 };
+
+/* From now on it has been charged for so many bytes in all, or more. NO_MEMORY: that is refused. */
+enum hemi_status module_charge(struct module *m, uint64_t bytes);
+void module_give_back(struct module *m, uint64_t bytes);
 
 #endif

@@ -92,18 +92,28 @@ static enum hemi_status make(struct module *m, const struct rebinder *r, struct 
     return rebind_all(m->engine, r, m->const_code, m->nconst_code, code + m->nfuncs, &bytes);
 }
 
-enum hemi_status module_explicit(struct module *m)
+/* Nothing of it stays unless it becomes the module's. */
+static enum hemi_status make_charged(struct module *m, size_t bytes)
 {
-    if (m->explicit_code != NULL || m->engine->scheme == SCHEME_EXPLICIT) return HEMI_OK;
-    size_t bytes = sizes(m->engine, m->code, functions(m)) + sizes(m->engine, m->const_code, m->nconst_code);
-    struct code *code = engine_zeroed(m->engine, ((size_t)m->nfuncs + m->nconst_code + 1) * sizeof *code + bytes);
+    struct code *code = engine_zeroed(m->engine, bytes);
     struct rebinder *r = rebinder_new();
     enum hemi_status status = code != NULL && r != NULL ? make(m, r, code) : HEMI_NO_MEMORY;
     free(r);
     /* While this fiber waited at a poll point, another may have done the same. */
-    if (status == HEMI_OK && m->explicit_code == NULL)
+    if (status == HEMI_OK && m->explicit_code == NULL) {
         m->explicit_code = code;
-    else
-        engine_release(m->engine, code);
+        return HEMI_OK;
+    }
+    engine_release(m->engine, code);
+    module_give_back(m, bytes);
     return status;
+}
+
+enum hemi_status module_explicit(struct module *m)
+{
+    if (m->explicit_code != NULL || m->engine->scheme == SCHEME_EXPLICIT) return HEMI_OK;
+    size_t bytes = sizes(m->engine, m->code, functions(m)) + sizes(m->engine, m->const_code, m->nconst_code);
+    bytes += ((size_t)m->nfuncs + m->nconst_code + 1) * sizeof(struct code);
+    if (module_charge(m, m->charged + bytes) != HEMI_OK) return HEMI_NO_MEMORY;
+    return make_charged(m, bytes);
 }

@@ -54,6 +54,11 @@ struct engine_options {
     /* A module that is being decoded declares n more types, which may be new ones or not. False: it is refused with
      * LIMIT. NULL: it may. */
     bool (*types_claim)(void *ctx, uint32_t n);
+    /* A module takes `delta` bytes more: its own, and what it is decoded and translated to; at its end it gives all of
+     * them back, and is gone. *payer is NULL at its first bytes and then what this has put there. False: it is refused
+     * with NO_MEMORY. May switch to another fiber. NULL: it may. */
+    bool (*module_charge)(void *ctx, void **payer, int64_t delta);
+    void (*module_gone)(void *ctx, void *payer);
     bool canonical_nans; /* every NaN that arithmetic makes is the canonical one with sign 0 */
     bool count_opcodes;  /* executed instructions are counted by opcode */
 };

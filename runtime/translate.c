@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+enum { BLOCK_BYTES = 16 /* of malloc's, about */ };
+
 static void free_tables(struct translator *t)
 {
     struct buf *bufs[] = {&t->code, &t->regions, &t->clauses, &t->lines, &t->fixups, &t->sites, &t->live};
@@ -42,6 +44,8 @@ enum wasm_limit tr_limit(const struct translator *t)
     assert(t->status == HEMI_LIMIT);
     return t->limit;
 }
+
+uint64_t tr_bytes(const struct translator *t) { return (uint64_t)t->sites.len + t->live.len; }
 
 /* ---- A function */
 
@@ -140,8 +144,10 @@ static bool fill_code(struct translator *t, struct code *c)
     c->nlocal_refs = (uint16_t)count_locals(t, HEAP_SLOT_REF);
     c->nlocal_funcs = (uint16_t)count_locals(t, HEAP_SLOT_FUNC);
     size_t slots = (size_t)(c->nlocal_refs + c->nlocal_funcs) * sizeof(uint16_t);
-    uint8_t *at = malloc((size_t)t->regions.len + t->clauses.len + t->lines.len + slots + t->code.len);
+    size_t size = (size_t)t->regions.len + t->clauses.len + t->lines.len + slots + t->code.len;
+    uint8_t *at = malloc(size);
     if (at == NULL) return false;
+    t->m->code_bytes += BLOCK_BYTES + size;
     c->block = at;
     c->regions = take(&at, &t->regions);
     c->clauses = take(&at, &t->clauses);

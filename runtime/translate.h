@@ -61,6 +61,8 @@ enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *lo
 enum hemi_status tr_insn(struct translator *t, const struct insn *i);
 /* After LIMIT: which one. */
 enum wasm_limit tr_limit(const struct translator *t);
+/* Bytes of what translator_finish will hand over. */
+uint64_t tr_bytes(const struct translator *t);
 /* Ends the function: moves its code to *out (owned by the module from now on; code_deinit frees it). */
 enum hemi_status tr_finish(struct translator *t, struct code *out);
 /* Hands sites and live slots over to the module, after the last function. */

@@ -110,6 +110,9 @@ struct request_row {
     enum proto_error (*read)(struct request *r);
     /* Does it. Fills r->reply but for the status. */
     enum hemi_status (*run)(struct request *r);
+    /* Units of STRETCH_start beside the usual; its connection's turn of reading pays them too, so that those that come
+     * behind from others need not wait for many. NULL: none. */
+    uint32_t (*units)(const struct connection *c);
     bool late;       /* run only begins it, unless it fails; something else finishes it */
     bool ends_store; /* does not count among those that use the store it names, unless it joins by itself */
 };
@@ -124,6 +127,9 @@ enum proto_error request_read_on(struct connection *c, uint32_t *units);
 enum proto_error request_promise(struct request *r, uint32_t id, enum object_kind kind, struct object **out);
 /* From now on the request uses the store of `o`, which has this handle; a request uses one store at most. */
 void request_join_store(struct request *r, const struct object *o, uint32_t id);
+
+/* Counts what its row says in the stretch under way. */
+void request_count_units(struct request *r);
 
 /* ---- requests_start.c: its beginning */
 /* The lane may have something to start. Idempotent. lane_unmark before its owner is freed. */

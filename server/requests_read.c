@@ -257,6 +257,7 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
         return e == PROTO_OK ? PROTO_NO_MEMORY : e;
     }
     r->row = request_row(f->head.type);
+    request_count_units(r);
     join_connection(r, f);
     if (parent) {
         hostcall_add_child(parent, r);

@@ -11,9 +11,19 @@
 #define USES(body, handle, k) {AT(body, handle), OBJECT_##k, false}
 #define MAY(body, handle, k) {AT(body, handle), OBJECT_##k, true}
 
+enum { INFO_UNITS = 128, STORES_PER_UNIT = 4 };
+
+static uint32_t info_units(const struct connection *c)
+{
+    (void)c;
+    return INFO_UNITS;
+}
+
+static uint32_t stats_units(const struct connection *c) { return c->nstores / STORES_PER_UNIT; }
+
 static const struct request_row rows[] = {
     {FRAME_PING, .promises = promises_ping, .run = run_ping},
-    {FRAME_INFO, .promises = promises_info, .run = run_info},
+    {FRAME_INFO, .units = info_units, .promises = promises_info, .run = run_info},
     {FRAME_MODULE_DATA, .read = read_module_data, .run = run_module_data},
     {FRAME_MODULE_NEW, .deadline = AT(ModuleNew, deadline_ms), .fiber = true, .read = read_module_new,
      .run = run_module_new},
@@ -24,7 +34,7 @@ static const struct request_row rows[] = {
      .read = read_store_close, .run = run_store_close},
     {FRAME_STORE_GC, .uses = {USES(StoreGc, store, STORE)}, .deadline = AT(StoreGc, deadline_ms), .fiber = true,
      .interrupt = true, .run = run_store_gc},
-    {FRAME_STORE_STATS, .uses = {MAY(StoreStats, store, STORE)}, .run = run_store_stats},
+    {FRAME_STORE_STATS, .uses = {MAY(StoreStats, store, STORE)}, .units = stats_units, .run = run_store_stats},
     {FRAME_INSTANCE_NEW,
      .uses = {USES(InstanceNew, store, STORE), USES(InstanceNew, module, MODULE), MAY(InstanceNew, wasi, WASI)},
      .makes = USES(InstanceNew, instance, INSTANCE), .raw = RAW_HANDLES, .deadline = AT(InstanceNew, deadline_ms),

@@ -45,6 +45,8 @@ enum hemi_status entries_reply(struct request *r, uint32_t first, uint32_t count
 /* ---- Shared by several files. */
 /* engine_options.types_claim: of the running request's module (share.h). */
 bool module_types_claim(void *ctx, uint32_t n);
+bool module_charge_account(void *ctx, void **payer, int64_t delta);
+void module_gone_from_account(void *ctx, void *payer);
 /* LIMIT, which names the pool of types. */
 enum hemi_status request_types_limit(struct request *r, uint64_t more);
 /* Makes a failure's raw part: the backtrace, if the error has one, then room for `after` bytes, to which it returns the

@@ -282,8 +282,14 @@ static bool start_on_fiber(struct request *r)
     return false;
 }
 
+void request_count_units(struct request *r)
+{
+    if (r->row->units) r->conn->worker->ids += r->row->units(r->conn) * IDS_PER_UNIT;
+}
+
 static void start(struct request *r, struct lane *l)
 {
+    request_count_units(r);
     lane_remove(l, r);
     r->lane = l;
     l->active = r;

@@ -137,6 +137,21 @@ bool module_types_claim(void *ctx, uint32_t n)
     return upload_claim_types(request_of(sched->running)->makes->upload, n);
 }
 
+/* Whatever outlives its handle, as modules of instances do, stays charged to its connection's account. */
+bool module_charge_account(void *ctx, void **payer, int64_t delta)
+{
+    const struct scheduler *sched = ctx;
+    struct account *a = *payer ? *payer : account_ref(request_of(sched->running)->conn->account);
+    *payer = a;
+    return account_charge(a, delta);
+}
+
+void module_gone_from_account(void *ctx, void *payer)
+{
+    (void)ctx;
+    account_unref(payer);
+}
+
 enum hemi_status request_types_limit(struct request *r, uint64_t more)
 {
     return request_share_limit(r, POOL_TYPES, &r->conn->types, more);
@@ -157,9 +172,7 @@ enum hemi_status run_module_new(struct request *r)
     struct module *m;
     struct engine *e = r->conn->worker->engine;
     enum hemi_status status;
-    if (o->upload->mapped && !upload_charge(o->upload))
-        status = request_fail(r, HEMI_NO_MEMORY, "no memory for a module of that size");
-    else if (o->upload->mapped)
+    if (o->upload->mapped)
         status = module_new(e, o->upload->bytes, o->upload->total, &m, &r->reply.error);
     else
         status = module_take(e, upload_take_bytes(o->upload), o->upload->total, &m, &r->reply.error);

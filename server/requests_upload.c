@@ -30,8 +30,6 @@ struct upload *upload_new(struct connection *c, uint64_t total)
     return u;
 }
 
-bool upload_charge(struct upload *u) { return charge(u, u->total); }
-
 /* Doubles, but never beyond what was announced; moving is remapping (worker_init). */
 static bool make_room(struct upload *u, uint64_t need)
 {
@@ -90,6 +88,7 @@ uint8_t *upload_take_bytes(struct upload *u)
     assert(!u->mapped);
     uint8_t *bytes = u->bytes;
     u->bytes = NULL;
+    charge(u, 0);
     return bytes;
 }
 

@@ -13,7 +13,7 @@ struct module;
 struct worker;
 
 /* What was announced costs nothing until it comes. It stays with the module's object for as long as that lives: the
- * module keeps the bytes or a copy, which count against the budget here, and is one of the connection's modules. */
+ * module, which pays for its bytes itself, is one of the connection's modules. A mapping is the client's memory. */
 struct upload {
     struct worker *worker;
     struct account *account; /* counted; what `charged` is charged to */
@@ -36,11 +36,9 @@ bool upload_append(struct upload *u, const uint8_t *bytes, size_t n);
 /* A sealed memfd of at least `total` bytes; the descriptor stays the caller's. NULL: *why says what is wrong with
  * it; there NULL, no memory. */
 struct upload *upload_map(struct connection *c, int fd, uint64_t total, const char **why);
-/* A mapping is charged when it is about to be copied: the bytes are the client's until then. False: refused. */
-bool upload_charge(struct upload *u);
 /* The module has n more types. False: its connection has its share. */
 bool upload_claim_types(struct upload *u, uint64_t n);
-uint8_t *upload_take_bytes(struct upload *u); /* the caller frees them; not if mapped */
+uint8_t *upload_take_bytes(struct upload *u); /* the caller frees and pays for them; not if mapped */
 /* In pieces (runtime/release.h). True: more is left. */
 bool upload_free_bytes(struct upload *u, uint32_t *units);
 /* Gives it up, with a reference on the module made of it (or NULL): the grave frees both. */

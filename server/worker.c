@@ -279,6 +279,8 @@ int worker_init(struct worker *w, const struct worker_boot *boot)
                                  .ctx = &w->sched,
                                  .poll = &w->sched.poll,
                                  .types_claim = module_types_claim,
+                                 .module_charge = module_charge_account,
+                                 .module_gone = module_gone_from_account,
                                  .explicit_checks = boot->limits.fault_checks == SWITCH_OFF,
                                  .canonical_nans = boot->limits.canonical_nans == SWITCH_ON,
                                  .count_opcodes = boot->limits.count_opcodes == SWITCH_ON};

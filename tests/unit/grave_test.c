@@ -461,6 +461,25 @@ START_TEST(ids_set_aside_for_calls_are_sliced)
 }
 END_TEST
 
+/* Each costs as much as a hundred PINGs: few are read, and few are answered, between two looks at the others. */
+START_TEST(many_infos_are_read_and_answered_in_slices)
+{
+    enum { INFOS = 100, MOST = 16 };
+    struct connection *c = open_client();
+    for (uint32_t i = 0; i < INFOS; i++) put(FRAME_INFO, 100 + i, 0, 0, NULL, NULL, 0);
+    flush();
+    uint64_t read = c->frames_in, answered = c->frames_out;
+    for (int i = 0; i < 1000 && c->frames_out - answered < INFOS; i++) {
+        uint64_t in = c->frames_in, out = c->frames_out;
+        turn();
+        ck_assert_uint_le(c->frames_in - in, MOST);
+        ck_assert_uint_le(c->frames_out - out, 2 * MOST);
+    }
+    ck_assert_uint_eq(c->frames_in - read, INFOS);
+    expect_many(INFOS, HEMI_OK);
+}
+END_TEST
+
 static struct object *begin_instance_of_many(struct connection *c)
 {
     static uint8_t handles[4 * PROTO_IMPORTS_MAX];
@@ -673,6 +692,7 @@ int main(void)
     tcase_add_test(session, the_loop_digs_a_little_before_it_refuses);
     tcase_add_test(session, looking_for_circles_of_waits_is_sliced);
     tcase_add_test(session, ids_set_aside_for_calls_are_sliced);
+    tcase_add_test(session, many_infos_are_read_and_answered_in_slices);
     tcase_add_test(session, a_frame_of_many_handles_is_read_and_forgotten_in_slices);
     tcase_add_test(session, a_client_goes_while_its_many_handles_are_read);
     tcase_add_test(session, a_store_is_closed_while_many_handles_for_it_are_read);

@@ -646,6 +646,82 @@ START_TEST(a_handle_that_finds_no_memory_is_poisoned)
 }
 END_TEST
 
+/* A module of passive data segments of no bytes: of two bytes each, which become many more. */
+enum { SEGMENTS = 15000 };
+
+static void module_of_segments(uint32_t id, uint32_t module)
+{
+    static const uint8_t head[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 11};
+    static uint8_t bytes[sizeof head + 6 + 2 * SEGMENTS];
+    const uint32_t numbers[] = {3 + 2 * SEGMENTS, SEGMENTS};
+    memcpy(bytes, head, sizeof head);
+    uint8_t *at = bytes + sizeof head;
+    for (size_t i = 0; i < 2; i++, at += 3)
+        at[0] = (uint8_t)(numbers[i] | 0x80), at[1] = (uint8_t)(numbers[i] >> 7 | 0x80),
+        at[2] = (uint8_t)(numbers[i] >> 14);
+    for (uint32_t i = 0; i < SEGMENTS; i++) *at++ = 1, *at++ = 0;
+    Hemi__V1__ModuleNew body = HEMI__V1__MODULE_NEW__INIT;
+    body.module = module;
+    body.total = (uint64_t)(at - bytes);
+    put(FRAME_MODULE_NEW, id, 0, 0, &body, bytes, (size_t)(at - bytes));
+}
+
+static void until_dug(void)
+{
+    for (int i = 0; i < 100000 && worker.grave.head; i++) turn();
+}
+
+START_TEST(a_module_counts_as_what_it_takes_as_long_as_it_is_used)
+{
+    const struct connection *c = worker.connections;
+    be(&others[0]);
+    uint64_t before = c->account->memory.used, taken = SEGMENTS * sizeof(struct data_seg);
+    module_of_segments(700, 300000);
+    expect(700, HEMI_OK);
+    ck_assert_uint_ge(c->account->memory.used, before + taken);
+    ck_assert_uint_le(c->account->memory.used, before + 2 * taken);
+    store_new_handle(701, 300001);
+    expect(701, HEMI_OK);
+    instantiate(702, 300002, 300000, 300001, 0, NULL, 0);
+    expect(702, HEMI_OK);
+    drop(300000, 1);
+    ping(703);
+    expect(703, HEMI_OK);
+    until_dug();
+    ck_assert_uint_ge(c->account->memory.used, before + taken); /* the instance's */
+    store_close(704, 300001);
+    expect(704, HEMI_OK);
+    drop(300002, 1);
+    ping(705);
+    expect(705, HEMI_OK);
+    until_dug();
+    ck_assert_uint_eq(c->account->memory.used, before);
+}
+END_TEST
+
+START_TEST(a_module_that_takes_too_much_is_refused)
+{
+    struct connection *c = worker.connections;
+    struct pool *pool = &worker.pools[POOL_MEMORY];
+    be(&others[0]);
+    uint64_t before = c->account->memory.used;
+    const struct pool was = *pool;
+    pool->least = before + SEGMENTS * sizeof(struct data_seg) / 2; /* there is room for its bytes, and for half of it */
+    pool->lendable = pool->lent = 0;
+    module_of_segments(700, 300000);
+    struct frame f;
+    must_receive(&f, FRAME_REPLY);
+    ck_assert(names((const Hemi__V1__Reply *)f.body, POOL_MEMORY));
+    drop(300000, 1);
+    ping(701);
+    expect(701, HEMI_OK);
+    until_dug();
+    ck_assert_uint_eq(c->account->memory.used, before);
+    *pool = was;
+    others_go_on();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("session_shares");
@@ -671,6 +747,8 @@ int main(void)
     tcase_add_test(tc, mappings_are_shared);
     tcase_add_test(tc, stores_are_shared);
     tcase_add_test(tc, handles_count_as_memory);
+    tcase_add_test(tc, a_module_counts_as_what_it_takes_as_long_as_it_is_used);
+    tcase_add_test(tc, a_module_that_takes_too_much_is_refused);
     tcase_add_test(tc, a_handle_that_finds_no_memory_is_poisoned);
     return run_suite_forked(suite);
 }
