@@ -331,6 +331,24 @@ static int add_tenant(struct config *config, const char *name)
     return 0;
 }
 
+int config_raise(struct config *config, const char *text)
+{
+    char name[64];
+    uint64_t wanted, now;
+    const char *sign = strchr(text, '=');
+    if (sign == NULL || sign - text >= (ptrdiff_t)sizeof name) return -EINVAL;
+    snprintf(name, sizeof name, "%.*s", (int)(sign - text), text);
+    const struct option_row *row = config_group_find(&config_limits_group, name);
+    int status =
+        row != NULL && config_words(row->kind) == NULL ? config_parse_number(row->kind, sign + 1, &wanted) : -EINVAL;
+    if (status != 0) return status;
+    uint8_t *member = (uint8_t *)&config->limits + row->offset;
+    memcpy(&now, member, sizeof now);
+    if (wanted > row->max) wanted = row->max;
+    if (wanted > now) memcpy(member, &wanted, sizeof wanted);
+    return 0;
+}
+
 int config_private(struct config *config)
 {
     config->options.log_level = LOG_WARNING; /* its standard error is the program's that started it */

@@ -183,6 +183,10 @@ int config_load(struct config *config, const char *file, struct config_error *er
  * Returns 0; -EINVAL when that uid is the overflow uid, which authenticates nobody; -ENOMEM. */
 int config_default(struct config *config, const char *path, struct config_error *error);
 
+/* Makes a limit of tenants that do not say otherwise at least that, or the most that it may be: "stack=16MiB".
+ * Returns 0; -EINVAL, -ERANGE. */
+int config_raise(struct config *config, const char *text);
+
 /* The configuration of a daemon that serves one connected client (`--private-fd`): one tenant, "private", no socket.
  * Returns 0 or -ENOMEM. */
 int config_private(struct config *config);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/tables/printable.h"
 #include "server/clock.h"
 #include "server/log_writer.h"
 
@@ -229,4 +230,15 @@ void log_event(enum log_level level, const char *event, const struct log_about *
     log_escape(raw, strlen(raw), message, sizeof message);
     format_line(&line, level, event, about, message);
     writer_put(source, line.text, line.len);
+}
+
+void log_complain(const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    printable(text, sizeof text);
+    fprintf(stderr, "hemid: %s\n", text);
 }

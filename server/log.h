@@ -48,4 +48,7 @@ __attribute__((format(printf, 4, 5))) void log_event(enum log_level level, const
  */
 size_t log_escape(const char *text, size_t len, char *out, size_t size);
 
+/* Before there is a log: "hemid: ...", a line on standard error, escaped as the `hemi` command's are. */
+__attribute__((format(printf, 1, 2))) void log_complain(const char *format, ...);
+
 #endif

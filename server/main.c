@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/inherited.h"
+#include "server/log.h"
 #include "server/supervisor.h"
 #include "server/supervisor_boot.h"
 
@@ -19,6 +20,7 @@
     X("config-docs", 'M', NULL, "print the manual of all options, and exit")                                           \
     X("log-level", 'l', "LEVEL", "debug, info, warning or error")                                                      \
     X("private-fd", 'p', "N", "serve the one client connected at descriptor N, and exit with it")                      \
+    X("raise", 'r', "LIMIT=VALUE", "with --private-fd and no FILE: a limit that is to be at least that; repeatable")   \
     X("version", 'V', NULL, "print the version, and exit")                                                             \
     X("help", 'h', NULL, "print this, and exit")
 
@@ -30,16 +32,16 @@ static const struct option long_options[] = {
 #undef X
         {NULL, 0, NULL, 0}};
 
-static void print_help(FILE *out)
+static void print_help(void)
 {
     fputs("usage: hemid [OPTIONS]\nThe Hemi daemon: WebAssembly stores in jailed worker processes, one per tenant.\n\n",
-          out);
+          stdout);
 #define X(name, letter, argument, meaning)                                                                             \
-    fprintf(out, "  --%s%s%-*s %s\n", name, (argument) != NULL ? "=" : "",                                             \
-            (int)(22 - strlen(name) - ((argument) != NULL)), (argument) != NULL ? (argument) : "", meaning);
+    printf("  --%s%s%-*s %s\n", name, (argument) != NULL ? "=" : "", (int)(22 - strlen(name) - ((argument) != NULL)),  \
+           (argument) != NULL ? (argument) : "", meaning);
     COMMAND_OPTIONS(X)
 #undef X
-    fputs("\nSIGTERM drains and stops; SIGHUP reads the configuration again. See docs/config.md.\n", out);
+    fputs("\nSIGTERM drains and stops; SIGHUP reads the configuration again. See docs/config.md.\n", stdout);
 }
 
 /* --check-config and --dump-config. */
@@ -50,7 +52,7 @@ static int show_config(const struct supervisor_options *options, bool dump)
     config_set_defaults(&config);
     int status = supervisor_load(options, &config, &error);
     if (status != 0)
-        fprintf(stderr, "hemid: %s\n", error.text[0] != 0 ? error.text : strerror(-status));
+        log_complain("%s", error.text[0] != 0 ? error.text : strerror(-status));
     else if (dump)
         config_dump(&config, stdout);
     config_deinit(&config);
@@ -59,7 +61,7 @@ static int show_config(const struct supervisor_options *options, bool dump)
 
 static int usage_error(const char *option, const char *value)
 {
-    fprintf(stderr, "hemid: --%s: \"%s\" is not possible; see hemid --help\n", option, value);
+    log_complain("--%s: \"%s\" is not possible; see hemid --help", option, value);
     return EXIT_USAGE;
 }
 
@@ -78,6 +80,15 @@ static int parse_level(const char *text)
     return config_parse_level(text, &level) == 0 ? (int)level : -1;
 }
 
+static bool take_raise(struct supervisor_options *options, const char *text)
+{
+    struct config config;
+    config_set_defaults(&config);
+    if (options->nraises == SUPERVISOR_RAISES || config_raise(&config, text) != 0) return false;
+    options->raises[options->nraises++] = text;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     inherited_reset();
@@ -87,6 +98,7 @@ int main(int argc, char **argv)
     }
     struct supervisor_options options = {.self = argv[0], .private_fd = -1, .log_level = -1};
     bool dump = false, check = false;
+    opterr = 0; /* its messages would show the words as they are */
     for (int letter; (letter = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (letter) {
         case 's':
@@ -109,18 +121,24 @@ int main(int argc, char **argv)
         case 'p':
             if ((options.private_fd = parse_fd(optarg)) < 0) return usage_error("private-fd", optarg);
             break;
+        case 'r':
+            if (!take_raise(&options, optarg)) return usage_error("raise", optarg);
+            break;
         case 'V':
             return puts("hemid " HEMI_VERSION) < 0;
         case 'h':
-            return print_help(stdout), EXIT_SUCCESS;
+            return print_help(), EXIT_SUCCESS;
         default:
-            return print_help(stderr), EXIT_USAGE;
+            log_complain("%s: no such option, or without its argument; see hemid --help", argv[optind - 1]);
+            return EXIT_USAGE;
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "hemid: \"%s\": there are options only; see hemid --help\n", argv[optind]);
+        log_complain("\"%s\": there are options only; see hemid --help", argv[optind]);
         return EXIT_USAGE;
     }
+    if (options.nraises > 0 && (options.private_fd < 0 || options.config_file != NULL))
+        return usage_error("raise", options.raises[0]);
     if (check || dump) {
         inherited_release();
         return show_config(&options, dump);

@@ -345,10 +345,11 @@ static int load(struct supervisor *s)
     struct config_error error = {""};
     config_set_defaults(&s->config);
     bool private = s->given->private_fd >= 0 && s->given->config_file == NULL;
+    for (unsigned i = 0; i < s->given->nraises; i++) config_raise(&s->config, s->given->raises[i]);
     int status = private ? config_private(&s->config) : supervisor_load(s->given, &s->config, &error);
     if (private && status == 0) status = config_check(&s->config, "--private-fd", &error);
     if (s->given->log_level >= 0) s->config.options.log_level = (uint64_t)s->given->log_level;
-    if (status != 0) fprintf(stderr, "hemid: %s\n", error.text[0] != 0 ? error.text : strerror(-status));
+    if (status != 0) log_complain("%s", error.text[0] != 0 ? error.text : strerror(-status));
     return status;
 }
 

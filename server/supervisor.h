@@ -4,13 +4,17 @@
 
 #include "server/config.h"
 
+enum { SUPERVISOR_RAISES = 16 };
+
 /* What the command line says. Texts are borrowed for as long as the supervisor runs. */
 struct supervisor_options {
-    const char *config_file; /* NULL: the configuration without a file */
-    const char *socket;      /* --socket, or NULL: the path rules */
-    const char *self;        /* argv[0], for where /proc is missing */
-    int private_fd;          /* --private-fd: a connected socket, served alone; -1: listen */
-    int log_level;           /* --log-level, or -1: the configuration's */
+    const char *config_file;               /* NULL: the configuration without a file */
+    const char *socket;                    /* --socket, or NULL: the path rules */
+    const char *self;                      /* argv[0], for where /proc is missing */
+    int private_fd;                        /* --private-fd: a connected socket, served alone; -1: listen */
+    const char *raises[SUPERVISOR_RAISES]; /* --raise, config_raise; for a private daemon without a file */
+    unsigned nraises;
+    int log_level; /* --log-level, or -1: the configuration's */
 };
 
 /* The configuration that these options mean: file or default, --socket and --log-level applied, checked.

@@ -47,34 +47,29 @@ const struct command *command_find(const char *name)
 /* What is no row. One text for both. */
 #define ABOUT_FILES "A FILE is a binary module or in the text format; its first bytes tell. `-` is standard input."
 #define ABOUT_VALUES                                                                                                   \
-    "A SIZE is a number of bytes, or one with a unit: B, KiB, MiB, GiB. A TIME is a number of milliseconds, or one "   \
-    "with\n"                                                                                                           \
-    "a unit: ms, s, m, h. They ask for less than the tenant may have; more is refused."
+    "A SIZE is a number of bytes, or one with a unit: B, KiB, MiB, GiB. A TIME is a number of\n"                       \
+    "milliseconds, or one with a unit: ms, s, m, h. More than the tenant may have is refused; a\n"                     \
+    "private daemon gives as much as its configuration could say."
 #define ABOUT_EXIT                                                                                                     \
-    "Exit status: 0 to 125 are the program's own (run), and 0 that all went well. From 200 on it is Hemi's, for "      \
-    "every\n"                                                                                                          \
-    "command. A signal's number and 128 only come from a signal: ^C ends the program by SIGINT, and a reader that "    \
-    "has\n"                                                                                                            \
-    "gone, by SIGPIPE."
+    "0 to 125 are the program's own (run), and 0 that all went well. From 200 on it is Hemi's, for\n"                  \
+    "every command. 128 and a signal's number only come from a signal: ^C ends the program by SIGINT,\n"               \
+    "a reader that has gone by SIGPIPE."
 #define ABOUT_JSON                                                                                                     \
-    "`--outcome-json FD` writes one JSON object and a newline to that descriptor at the end: `outcome` (a word of "    \
-    "the\n"                                                                                                            \
-    "table; or `ok`, `exit` where the program called `proc_exit`, `interrupted`), `status`, and what is known of\n"    \
-    "`message`, `exit_code`, `hemi_status`, `trap` (`kind`, `number`), `function`, `offset`, `backtrace` (`kind`,\n"   \
-    "`index`, `offset`, `module`, `name`). Nothing is written if a signal ends `hemi` at once."
+    "`--outcome-json FD` writes one JSON object and a newline to that descriptor at the end: `outcome`\n"              \
+    "(a word of the table; or `ok`, `exit` where the program called `proc_exit`, `interrupted`), `status`,\n"          \
+    "and what is known of `message`, `exit_code`, `hemi_status`, `trap` (`kind`, `number`), `function`,\n"             \
+    "`offset`, `backtrace` (`kind`, `index`, `offset`, `module`, `name`). Nothing is written if a signal\n"            \
+    "ends `hemi` at once."
 #define ABOUT_DAEMON                                                                                                   \
-    "The daemon listens at `--socket`, else `$HEMI_SOCKET`, else `$XDG_RUNTIME_DIR/hemi/hemi.sock`, else\n"            \
-    "`/run/hemi/hemi.sock`. Only if none of the first two is given and there is no such file does `run` start a "      \
-    "daemon\n"                                                                                                         \
-    "for itself, and says so. The other commands never do: `ping` with its status is a health check."
+    "The daemon listens at `--socket`, else `$HEMI_SOCKET`, else `$XDG_RUNTIME_DIR/hemi/hemi.sock`,\n"                 \
+    "else `/run/hemi/hemi.sock`. Only if none of the first two is given and there is no such file does\n"              \
+    "`run` start a daemon for itself, and says so. The other commands never do: `ping` with its status\n"              \
+    "is a health check."
 #define ABOUT_RUN                                                                                                      \
-    "`run` calls `_start`, whose results it ignores; else `_initialize`. `--invoke NAME` calls that export instead, "  \
-    "after\n"                                                                                                          \
-    "`_initialize` if there is one, and prints the results. The program has standard streams (terminals are told "     \
-    "apart),\n"                                                                                                        \
-    "arguments, variables, clocks and random numbers. In messages, characters that show nothing, or something else "   \
-    "than\n"                                                                                                           \
-    "they are, stand as `\\x1b` or `\\u{202e}`."
+    "`run` calls `_start`, whose results it ignores; else `_initialize`. `--invoke NAME` calls that\n"                 \
+    "export instead, after `_initialize` if there is one, and prints the results. The program has standard\n"          \
+    "streams (terminals are told apart), arguments, variables, clocks and random numbers. In messages,\n"              \
+    "characters that show nothing, or something else than they are, stand as `\\x1b` or `\\u{202e}`."
 
 static void print_options(const struct command *c)
 {
@@ -118,7 +113,7 @@ int print_help(const struct command *c)
     puts("usage: hemi [--socket PATH] [--token-file FILE] COMMAND [OPTIONS] ...\n\ncommands (hemi COMMAND --help says "
          "more):");
     print_commands();
-    put_plain("\n" ABOUT_FILES "\n\n" ABOUT_DAEMON "\n\n" ABOUT_EXIT "\n");
+    put_plain("\n" ABOUT_FILES "\n\n" ABOUT_DAEMON "\n\nExit status: " ABOUT_EXIT "\n");
     print_exits();
     put_plain("\n" ABOUT_JSON);
     return EXIT_OK;

@@ -235,7 +235,8 @@ static int run_in_session(struct program *p, const struct tool_options *o)
     if (status != 0) return status;
     p->client_fd = hemi_client_fd(p->session.client);
     interrupts_catch(p->session.client);
-    status = instantiate(p, o);
+    status = limits_check(o, p->session.client);
+    if (status == 0) status = instantiate(p, o);
     if (status == 0 && p->instance) status = run_program(p);
     hemi_client_set_deadline(p->session.client, 0);
     if (o->values[OPTION_STATS] && p->store) print_stats(p);

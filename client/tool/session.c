@@ -35,22 +35,24 @@ static int read_token(const char *path, char *token, size_t size, size_t *length
 
 /* --- the private daemon --- */
 /* Beside this program, else wherever PATH finds it. Only returns on failure. */
-static void exec_daemon(void)
+static void exec_daemon(const struct tool_options *o)
 {
     char path[PATH_MAX], number[16];
+    const char *argv[4 + RAISE_WORDS] = {"hemid", "--private-fd", number};
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "hemid");
     snprintf(number, sizeof number, "%d", PRIVATE_FD);
+    limits_raise(o, argv + 3);
     if (n > 0) {
         path[n] = 0;
         char *slash = strrchr(path, '/');
         strcpy(slash ? slash + 1 : path, "hemid");
-        execl(path, "hemid", "--private-fd", number, (char *)NULL);
+        execv(path, (char *const *)(uintptr_t)argv);
     }
-    execlp("hemid", "hemid", "--private-fd", number, (char *)NULL);
+    execvp("hemid", (char *const *)(uintptr_t)argv);
 }
 
 /* In the child: its socket at a known number, no terminal of ours, no signals from our keyboard. */
-static void become_daemon(int socket, int failed)
+static void become_daemon(const struct tool_options *o, int socket, int failed)
 {
     int null = open("/dev/null", O_RDWR);
     setpgid(0, 0);
@@ -63,7 +65,7 @@ static void become_daemon(int socket, int failed)
         fcntl(socket, F_SETFD, 0);
     else
         dup2(socket, PRIVATE_FD);
-    exec_daemon();
+    exec_daemon(o);
     int error = errno;
     ssize_t n = write(failed, &error, sizeof error);
     (void)n;
@@ -71,13 +73,13 @@ static void become_daemon(int socket, int failed)
 }
 
 /* 0, or the exit status. *socket is our end of the connection. */
-static int start_daemon(struct session *s, int *socket)
+static int start_daemon(struct session *s, const struct tool_options *o, int *socket)
 {
     int pair[2], failed[2], error = 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0 || pipe2(failed, O_CLOEXEC) != 0)
         return fail_with(EXIT_NO_DAEMON, "cannot start a daemon: %s", strerror(errno));
     s->daemon = fork();
-    if (s->daemon == 0) become_daemon(pair[1], failed[1]);
+    if (s->daemon == 0) become_daemon(o, pair[1], failed[1]);
     error = s->daemon < 0 ? errno : 0;
     close(pair[1]);
     close(failed[1]);
@@ -108,9 +110,9 @@ static int connected(struct session *s, hemi_status status, const char *where)
     return s->client ? tell_failure(s->client, where) : fail_with(EXIT_LIMIT, "%s: out of memory", where);
 }
 
-static int open_private(struct session *s, const struct hemi_connect_options *options)
+static int open_private(struct session *s, const struct tool_options *o, const struct hemi_connect_options *options)
 {
-    int socket, status = start_daemon(s, &socket);
+    int socket, status = start_daemon(s, o, &socket);
     if (status != 0) return status;
     return connected(s, hemi_connect_fd(socket, options, &s->client), "private hemid");
 }
@@ -137,7 +139,8 @@ int session_open(struct session *s, const struct tool_options *o)
     }
     bool private = needs_private(o, path, sizeof path);
     if (private) tell("no daemon at %s: a private one serves this run", path);
-    int status = private ? open_private(s, &options) : connected(s, hemi_connect(&options, &s->client), "connecting");
+    int status =
+        private ? open_private(s, o, &options) : connected(s, hemi_connect(&options, &s->client), "connecting");
     if (status != 0) session_close(s);
     return status;
 }

@@ -167,6 +167,13 @@ int take_number(const struct tool_options *o, enum tool_option option, uint64_t 
 int take_size(const struct tool_options *o, enum tool_option option, uint64_t *bytes);
 int take_time(const struct tool_options *o, enum tool_option option, uint64_t max, uint64_t *ms);
 
+/* --- limits.c --- */
+enum { RAISE_WORDS = 8 };
+/* What a private daemon is told so that the sizes asked for can be had. Returns how many words. */
+size_t limits_raise(const struct tool_options *o, const char *argv[RAISE_WORDS]);
+/* More than the tenant may have is refused, where the daemon would give less. 0, or the exit status. */
+int limits_check(const struct tool_options *o, hemi_client *client);
+
 /* --- file.c --- */
 struct module_file {
     const char *path; /* borrowed */

@@ -127,6 +127,26 @@ START_TEST(messages_give_no_orders_to_terminals)
 }
 END_TEST
 
+/* Of the daemon, before it has a log. */
+START_TEST(complaints_of_hemid_give_no_orders_to_terminals)
+{
+    const char *const words[][2] = {{EVIL, NULL},
+                                    {"--" EVIL, NULL},
+                                    {"--log-level", EVIL},
+                                    {"--config", "/nowhere/" EVIL},
+                                    {"--raise", "stack=" EVIL},
+                                    {"--check-config", "/nowhere/" EVIL}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct outcome o = run_program((const char *const[]){built("hemid"), words[i][0], words[i][1], NULL}, NULL);
+        ck_assert_msg(o.status == 2 && strstr(o.err, "hemid: ") == o.err && strstr(o.err, "\\x1b"), "%zu: %d: %s", i,
+                      o.status, o.err);
+        ck_assert_msg(strpbrk(o.err, "\x1B\a\xFF") == NULL && strchr(o.err, '\n') == o.err + strlen(o.err) - 1,
+                      "%zu: %s", i, o.err);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
 START_TEST(errors_of_a_text_give_no_orders_to_terminals)
 {
     static const struct {
@@ -188,6 +208,7 @@ static void tests(TCase *t)
     tcase_add_test(t, an_endless_writer_ends_with_its_reader);
     tcase_add_test(t, input_that_cannot_be_read_is_an_error);
     tcase_add_test(t, messages_give_no_orders_to_terminals);
+    tcase_add_test(t, complaints_of_hemid_give_no_orders_to_terminals);
     tcase_add_test(t, errors_of_a_text_give_no_orders_to_terminals);
     tcase_add_test(t, an_empty_file_and_a_component_are_no_modules);
     tcase_add_test(t, a_variable_has_a_name_and_a_value);

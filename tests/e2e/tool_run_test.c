@@ -55,6 +55,11 @@ START_TEST(limits_are_given_with_units)
                   "  (func (export \"list\") (param i32) (loop $l (global.set $l (struct.new $n (global.get $l)))"
                   " (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"));
     expect_run(205, "", "call stack exhausted", hemi(NULL, "run", "--invoke", "depth", depth, "100000"));
+    expect_run(0, "100000\n", "", hemi(NULL, "run", "--stack", "16MiB", "--invoke", "depth", depth, "100000"));
+    expect_run(0, "1\n", "",
+               hemi(NULL, "run", "--memory", "3GiB", "--heap", "2GiB", "--invoke", "grow", grow, "40000"));
+    expect_run(207, "", "--stack: 1073741824 bytes were asked for, and the tenant's limit 'stack' is 67108864",
+               hemi(NULL, "run", "--stack", "1GiB", depth));
     expect_run(0, "1\n", "", hemi(NULL, "run", "--invoke", "grow", "--memory", "128KiB", grow, "1"));
     expect_run(0, "-1\n", "", hemi(NULL, "run", "--invoke", "grow", "--memory", "131072B", grow, "2"));
     expect_run(205, "", "heap exhausted", hemi(NULL, "run", "--invoke", "list", "--heap", "1MiB", trees, "200000"));
@@ -65,6 +70,21 @@ START_TEST(limits_are_given_with_units)
                                            {"--heap", ""},     {"--deadline", "2000h"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         expect_run(200, "", wrong[i][0], hemi(NULL, "run", wrong[i][0], wrong[i][1], depth));
+}
+END_TEST
+
+/* It was given less than it asked for, without a word. */
+START_TEST(more_than_the_tenant_may_have_is_refused)
+{
+    static const char *const asked[][2] = {{"--stack", "2MiB"}, {"--heap", "65MiB"}, {"--memory", "17MiB"}};
+    struct daemon d;
+    daemon_start_tenants(&d, 1, "heap = \"64MiB\"; linear_memory = \"16MiB\"; stack = \"1MiB\";");
+    setenv("HEMI_SOCKET", daemon_socket(&d, 0), 1);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        expect_run(207, "", asked[i][0], hemi(NULL, "run", asked[i][0], asked[i][1], file("hello.wat", HELLO)));
+    expect_run(0, "hello, world\n", "",
+               hemi(NULL, "run", "--stack", "1MiB", "--heap", "64MiB", "--memory", "16MiB", file("hello.wat", HELLO)));
+    daemon_stop(&d);
 }
 END_TEST
 
@@ -132,6 +152,7 @@ static void tests(TCase *t)
     tcase_add_test(t, start_may_have_results);
     tcase_add_test(t, initialize_runs_once);
     tcase_add_test(t, limits_are_given_with_units);
+    tcase_add_test(t, more_than_the_tenant_may_have_is_refused);
     tcase_add_test(t, an_unknown_function_of_wasi_does_not_link);
     tcase_add_test(t, only_terminals_are_terminals);
 }
