@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/closer.h"
 #include "server/inherited.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -294,6 +295,7 @@ static int init(struct supervisor *s)
     status = watch_signals(s);
     if (status == 0) status = make_tenants(s);
     if (status == 0) status = doors_init(s);
+    if (status == 0) status = closer_start();
     const char *what = status == 0 ? "the log's thread: " : "";
     if (status == 0) status = log_start(&s->config);
     if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "%s%s", what, strerror(-status));
@@ -394,6 +396,7 @@ int supervisor_run(const struct supervisor_options *options)
     if (!s.closed) inherited_release();
     uv_run(&s.loop, UV_RUN_DEFAULT);
     if (options->private_fd < 0) log_event(LOG_INFO, "stopped", NULL, "exit status %d", s.status);
+    closer_stop();
     deinit(&s);
     log_stop();
     return s.status;

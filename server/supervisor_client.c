@@ -10,6 +10,7 @@
 
 #include "proto/frame.h"
 #include "proto/hemi.pb-c.h"
+#include "server/closer.h"
 #include "server/supervisor_state.h"
 
 /* Names of statuses, for the log. */
@@ -63,7 +64,7 @@ void client_free(struct client *client)
 {
     struct supervisor *s = client->supervisor;
     stop_reading(client);
-    close(client->fd);
+    closer_close(client->fd);
     if (client->share != NULL) fd_pool_give(&s->pool, client->share);
     client->gone = true;
     if (client->handles == 0) free(client);
@@ -94,7 +95,7 @@ void client_refuse_fd(const struct door *door, int fd, enum hemi_status status, 
                              .limited = true};
     log_event(LOG_WARNING, "client-refused", &what, "%s", why);
     send_close(fd, status, PROTO_OK, why);
-    close(fd);
+    closer_close(fd);
 }
 
 /* --- HELLO --- */
@@ -152,28 +153,18 @@ static void misgreeted(struct client *client, enum proto_error error)
     refuse(client, status, error, proto_error_text(error));
 }
 
-/* Reads at most `want` bytes, never blocking. Descriptors may not come with HELLO: they are closed and refused.
- * Returns the number of bytes, 0 at the end, -1 when nothing is there now, -2 for descriptors. */
+/* Reads at most `want` bytes, never blocking. Returns their number, 0 at the end, -1 when nothing is there now, -2 for
+ * descriptors: they may not come with HELLO. They are seen by a look at what waits and never received: who receives
+ * them has to close them, which may take as long as the peer likes (.close-apart). */
 static ssize_t receive(int fd, uint8_t *out, size_t want)
 {
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(4 * sizeof(int))];
     struct iovec iov = {out, want};
-    struct msghdr header = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
+    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t got;
-    bool fds = false;
-    while ((got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
+    while ((got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_PEEK)) < 0 && errno == EINTR) continue;
     if (got < 0) return errno == EAGAIN ? -1 : 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c != NULL; c = CMSG_NXTHDR(&header, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-            int unexpected;
-            memcpy(&unexpected, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            close(unexpected);
-            fds = true;
-        }
-    }
-    return fds || (header.msg_flags & MSG_CTRUNC) != 0 ? -2 : got;
+    if ((header.msg_flags & MSG_CTRUNC) != 0) return -2;
+    return got == 0 ? 0 : recv(fd, out, (size_t)got, MSG_DONTWAIT);
 }
 
 /* .hello-exact: asks hello_read how many bytes are needed in all, and reads exactly those. */

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/closer.h"
 #include "server/jail.h"
 #include "server/server.h"
 #include "server/supervisor_state.h"
@@ -49,7 +50,7 @@ static void child_close(struct child *w)
     for (size_t i = 0; i < sizeof polls / sizeof *polls; i++)
         if (polls[i]->data != NULL) uv_close((uv_handle_t *)polls[i], on_handle_closed);
     close(w->pidfd);
-    close(w->control);
+    closer_close(w->control);
     close(w->log);
     page_free(w->page);
     w->page = NULL;

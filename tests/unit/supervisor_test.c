@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -496,6 +497,66 @@ START_TEST(descriptors_with_hello_are_refused)
 END_TEST
 
 /* Random bytes instead of HELLO: each connection ends, the daemon goes on. */
+/* A TCP connection whose last close waits for a peer that does not read; -1 where there is no network. */
+static int make_lingerer(int *peer)
+{
+    static const char bytes[65536];
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof name;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    *peer = -1;
+    if (listener < 0 || fd < 0 || bind(listener, (struct sockaddr *)&name, len) != 0 || listen(listener, 1) != 0 ||
+        getsockname(listener, (struct sockaddr *)&name, &len) != 0 || connect(fd, (struct sockaddr *)&name, len) != 0)
+        return -1;
+    *peer = accept(listener, NULL, NULL);
+    close(listener);
+    while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) continue;
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 3600}, sizeof(struct linger)), 0);
+    return fd;
+}
+
+static void say_with(int fd, const void *bytes, size_t len, int passed)
+{
+    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec iov = {(void *)(uintptr_t)bytes, len};
+    struct msghdr header = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(c), &passed, sizeof passed);
+    ck_assert_int_eq(sendmsg(fd, &header, MSG_NOSIGNAL), len);
+}
+
+/* .close-apart: the daemon has the last reference, received or still in a connection that it closes, and would stand
+ * still for an hour. */
+START_TEST(a_descriptor_that_is_slow_to_close_stops_nobody)
+{
+    uint8_t bytes[HELLO_MAX];
+    int peer, lingerer = make_lingerer(&peer);
+    if (lingerer < 0) {
+        printf("SKIPPED: no TCP here\n");
+        return;
+    }
+    start_config(TENANTS_AB);
+    int b = dial_hello("b", NULL), a = dial("a");
+    ask_pid(b);
+    size_t len = make_hello(bytes, NULL);
+    if (_i == 1) memset(bytes, '?', len);
+    if (_i != 0) say(a, bytes, len / 2);
+    say_with(a, bytes + (_i != 0 ? len / 2 : 0), _i != 0 ? len - len / 2 : len, lingerer);
+    close(lingerer);
+    if (_i == 2)
+        close(a);
+    else
+        expect_close(a, HEMI_PROTOCOL);
+    a = dial_hello("a", NULL);
+    ask_pid(a), ask_pid(b);
+    close(a), close(b);
+    ck_assert_int_eq(stop_daemon(), 0);
+    close(peer);
+}
+END_TEST
+
 START_TEST(mutated_hellos)
 {
     const char *seed_text = getenv("HEMI_SEED");
@@ -1328,6 +1389,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, bytes_after_hello_reach_the_worker);
     tcase_add_test(tests, bad_hellos_are_refused);
     tcase_add_test(tests, descriptors_with_hello_are_refused);
+    tcase_add_loop_test(tests, a_descriptor_that_is_slow_to_close_stops_nobody, 0, 3);
     tcase_add_test(tests, mutated_hellos);
     tcase_add_test(tests, silent_peers_keep_nobody_out);
     tcase_add_test(tests, who_has_said_hello_is_counted_no_more);
