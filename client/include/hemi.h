@@ -583,9 +583,10 @@ HEMI_API hemi_status hemi_wat_assemble(const char *text, size_t size, const stru
  * module), NO_MEMORY. */
 HEMI_API hemi_status hemi_wat_disassemble(const void *bytes, size_t size, const struct hemi_wat_options *options,
                                           char **text, size_t *length, struct hemi_wat_error *error);
-/* Where in the text the instruction stands that is at `offset` of the module that hemi_wat_assemble() makes of it with
- * the default options, as hemi_client_offset() and traces tell it. Assembles the text again. Failures, which set *line
- * and *column to 0: NOT_FOUND (no instruction of a function is there), and those of hemi_wat_assemble(). */
+/* Where in the text the instruction stands, or else the field, that is at `offset` of the module that
+ * hemi_wat_assemble() makes of it with the default options, as hemi_client_offset() and traces tell it. Assembles the
+ * text again. Failures, which set *line and *column to 0: NOT_FOUND (nothing of the text is there), and those of
+ * hemi_wat_assemble(). */
 HEMI_API hemi_status hemi_wat_locate(const char *text, size_t size, uint64_t offset, uint32_t *line, uint32_t *column);
 /* Frees what one of these gave. NULL is allowed. */
 HEMI_API void hemi_wat_free(void *memory);

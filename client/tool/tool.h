@@ -188,9 +188,9 @@ struct module_file {
  */
 bool module_read(const char *path, const struct hemi_wat_options *options, struct module_file *m);
 void module_free(struct module_file *m);
-/* Where in the text an instruction is; false: it is not made from text, or in no function. */
+/* Where in the text an instruction is; false: it is not made from text, or nowhere in it. */
 bool module_locate(const struct module_file *m, uint64_t offset, uint32_t *line, uint32_t *column);
-/* "path:line:column" of the client's last error, "path:0x2f" if it is in no function of a text, or "path". */
+/* "path:line:column" of the client's last error, "path:0x2f" if it is nowhere in a text, or "path". */
 const char *module_place(const struct module_file *m, const hemi_client *client, char *out, size_t size);
 
 /* --- the commands --- */

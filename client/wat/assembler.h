@@ -47,7 +47,7 @@ struct buffer {
     size_t length, capacity;
 };
 
-/* Where an instruction's opcode is, and its keyword in the text. */
+/* Where an instruction's opcode is, and its keyword in the text; or an entry of a section, and its field. */
 struct place {
     size_t at;
     uint32_t text;
@@ -80,6 +80,7 @@ struct wat_type {
     uint32_t fields;
     struct wat_field *field_list;
     struct space field_names;
+    uint32_t text; /* where it is in the text, or what uses it first */
 };
 
 /* Consecutive types that are defined together. */
@@ -145,8 +146,10 @@ struct wat {
     struct name_map labels_of_function;
 
     bool wants_places;
-    struct places places; /* of all functions' instructions, as offsets in the code section's buffer */
-    size_t code_start;    /* where that is in the module */
+    struct places places[SECTION_COUNT]; /* as offsets in the sections' buffers */
+    size_t starts[SECTION_COUNT];        /* where those are in the module; 0: nowhere */
+    struct places body_places;           /* of the function being read, as offsets in `body` */
+    uint32_t field;                      /* where the one being read is in the text */
 
     uint32_t custom_at;                      /* the next of tokens.customs */
     struct buffer customs[SECTION_COUNT][2]; /* whole sections, to be written before and after each */
@@ -267,6 +270,7 @@ bool wat_names_equal(struct name a, struct name b); /* and there are names */
 void wat_instructions(struct wat *w, struct buffer *out); /* up to the ")" around them, which is not taken */
 void wat_one_folded(struct wat *w, struct buffer *out);   /* one (instruction ...) */
 void wat_note_place(struct wat *w, const struct buffer *b, const struct token *token); /* of what comes next in b */
+void wat_add_place(struct wat *w, struct places *places, size_t at, uint32_t text);    /* if they are wanted */
 
 /* custom.c: reads the (@custom ...) between the last field and the cursor, or the end of the fields. */
 void wat_customs(struct wat *w);

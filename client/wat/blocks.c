@@ -32,20 +32,30 @@ struct reader {
     uint32_t count, capacity;
 };
 
-static void add_place(struct wat *w, struct places *places, size_t at, uint32_t text)
+void wat_add_place(struct wat *w, struct places *places, size_t at, uint32_t text)
 {
-    if (wat_grow(w, &places->list, places->count, &places->capacity, sizeof *places->list))
+    if (w->wants_places && wat_grow(w, &places->list, places->count, &places->capacity, sizeof *places->list))
         places->list[places->count++] = (struct place){at, text};
+}
+
+/* Those of a buffer that ends in the module as it is; NULL: it is another. */
+static struct places *places_in(struct wat *w, const struct buffer *b)
+{
+    if (b == &w->body) return &w->body_places;
+    for (unsigned i = 0; i < SECTION_COUNT; i++)
+        if (b == &w->sections[i]) return &w->places[i];
+    return NULL;
 }
 
 void wat_note_place(struct wat *w, const struct buffer *b, const struct token *token)
 {
-    if (w->wants_places && b == &w->body) add_place(w, &w->places, b->length, token->offset);
+    struct places *places = w->wants_places ? places_in(w, b) : NULL;
+    if (places) wat_add_place(w, places, b->length, token->offset);
 }
 
 static void note_pending(struct reader *r, const struct token *token)
 {
-    if (r->w->wants_places) add_place(r->w, &r->pending_places, r->pending.length, token->offset);
+    wat_add_place(r->w, &r->pending_places, r->pending.length, token->offset);
 }
 
 static struct frame *push_frame(struct reader *r, enum frame_kind kind)
@@ -163,8 +173,9 @@ static void folded(struct reader *r)
 static void flush(struct reader *r, const struct frame *frame)
 {
     size_t moved = r->out->length - frame->pending;
-    for (uint32_t i = frame->places; i < r->pending_places.count && r->out == &r->w->body; i++)
-        add_place(r->w, &r->w->places, r->pending_places.list[i].at + moved, r->pending_places.list[i].text);
+    struct places *places = places_in(r->w, r->out);
+    for (uint32_t i = frame->places; places && i < r->pending_places.count; i++)
+        wat_add_place(r->w, places, r->pending_places.list[i].at + moved, r->pending_places.list[i].text);
     r->pending_places.count = frame->places;
     bin_bytes(r->w, r->out, r->pending.data + frame->pending, r->pending.length - frame->pending);
     r->pending.length = frame->pending;

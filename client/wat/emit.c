@@ -91,6 +91,8 @@ void bin_opcode(struct wat *w, struct buffer *b, enum opcode op)
 struct buffer *bin_entry(struct wat *w, enum section section)
 {
     w->entries[section]++;
+    bool places_itself = section == SECTION_TYPE || section == SECTION_CODE;
+    if (!places_itself) wat_add_place(w, &w->places[section], w->sections[section].length, w->field);
     return &w->sections[section];
 }
 
@@ -130,9 +132,14 @@ void bin_types(struct wat *w)
     for (uint32_t i = 0; i < w->group_count; i++) {
         const struct wat_group *group = &w->groups[i];
         struct buffer *b = bin_entry(w, SECTION_TYPE);
+        if (group->count > 0) wat_add_place(w, &w->places[SECTION_TYPE], b->length, w->types[group->first].text);
         if (group->is_rec) bin_byte(w, b, 0x4E);
         if (group->is_rec) bin_unsigned(w, b, group->count);
-        for (uint32_t t = 0; t < group->count; t++) emit_subtype(w, b, &w->types[group->first + t]);
+        for (uint32_t t = 0; t < group->count; t++) {
+            const struct wat_type *type = &w->types[group->first + t];
+            wat_add_place(w, &w->places[SECTION_TYPE], b->length, type->text);
+            emit_subtype(w, b, type);
+        }
     }
 }
 
@@ -146,7 +153,7 @@ static void emit_section(struct wat *w, struct buffer *out, enum section section
     bin_byte(w, out, id);
     bin_unsigned(w, out, count.length + body->length);
     bin_bytes(w, out, count.data, count.length);
-    if (section == SECTION_CODE) w->code_start = out->length;
+    w->starts[section] = out->length;
     bin_bytes(w, out, body->data, body->length);
     bin_deinit(&count);
 }

@@ -258,7 +258,8 @@ static void define_func(struct wat *w, uint32_t index)
     uint32_t locals = wat_value_lists(w, "local", PARAMS_LOCALS);
     w->body.length = 0;
     if (w->status != HEMI_OK) return;
-    uint32_t places = w->places.count;
+    w->body_places.count = 0;
+    wat_add_place(w, &w->body_places, 0, w->field);
     emit_locals(w, &w->body, locals);
     w->label_count = w->blocks = w->labels_of_function.count = 0;
     w->labels_of_function.bytes.length = 0;
@@ -267,7 +268,10 @@ static void define_func(struct wat *w, uint32_t index)
     forget_locals(w);
     struct buffer *code = bin_entry(w, SECTION_CODE);
     bin_unsigned(w, code, w->body.length);
-    for (uint32_t i = places; i < w->places.count; i++) w->places.list[i].at += code->length;
+    for (uint32_t i = 0; i < w->body_places.count; i++) {
+        struct place place = w->body_places.list[i];
+        wat_add_place(w, &w->places[SECTION_CODE], code->length + place.at, place.text);
+    }
     bin_bytes(w, code, w->body.data, w->body.length);
 }
 
@@ -537,6 +541,7 @@ static void define_external(struct wat *w, uint32_t next[SPACE_COUNT])
 
 static void define_field(struct wat *w, uint32_t next[SPACE_COUNT])
 {
+    w->field = wat_peek(w)->offset;
     if (wat_take_open(w, "import"))
         define_import(w, next);
     else if (wat_take_open(w, "export"))
@@ -579,10 +584,9 @@ static void define_fields(struct wat *w)
 /* All but the types. */
 static void forget_fields(struct wat *w)
 {
-    for (unsigned i = 0; i < SECTION_COUNT; i++) w->sections[i].length = w->entries[i] = 0;
+    for (unsigned i = 0; i < SECTION_COUNT; i++) w->sections[i].length = w->entries[i] = w->places[i].count = 0;
     w->local_names.bytes.length = w->local_names.count = 0;
     w->label_names.bytes.length = w->label_names.count = 0;
-    w->places.count = 0;
 }
 
 void wat_define(struct wat *w)

@@ -197,7 +197,7 @@ static struct wat_type *new_type(struct wat *w)
 {
     if (!wat_grow(w, &w->types, w->type_count, &w->type_capacity, sizeof *w->types)) return NULL;
     struct wat_type *type = &w->types[w->type_count++];
-    *type = (struct wat_type){.final = true};
+    *type = (struct wat_type){.final = true, .text = w->field};
     return type;
 }
 
@@ -290,6 +290,7 @@ static void supertypes(struct wat *w, struct wat_type *type)
 
 static void type_definition(struct wat *w)
 {
+    w->field = wat_peek(w)->offset;
     wat_expect_open(w, "type");
     wat_optional_id(w); /* pass 1 has named it */
     struct wat_type *type = new_type(w);

@@ -77,6 +77,7 @@ static void wat_deinit(struct wat *w)
         bin_deinit(&w->sections[i]);
         bin_deinit(&w->customs[i][0]);
         bin_deinit(&w->customs[i][1]);
+        free(w->places[i].list);
     }
     bin_deinit(&w->body);
     bin_deinit(&w->local_names.bytes);
@@ -87,7 +88,7 @@ static void wat_deinit(struct wat *w)
     free(w->signatures);
     free(w->scratch);
     free(w->labels);
-    free(w->places.list);
+    free(w->body_places.list);
     wat_free_arena(w);
     tokens_deinit(&w->tokens);
 }
@@ -141,15 +142,24 @@ static const struct place *place_of(const struct places *places, uint64_t at)
     return low ? &places->list[low - 1] : NULL;
 }
 
+/* In the sections as they are in the module. */
+static const struct place *place_at(const struct wat *w, uint64_t offset)
+{
+    for (unsigned i = 0; i < SECTION_COUNT; i++) {
+        uint64_t from = w->starts[i];
+        bool here = from > 0 && offset >= from && offset - from < w->sections[i].length;
+        if (here) return place_of(&w->places[i], offset - from);
+    }
+    return NULL;
+}
+
 int wat_locate(const char *text, size_t len, uint64_t offset, uint32_t *line, uint32_t *column)
 {
     struct wat_error err;
     struct wat w = {.text = text, .options = &defaults, .err = &err, .status = HEMI_OK, .wants_places = true};
     struct buffer module = {0};
     int status = run(&w, len, &module);
-    uint64_t from = w.code_start, to = from + w.sections[SECTION_CODE].length;
-    const struct place *place =
-        status == HEMI_OK && offset >= from && offset < to ? place_of(&w.places, offset - from) : NULL;
+    const struct place *place = status == HEMI_OK ? place_at(&w, offset) : NULL;
     if (place) lexer_place(text, place->text, &err);
     *line = place ? err.line : 0;
     *column = place ? err.column : 0;

@@ -46,8 +46,8 @@ struct wat_options {
  * Any thread; no global state. */
 int wat_assemble_with(const struct wat_options *options, const char *text, size_t len, const char *filename,
                       uint8_t **out, size_t *out_len, struct wat_error *err);
-/* Where the instruction stands that is at `offset` of the module that wat_assemble makes of the text. HEMI_NOT_FOUND:
- * no instruction of a function is there; or what wat_assemble returns. */
+/* Where the instruction stands, or else the field, that is at `offset` of the module that wat_assemble makes of the
+ * text. HEMI_NOT_FOUND: nothing of the text is there; or what wat_assemble returns. */
 int wat_locate(const char *text, size_t len, uint64_t offset, uint32_t *line, uint32_t *column);
 /* With the default options. */
 int wat_assemble(const char *text, size_t len, const char *filename, uint8_t **out, size_t *out_len,

@@ -41,6 +41,38 @@ START_TEST(a_trap_in_a_binary_shows_its_offset)
 }
 END_TEST
 
+START_TEST(an_invalid_text_is_refused_at_its_field_or_instruction)
+{
+    static const struct {
+        const char *text, *place;
+    } rows[] = {
+        {"(module\n  (global i32\n    (i64.const 1)))", ":3:"},
+        {"(module\n  (func)\n  (start 7))", ":3:3: unknown function 7"},
+        {"(module\n  (export \"a\" (func 3)))", ":2:3: unknown function 3"},
+        {"(module (memory 1)\n  (memory 2 1))", ":2:3: size minimum"},
+        {"(module\n  (type (func))\n  (type $t (sub 0 (struct))))", ":3:3: sub type"},
+        {"(module\n  (rec (type (func))\n    (type (func (param (ref 9))))))", ":3:5: unknown type 9"},
+        {"(module (func)\n  (import \"a\" \"b\" (func (type 3))))", ":2:11: import after function"},
+        {"(module\n  (import \"a\" \"b\" (func (type 3))))", ":2:3: unknown type 3"},
+        {"(module\n  (table 1 (ref func)))", ":2:3: type mismatch"},
+        {"(module\n  (elem (i32.const 0) func 0))", ":2:3: unknown table 0"},
+        {"(module\n  (data (i32.const 0) \"\"))", ":2:3: unknown memory 0"},
+        {"(module\n  (tag (result i32)))", ":2:3: non-empty tag result type"},
+        {"(module\n  (func nop)\n  (func\n    (drop)))", ":4:6: type mismatch"},
+    };
+    char wanted[256];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *path = file("invalid.wat", rows[i].text);
+        struct outcome o = hemi(NULL, "run", path);
+        snprintf(wanted, sizeof wanted, "%s%s", path, rows[i].place);
+        for (char *at = o.err; (at = strstr(at, "invalid module: ")) != NULL;)
+            memmove(at, at + 16, strlen(at + 16) + 1);
+        ck_in(o.err, wanted);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
 START_TEST(a_refused_file_is_named_once)
 {
     static const char *const texts[] = {"\x7F\x45LF and so on", "(func try)", "(func (drop))",
@@ -61,6 +93,7 @@ END_TEST
 #define TESTS(t)                                                                                                       \
     tcase_add_test(t, a_trap_in_a_text_shows_line_and_column_of_each_frame);                                           \
     tcase_add_test(t, a_trap_in_a_binary_shows_its_offset);                                                            \
+    tcase_add_test(t, an_invalid_text_is_refused_at_its_field_or_instruction);                                         \
     tcase_add_test(t, a_refused_file_is_named_once)
 
 TOOL_SUITE("tool_message", TESTS)

@@ -384,7 +384,7 @@ START_TEST(errors)
     ck_refused("(; (; ;)", 1, 1, "unclosed comment");
     ck_refused("(@a (b)", 1, 1, "unclosed annotation");
     ck_refused("(func \x01)", 1, 7, "illegal character U+0001");
-    ck_refused("\ufeff(module)", 1, 1, "illegal character U+FEFF outside strings and comments");
+    ck_refused("\ufeff(module)", 1, 1, "not WebAssembly, but text with a byte order mark");
     ck_refused("(data \"a\tb\")", 1, 9, "illegal character U+0009 in a string: expected an escape");
     ck_refused("\r\r\n\n(\rfoo)", 4, 1, "expected a module field, got \"(\"");
     ck_refused("(func $f,)", 1, 7, "expected an instruction or \")\", got \"$f,\"");
