@@ -20,7 +20,7 @@ enum {
     BYTE_I64_CONST = 0x42,
     BYTE_F32_CONST = 0x43,
     BYTE_F64_CONST = 0x44,
-    BYTE_REF_NULL = 0xD0,
+    BYTE_REF_NULL_INSN = 0xD0,
     BYTE_REF_FUNC = 0xD2,
     BYTE_SIMD = 0xFD,
     CODE_V128_CONST = 0x0C /* behind it */
@@ -57,7 +57,7 @@ static bool read_plain(struct cursor c, struct const_expr *out)
         if (cursor_u32(&c) != CODE_V128_CONST || !(bytes = cursor_bytes(&c, sizeof out->val))) return false;
         memcpy(&out->val, bytes, sizeof out->val);
         break;
-    case BYTE_REF_NULL:
+    case BYTE_REF_NULL_INSN:
         cursor_s33(&c);
         break;
     case BYTE_GLOBAL_GET:

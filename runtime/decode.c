@@ -92,31 +92,41 @@ void func_declare(struct decoder *d, struct cursor *c, uint32_t f)
     X(10, decode_code)                                                                                                 \
     X(11, decode_datas)
 
-static void decode_section(struct decoder *d, struct cursor *c, uint8_t id, uint32_t offset)
-{
-    static const struct {
-        uint8_t id;
-        void (*read)(struct decoder *d, struct cursor *c);
-    } sections[] = {
+static const struct {
+    uint8_t id;
+    void (*read)(struct decoder *d, struct cursor *c);
+} sections[] = {
 #define X(number, function) {number, function},
-        SECTIONS(X)
+    SECTIONS(X)
 #undef X
-    };
+};
+
+/* Its place in the order; false: no such section, or out of order. */
+static bool section_rank(struct decoder *d, struct cursor *c, uint8_t id, uint32_t offset)
+{
     uint32_t rank = 0, count = sizeof sections / sizeof *sections;
     while (rank < count && sections[rank].id != id) rank++;
     if (rank == count) {
         char text[40];
         snprintf(text, sizeof text, "malformed section id: %u", id);
         cursor_foreign(c, offset, MARK_SECTION, id, text);
-        return;
-    }
-    if (rank < d->last_rank) {
+    } else if (rank < d->last_rank) {
         cursor_malformed(c, offset, "unexpected content after last section: section %u out of order", id);
-        return;
+    } else {
+        d->last_rank = rank + 1;
     }
-    d->last_rank = rank + 1;
-    sections[rank].read(d, c);
-    cursor_done(c, "section size mismatch");
+    return cursor_ok(c);
+}
+
+bool decode_section_head(struct decoder *d, struct cursor *c, uint8_t *id, struct cursor *section)
+{
+    if (!cursor_ok(c) || c->at == c->end) return false;
+    uint32_t offset = cursor_offset(c);
+    *id = cursor_u8(c);
+    uint32_t size = cursor_u32(c);
+    if (!cursor_ok(c)) return false;
+    *section = cursor_sub(c, size);
+    return cursor_ok(c) && (*id == SECTION_CUSTOM || section_rank(d, c, *id, offset));
 }
 
 static void refuse_file(struct cursor *c)
@@ -170,17 +180,15 @@ bool decode_module(struct decoder *d)
     m->start = UINT32_MAX;
     d->poll_at = DECODE_POLL_BYTES;
     decode_header(&c);
-    while (cursor_ok(&c) && c.at < c.end) {
-        uint32_t offset = cursor_offset(&c);
-        uint8_t id = cursor_u8(&c);
-        uint32_t size = cursor_u32(&c);
-        if (!cursor_ok(&c)) break;
-        struct cursor section = cursor_sub(&c, size);
-        if (!cursor_ok(&c)) break;
-        if (id == 0) /* custom: only its name is checked */
+    uint8_t id;
+    struct cursor section;
+    while (decode_section_head(d, &c, &id, &section)) {
+        if (id == SECTION_CUSTOM) { /* only its name is checked */
             cursor_name(&section);
-        else
-            decode_section(d, &section, id, offset);
+        } else {
+            sections[d->last_rank - 1].read(d, &section);
+            cursor_done(&section, "section size mismatch");
+        }
         decoder_poll(d, &c);
     }
     decode_finish(d, &c);

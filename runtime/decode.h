@@ -2,6 +2,7 @@
  *
  * School: UNTRUSTED bytes. Each check lives in one place: what the binary format alone says (numbers, lengths, order,
  * UTF-8) in cursor.c and decode*.c, indices of instructions in validate_imm.c, types of instructions in validate_*.c.
+ * One pass decodes and validates; what it finds invalid is read once more for its form alone (form.c).
  * The module is built in place, so an index space holds at any time what the module has declared so far; what is
  * there when decoding fails is freed with the module. */
 #ifndef HEMI_RUNTIME_DECODE_H
@@ -40,6 +41,30 @@ struct decoder {
 
 /* Reads all of d->module->bytes. False: *d->err says why. */
 bool decode_module(struct decoder *d);
+
+/* form.c: *d->err says that the module is invalid; if it is malformed, too, it says that instead. May poll, and then
+ * says what a poll answered. */
+void form_check(struct decoder *d);
+
+/* ---- The format's codes that more than one reader knows */
+enum { SECTION_CUSTOM, SECTION_START = 8, SECTION_CODE = 10, SECTION_DATA_COUNT = 12, SECTION_IDS = 14 };
+enum {
+    BYTE_REF = 0x64,
+    BYTE_REF_NULL = 0x63,
+    BYTE_I8 = 0x78,
+    BYTE_I16 = 0x77,
+    BYTE_EMPTY = 0x40,
+    BYTE_TABLE_INIT = 0x40
+};
+enum { BYTE_REC = 0x4E, BYTE_SUB_FINAL = 0x4F, BYTE_SUB = 0x50, BYTE_ARRAY = 0x5E, BYTE_STRUCT, BYTE_FUNC };
+enum { LIMITS_MAX = 1, LIMITS_64 = 4, MEMARG_MEMORY = 0x40, CATCH_ALL = 2, CATCH_KINDS = 4 };
+enum { CAST_FROM_NULL = 1, CAST_TO_NULL = 2, DATA_ACTIVE = 0, DATA_PASSIVE, DATA_EXPLICIT };
+enum { ELEM_NOT_ACTIVE = 1, ELEM_EXPLICIT = 2, ELEM_EXPRESSIONS = 4 }; /* bits of an element segment's flags */
+
+/* The next section: its id, known and in order, and a cursor over its contents. False: there is none, or an error. */
+bool decode_section_head(struct decoder *d, struct cursor *c, uint8_t *id, struct cursor *section);
+/* validate_code.c: one instruction's opcode; false with an error if there is none. */
+bool opcode_read(struct cursor *c, uint16_t *op);
 
 /* ---- Used by the readers of sections. All report through the cursor. */
 /* Makes room for `more` further elements of an array, which the caller fills; NO_MEMORY fails the cursor. */

@@ -6,8 +6,6 @@
 
 /* ---- Types of declarations */
 
-enum { LIMITS_MAX = 1, LIMITS_64 = 4 };
-
 /* `bound` is what a 32-bit and a 64-bit one may have at most. */
 static struct limits read_limits(struct cursor *c, enum proposal_place place, uint64_t bound32, uint64_t bound64,
                                  const char *text)
@@ -149,8 +147,6 @@ void decode_functions(struct decoder *d, struct cursor *c)
     if (!EXPECT(c, m->funcs, m->nfuncs, d->cap_funcs, n)) return;
     for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) add_func(d, c);
 }
-
-enum { BYTE_TABLE_INIT = 0x40 };
 
 static void read_table(struct decoder *d, struct cursor *c)
 {

@@ -5,9 +5,6 @@
 
 /* ---- Element segments */
 
-/* Bits of an element segment's flags. */
-enum { ELEM_NOT_ACTIVE = 1, ELEM_EXPLICIT = 2, ELEM_EXPRESSIONS = 4 };
-
 static void read_offset(struct decoder *d, struct cursor *c, bool is64, struct const_expr *out)
 {
     decode_const_expr(d, c, is64 ? VT_I64 : VT_I32, out);
@@ -101,8 +98,6 @@ void decode_data_count(struct decoder *d, struct cursor *c)
     d->has_data_count = true;
     cursor_limit(c, offset, LIMIT_DATA_SEGMENTS, d->ndata);
 }
-
-enum { DATA_ACTIVE, DATA_PASSIVE, DATA_EXPLICIT };
 
 static void read_data(struct decoder *d, struct cursor *c, struct data_seg *s)
 {

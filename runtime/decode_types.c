@@ -67,8 +67,6 @@ static valtype decode_long_ref(struct decoder *d, struct cursor *c, bool nullabl
     return VT_REF(nullable, heap);
 }
 
-enum { BYTE_REF = 0x64, BYTE_REF_NULL = 0x63 };
-
 static valtype decode_any_type(struct decoder *d, struct cursor *c, const char *error)
 {
     uint32_t offset = cursor_offset(c);
@@ -121,8 +119,8 @@ static struct field read_field(struct decoder *d, struct cursor *c)
 {
     struct field f = {0};
     uint8_t byte = c->at < c->end ? *c->at : 0;
-    if (byte == 0x78 || byte == 0x77) {
-        f.type = byte == 0x78 ? VT_I8 : VT_I16;
+    if (byte == BYTE_I8 || byte == BYTE_I16) {
+        f.type = byte == BYTE_I8 ? VT_I8 : VT_I16;
         c->at++;
     } else {
         f.type = decode_valtype(d, c);
@@ -146,18 +144,18 @@ static void read_composite(struct decoder *d, struct cursor *c, struct group *g,
     uint32_t offset = cursor_offset(c);
     uint8_t code = cursor_u8(c);
     switch (code) {
-    case 0x60:
+    case BYTE_FUNC:
         def->kind = TYPE_FUNC;
         *start = g->nvals;
         def->nparams = read_vals(d, c, g, LIMIT_PARAMS);
         def->nresults = read_vals(d, c, g, LIMIT_RESULTS);
         break;
-    case 0x5F:
+    case BYTE_STRUCT:
         def->kind = TYPE_STRUCT;
         *start = g->nfields;
         def->nfields = read_fields(d, c, g, cursor_count(c, LIMIT_FIELDS));
         break;
-    case 0x5E:
+    case BYTE_ARRAY:
         def->kind = TYPE_ARRAY;
         *start = g->nfields;
         def->nfields = read_fields(d, c, g, 1);
@@ -193,8 +191,6 @@ static uint32_t read_super(struct decoder *d, struct cursor *c, uint32_t self)
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "unknown type %u: a supertype must come first", local);
     return decode_type_id(d, c, local, offset);
 }
-
-enum { BYTE_REC = 0x4E, BYTE_SUB_FINAL = 0x4F, BYTE_SUB = 0x50 };
 
 static void read_subtype(struct decoder *d, struct cursor *c, struct group *g, uint32_t i)
 {

@@ -69,6 +69,7 @@ static void decode(struct engine *e, struct module *m, struct rt_error *err)
 {
     struct decoder d = {.engine = e, .module = m, .err = err};
     if (decode_module(&d)) finish(&d);
+    if (err->status == HEMI_INVALID_MODULE && !err->malformed) form_check(&d);
     validator_free(d.validator);
     translator_free(d.translator);
     d.translator = NULL;

@@ -84,7 +84,7 @@ void validate_throw_ref(struct validator *v)
     unreachable(v);
 }
 
-enum { CATCH_REF = 1, CATCH_ALL = 2 };
+enum { CATCH_REF = 1 };
 
 /* Does the label take the tag's payload and then, if the clause asks for it, the exception? */
 static void check_catch(struct validator *v, const struct insn_catch *clause)

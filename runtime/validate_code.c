@@ -47,50 +47,59 @@ static const uint16_t opcode_of_code[PAGES * PAGE] = {
 #include "proto/tables/opcodes.def"
 };
 
-static void illegal_prefixed(struct validator *v, uint8_t prefix, uint32_t code)
+static void illegal_prefixed(struct cursor *c, uint32_t offset, uint8_t prefix, uint32_t code)
 {
     char text[40];
     snprintf(text, sizeof text, "illegal opcode %02x %02x", prefix, code);
-    cursor_foreign(&v->c, v->in.offset, (enum proposal_place)(MARK_FB + prefix - FIRST_PREFIX), code, text);
+    cursor_foreign(c, offset, (enum proposal_place)(MARK_FB + prefix - FIRST_PREFIX), code, text);
 }
 
-static bool read_prefixed(struct validator *v, uint8_t prefix)
+static bool read_prefixed(struct cursor *c, uint32_t offset, uint8_t prefix, uint16_t *out)
 {
-    uint32_t code = cursor_u32(&v->c);
+    uint32_t code = cursor_u32(c);
     uint32_t op = code < PAGE ? opcode_of_code[OPCODE_PAGE(prefix) * PAGE + code] : 0;
-    if (op == 0 && v_ok(v)) illegal_prefixed(v, prefix, code);
-    v->in.op = op ? (uint16_t)(op - 1) : OP_NOP;
-    return op != 0 && v_ok(v);
+    if (op == 0 && cursor_ok(c)) illegal_prefixed(c, offset, prefix, code);
+    *out = op ? (uint16_t)(op - 1) : OP_NOP;
+    return op != 0 && cursor_ok(c);
 }
 
 /* A byte that is neither an opcode nor a prefix of 3.0. */
-static void illegal_byte(struct validator *v, uint8_t byte)
+static void illegal_byte(struct cursor *c, uint32_t offset, uint8_t byte)
 {
     char text[40];
     struct rt_error unread = {.status = HEMI_OK};
-    struct cursor behind = v->c;
+    struct cursor behind = *c;
     behind.err = &unread;
     uint32_t code = byte == ATOMIC_PREFIX ? cursor_u32(&behind) : 0;
     if (byte == ATOMIC_PREFIX && cursor_ok(&behind)) {
-        illegal_prefixed(v, byte, code);
+        illegal_prefixed(c, offset, byte, code);
         return;
     }
     snprintf(text, sizeof text, "illegal opcode %02x", byte);
-    cursor_foreign(&v->c, v->in.offset, MARK_OPCODE, byte, text);
+    cursor_foreign(c, offset, MARK_OPCODE, byte, text);
+}
+
+/* Where it is no opcode of one byte. */
+static bool read_other(struct cursor *c, uint32_t offset, uint8_t byte, uint16_t *op)
+{
+    if (byte >= FIRST_PREFIX && byte < FIRST_PREFIX + PAGES - 1) return read_prefixed(c, offset, byte, op);
+    illegal_byte(c, offset, byte);
+    return false;
+}
+
+bool opcode_read(struct cursor *c, uint16_t *op)
+{
+    uint32_t offset = cursor_offset(c);
+    uint8_t byte = cursor_u8(c);
+    uint32_t known = opcode_of_code[byte];
+    *op = known ? (uint16_t)(known - 1) : OP_NOP;
+    return known ? cursor_ok(c) : read_other(c, offset, byte, op);
 }
 
 static bool read_opcode(struct validator *v)
 {
     v->in.offset = cursor_offset(&v->c);
-    uint8_t byte = cursor_u8(&v->c);
-    uint32_t op = opcode_of_code[byte];
-    if (op) {
-        v->in.op = (uint16_t)(op - 1);
-        return v_ok(v);
-    }
-    if (byte >= FIRST_PREFIX && byte < FIRST_PREFIX + PAGES - 1) return read_prefixed(v, byte);
-    illegal_byte(v, byte);
-    return false;
+    return opcode_read(&v->c, &v->in.op);
 }
 
 /* ---- One instruction */

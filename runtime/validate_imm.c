@@ -63,8 +63,6 @@ static void set_func_block(struct validator *v, uint64_t local)
     v->in.result_slots = t->result_slots;
 }
 
-enum { BYTE_EMPTY = 0x40, BYTE_REF = 0x64, BYTE_REF_NULL = 0x63 };
-
 static void read_block_type(struct validator *v)
 {
     struct cursor *c = &v->c;
@@ -93,8 +91,6 @@ static void read_labels(struct validator *v)
     v->in.nlabels = n;
 }
 
-enum { CATCH_ALL = 2, CATCH_KINDS = 4 };
-
 static struct insn_catch read_catch(struct validator *v)
 {
     struct insn_catch clause = {.kind = cursor_u8(&v->c)};
@@ -116,8 +112,6 @@ static void read_try_table(struct validator *v)
 }
 
 /* ---- Memory accesses */
-
-enum { MEMARG_MEMORY = 0x40 };
 
 static void read_memarg(struct validator *v)
 {
@@ -167,8 +161,6 @@ static void read_heaptype(struct validator *v)
     uint16_t op = v->in.op;
     v->in.type = read_cast_target(v, op == OP_REF_NULL || op == OP_REF_TEST_NULL || op == OP_REF_CAST_NULL);
 }
-
-enum { CAST_FROM_NULL = 1, CAST_TO_NULL = 2 };
 
 static void read_br_cast(struct validator *v)
 {

@@ -15,8 +15,14 @@ enum { PIECES = 5 };
 #else
 enum { PIECES = 1 };
 #endif
-enum { BYTES = PIECES * BULK_STEP + 5, REFS = PIECES * (BULK_STEP / 4) + 5 };
+/* Memories and arrays of bytes are beyond what an instruction does by itself, without polls. */
+enum {
+    INLINE = 1024,
+    BYTES = (PIECES * BULK_STEP > INLINE ? PIECES * BULK_STEP : INLINE) + 5,
+    REFS = PIECES * (BULK_STEP / 4) + 5
+};
 enum { WHOLE, PARTIAL, ATOMIC };
+enum { PAGE = 65536 };
 
 #define S "(type $s (struct (field i32)))"
 #define MAKE(n) "(struct.new $s (i32.const " #n "))"
@@ -31,7 +37,7 @@ enum { WHOLE, PARTIAL, ATOMIC };
 #define INTS                                                                                                           \
     "(type $i (array (mut i8))) (data $d \"%data\") (global $a (export \"a\") (mut (ref $i)) (array.new $i "           \
     "(i32.const 55) (i32.const %bytes)))"
-#define MEMORY "(memory (export \"m\") 40) (data $d \"%data\")"
+#define MEMORY "(memory (export \"m\") %pages) (data $d \"%data\")"
 #define RUN(body) "(func (export \"run\") " body ")"
 
 static const struct op {
@@ -87,15 +93,15 @@ static const struct op {
 enum { OPS = sizeof ops / sizeof ops[0] };
 
 /* ---- Modules */
-/* Appends `text`, with what %refs, %bytes, %items and %data stand for. */
+/* Appends `text`, with what %refs, %bytes, %pages, %items and %data stand for. */
 static void expand(FILE *out, const char *text)
 {
     for (const char *at = text; *at; at++) {
         if (*at != '%') {
             putc(*at, out);
-        } else if (at[1] == 'r' || at[1] == 'b') {
-            fprintf(out, "%d", at[1] == 'r' ? REFS : BYTES);
-            at += at[1] == 'r' ? strlen("refs") : strlen("bytes");
+        } else if (at[1] == 'r' || at[1] == 'b' || at[1] == 'p') {
+            fprintf(out, "%d", at[1] == 'r' ? REFS : at[1] == 'b' ? BYTES : BYTES / PAGE + 1);
+            at += at[1] == 'r' ? strlen("refs") : strlen("bytes"); /* as long as "pages" */
         } else {
             for (int i = 0; i < (at[1] == 'i' ? REFS : BYTES); i++) fputs(at[1] == 'i' ? " 1" : "9", out);
             at += at[1] == 'i' ? strlen("items") : strlen("data");

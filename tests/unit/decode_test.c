@@ -46,6 +46,41 @@ static void refuse_as(enum hemi_status want, const uint8_t *bytes, size_t n, con
 
 static void refuse(const uint8_t *bytes, size_t n, const char *text) { refuse_as(HEMI_INVALID_MODULE, bytes, n, text); }
 
+/* Each begins with a type that is invalid. */
+START_TEST(a_module_that_is_invalid_and_malformed_later_is_malformed)
+{
+#define INVALID "\1\7\1\x50\1\0\x60\0\0"
+    static const struct {
+        const char *text, *rest;
+        size_t n;
+    } rows[] = {
+#define ROW(text, rest) {text, HEADER INVALID rest, sizeof(HEADER INVALID rest) - 1}
+        ROW("unexpected end", "\17"),
+        ROW("malformed section id", "\17\0"),
+        ROW("unexpected content after last section", "\3\1\0\2\1\0"),
+        ROW("malformed import kind", "\2\6\1\1m\1f\5"),
+        ROW("function and code section have inconsistent lengths", "\3\2\1\0"),
+        ROW("malformed reference type", "\4\4\1\x7F\0\0"),
+        ROW("malformed limits flags", "\5\3\1\2\0"),
+        ROW("malformed mutability", "\6\6\1\x7F\2\x41\0\13"),
+        ROW("malformed export kind", "\7\5\1\1x\5\0"),
+        ROW("malformed elements segment kind", "\11\2\1\10"),
+        ROW("data count and data section have inconsistent lengths", "\14\1\1"),
+        ROW("malformed data segment kind", "\13\2\1\3"),
+        ROW("illegal opcode ff", "\3\2\1\0\12\4\1\2\0\xFF"),
+        ROW("misplaced ELSE opcode", "\3\2\1\0\12\5\1\3\0\5\13"),
+        ROW("section size mismatch", "\3\2\1\0\12\5\1\3\0\13\1"),
+        ROW("data count section required", "\3\2\1\0\12\7\1\5\0\xFC\x09\0\13"),
+    };
+    refuse(MODULE(INVALID), "unknown type 0");
+    ck_assert(!err.malformed);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        refuse((const uint8_t *)rows[i].rest, rows[i].n, rows[i].text);
+        ck_assert_msg(err.malformed, "%s", rows[i].text);
+    }
+}
+END_TEST
+
 START_TEST(taken_bytes_are_the_modules_or_freed)
 {
     struct module *m;
@@ -195,7 +230,7 @@ END_TEST
 
 START_TEST(declarations_are_checked)
 {
-    refuse(MODULE("\3\2\1\0"), "unknown type 0");
+    refuse(MODULE("\3\2\1\0\12\4\1\2\0\13"), "unknown type 0");
     refuse(MODULE("\2\6\1\1m\1f\5"), "malformed import kind");
     refuse(MODULE("\5\4\1\1\2\1"), "size minimum must not be greater than maximum");
     refuse(MODULE("\5\3\1\2\0"), "malformed limits flags");
@@ -205,7 +240,7 @@ START_TEST(declarations_are_checked)
     refuse(MODULE("\6\6\1\x7F\2\x41\0\13"), "malformed mutability");
     refuse(MODULE("\6\6\1\x7F\0\x42\0\13"), "type mismatch");
     refuse(MODULE("\6\6\1\x7F\0\x23\0\13"), "unknown global 0");
-    refuse(MODULE("\6\6\1\x7F\0\x41\0\1"), "constant expression required");
+    refuse(MODULE("\6\7\1\x7F\0\x41\0\1\13"), "constant expression required");
     refuse(MODULE("\7\5\1\1a\2\0"), "unknown memory 0: export \"a\"");
     refuse(MODULE("\5\3\1\0\0"
                   "\7\11\2\1a\2\0\1a\2\0"),
@@ -324,6 +359,7 @@ int main(void)
     TCase *c = tcase_create("decode");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 30);
+    tcase_add_test(c, a_module_that_is_invalid_and_malformed_later_is_malformed);
     tcase_add_test(c, taken_bytes_are_the_modules_or_freed);
     tcase_add_test(c, headers);
     tcase_add_test(c, sections_come_in_order);
