@@ -57,9 +57,9 @@ const struct command *command_find(const char *name)
 #define ABOUT_JSON                                                                                                     \
     "`--outcome-json FD` writes one JSON object and a newline to that descriptor at the end: `outcome`\n"              \
     "(a word of the table; or `ok`, `exit` where the program called `proc_exit`, `interrupted`), `status`,\n"          \
-    "and what is known of `message`, `exit_code`, `hemi_status`, `trap` (`kind`, `number`), `function`,\n"             \
-    "`offset`, `backtrace` (`kind`, `index`, `offset`, `module`, `name`). Nothing is written if a signal\n"            \
-    "ends `hemi` at once."
+    "and what is known of `message`, `exit_code`, `hemi_status`, `limit`, `trap` (`kind`, `number`), `function`,\n"    \
+    "`offset`, `backtrace` (`kind`, `index`, `offset`, `module`, `name`; `line`, `column` of a text). Nothing is\n"    \
+    "written if a signal ends `hemi` at once."
 #define ABOUT_DAEMON                                                                                                   \
     "The daemon listens at `--socket`, else `$HEMI_SOCKET`, else `$XDG_RUNTIME_DIR/hemi/hemi.sock`,\n"                 \
     "else `/run/hemi/hemi.sock`. Only if none of the first two is given and there is no such file does\n"              \

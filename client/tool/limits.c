@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/tool/tool.h"
+#include "proto/tables/limits.h"
 
 /* The options, and what limits them in the daemon's configuration. */
 static const struct asked {
@@ -53,8 +54,8 @@ static int check(const struct tool_options *o, const cJSON *limits)
     for (size_t i = 0; i < ROWS; i++) {
         const cJSON *limit = cJSON_GetObjectItem(limits, rows[i].limit);
         if (!is_asked(o, &rows[i], &bytes) || !cJSON_IsNumber(limit) || (double)bytes <= limit->valuedouble) continue;
-        return fail_with(EXIT_LIMIT, "--%s: %" PRIu64 " bytes were asked for, and the tenant's limit '%s' is %.0f",
-                         option_name((int)rows[i].option), bytes, rows[i].limit, limit->valuedouble);
+        return fail_with(EXIT_LIMIT, "--%s: " LIMIT_MESSAGE, option_name((int)rows[i].option), rows[i].limit,
+                         (unsigned long long)bytes, " bytes", (unsigned long long)limit->valuedouble);
     }
     return 0;
 }

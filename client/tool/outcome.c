@@ -84,10 +84,21 @@ static const char *word_of(int exit)
     }
 }
 
+/* LIMIT_MESSAGE has the name in front of what was asked for. */
+static void add_limit(cJSON *o, const char *text)
+{
+    const char *end = strstr(text, " asked for, at most "), *name = text;
+    while (end && end > text && memcmp(end, ": ", 2) != 0) end--;
+    for (const char *at = text; end && at < end; at++)
+        if (memcmp(at, ": ", 2) == 0) name = at + 2;
+    if (end && end > name) add_format(o, "limit", "%.*s", (int)(end - name), name);
+}
+
 void outcome_keep(int exit, const char *text)
 {
     cJSON *o = begin(word_of(exit), exit);
     cJSON_AddStringToObject(o, "message", text);
+    if (exit == EXIT_LIMIT) add_limit(o, text);
     keep(o);
 }
 
@@ -254,6 +265,7 @@ int tell_failure(hemi_client *client, const char *where)
     failure_text(client, where, text, sizeof text);
     tell("%s", text);
     add_format(o, "message", "%s", text);
+    if (exit == EXIT_LIMIT) add_limit(o, text);
     cJSON_AddStringToObject(o, "hemi_status", status_name(status));
     if (status == HEMI_TRAP) {
         cJSON *trap = cJSON_AddObjectToObject(o, "trap");

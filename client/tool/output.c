@@ -30,23 +30,26 @@ static bool wait_for_room(int fd)
     return !interrupted() && (poll(&p, 1, -1) >= 0 || errno == EINTR);
 }
 
-bool output_write(int fd, const void *bytes, size_t n)
+static bool write_all(int fd, const char *at, size_t n)
 {
-    const char *at = bytes;
     while (n > 0) {
         ssize_t written = write(fd, at, n);
         bool again = written < 0 && ((errno == EINTR && !interrupted()) || (errno == EAGAIN && wait_for_room(fd)));
-        if (written < 0 && !again) {
-            int why = errno;
-            if (fd <= STDERR_FILENO) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", why);
-            errno = why;
-            return false;
-        }
+        if (written < 0 && !again) return false;
         if (written < 0) continue;
         at += written;
         n -= (size_t)written;
     }
     return true;
+}
+
+bool output_write(int fd, const void *bytes, size_t n)
+{
+    if (write_all(fd, bytes, n)) return true;
+    int why = errno;
+    if (fd <= STDERR_FILENO) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", why);
+    errno = why;
+    return false;
 }
 
 void input_failed(int why) { note_failure("standard input", why); }
@@ -90,15 +93,15 @@ char *escaped(const char *format, va_list args)
     return grown;
 }
 
-/* As one write, so that lines of several programs do not mix. */
+/* As one write, so that lines of several programs do not mix. Where it cannot be told, the exit status says it. */
 static void tell_line(const char *before, const char *format, va_list args)
 {
     char *line = NULL, *text = escaped(format, args);
     int n = text ? asprintf(&line, "%s%s\n", before, text) : -1;
     if (n >= 0)
-        output_write(STDERR_FILENO, line, (size_t)n);
+        write_all(STDERR_FILENO, line, (size_t)n);
     else
-        output_write(STDERR_FILENO, "hemi: out of memory\n", strlen("hemi: out of memory\n"));
+        write_all(STDERR_FILENO, "hemi: out of memory\n", strlen("hemi: out of memory\n"));
     if (n >= 0) free(line);
     free(text);
 }

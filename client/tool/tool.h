@@ -2,9 +2,11 @@
  * return exit statuses. Command lines, files and what the daemon sends are a stranger's.
  *
  * Invariants:
- *   .said     Every line of text goes through tell(), tell_more() or say(), which escape it. Data (a guest's output,
- * the modules that asm and wat write, JSON) goes as it is. .written  Every byte goes through output_write(): a
- * descriptor that does not block is waited for, and what could not be written ends the program with EXIT_OUTPUT. */
+ *   .said     Every line of text goes through tell(), tell_more() or say(), which escape it. Data (what a guest writes,
+ *             what asm and wat make, JSON) goes as it is.
+ *   .written  Every byte goes through output.c: a descriptor that does not block is waited for, and output that could
+ *             not be written ends the program with EXIT_OUTPUT. Messages are no output: where they cannot be told, the
+ *             exit status says it. */
 #ifndef HEMI_CLIENT_TOOL_H
 #define HEMI_CLIENT_TOOL_H
 
@@ -26,8 +28,8 @@
     X(DEADLINE, 208, "deadline", "the time was over")                                                                  \
     X(CODE, 209, "exit-code", "the guest ended with a code that is not from 0 to 125")                                 \
     X(OUTPUT, 210, "output", "standard output or error could not be written, or standard input not read")              \
-    X(NO_DAEMON, 211, "no-daemon", "no daemon answers, or it is ending, or it speaks another version")                 \
-    X(DENIED, 212, "denied", "the daemon, or a socket's mode, refuses this user or token")                             \
+    X(NO_DAEMON, 211, "no-daemon", "no daemon can be reached, or it is ending, or it speaks another version")          \
+    X(DENIED, 212, "denied", "the daemon refuses this user or token")                                                  \
     X(LOST, 213, "lost", "the connection or the worker was lost")                                                      \
     X(INTERNAL, 214, "internal", "a defect in Hemi")
 enum {

@@ -98,6 +98,12 @@ START_TEST(outcome_json_says_which_trap_and_where)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         ck_assert_msg(strstr(o.out, parts[i]) != NULL, "%s: %s", parts[i], o.out);
     outcome_deinit(&o);
+    o = hemi(NULL, "run", "--outcome-json", "1", "--stack", "1GiB", path);
+    ck_assert_msg(o.status == 207 && strstr(o.out, "\"limit\":\"stack\""), "%s", o.out);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--outcome-json", "1", "--memory", "1MiB", file("large.wat", "(module (memory 64))"));
+    ck_assert_msg(o.status == 207 && strstr(o.out, "\"limit\":\"memory_bytes\""), "%s", o.out);
+    outcome_deinit(&o);
     o = hemi(NULL, "run", "--outcome-json", "1", file("exit.wat", EXIT_WITH("-7")));
     ck_assert_msg(strstr(o.out, "\"exit_code\":-7") != NULL, "%s", o.out);
     outcome_deinit(&o);

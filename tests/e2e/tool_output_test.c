@@ -70,6 +70,12 @@ START_TEST(output_that_cannot_be_written_is_an_error)
     o = shell("\"$0\" run \"$1\" >&-", file("quiet.wat", "(module (func (export \"_start\")))"));
     ck_assert_msg(o.status == 0, "nothing was written: %d: %s", o.status, o.err);
     outcome_deinit(&o);
+    static const char *const silent[] = {"\"$0\" run \"$1\" 2>/dev/full", "\"$0\" run \"$1\" 2>&-"};
+    for (size_t i = 0; i < 2; i++) {
+        o = shell(silent[i], file("hello.wat", HELLO));
+        ck_assert_msg(o.status == 0 && strcmp(o.out, "hello, world\n") == 0, "messages are no output: %d", o.status);
+        outcome_deinit(&o);
+    }
 }
 END_TEST
 

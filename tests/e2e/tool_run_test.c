@@ -58,7 +58,7 @@ START_TEST(limits_are_given_with_units)
     expect_run(0, "100000\n", "", hemi(NULL, "run", "--stack", "16MiB", "--invoke", "depth", depth, "100000"));
     expect_run(0, "1\n", "",
                hemi(NULL, "run", "--memory", "3GiB", "--heap", "2GiB", "--invoke", "grow", grow, "40000"));
-    expect_run(207, "", "--stack: 1073741824 bytes were asked for, and the tenant's limit 'stack' is 67108864",
+    expect_run(207, "", "--stack: stack: 1073741824 bytes asked for, at most 67108864",
                hemi(NULL, "run", "--stack", "1GiB", depth));
     expect_run(0, "1\n", "", hemi(NULL, "run", "--invoke", "grow", "--memory", "128KiB", grow, "1"));
     expect_run(0, "-1\n", "", hemi(NULL, "run", "--invoke", "grow", "--memory", "131072B", grow, "2"));
