@@ -191,16 +191,23 @@ static void fiber_free(struct fiber *f)
     free(f);
 }
 
-struct fiber *fiber_take(struct fiber_pool *pool, void (*entry)(void *arg), void *arg)
+static struct fiber *take_made(struct fiber_pool *pool)
 {
     struct fiber *f = pool->idle;
     if (f) {
         pool->idle = f->next;
         pool->nidle--;
-    } else {
-        f = fiber_new(pool);
-        if (!f) return NULL;
+    } else if ((f = pool->surplus)) {
+        pool->surplus = f->next;
     }
+    return f;
+}
+
+struct fiber *fiber_take(struct fiber_pool *pool, void (*entry)(void *arg), void *arg)
+{
+    struct fiber *f = take_made(pool);
+    if (!f) f = fiber_new(pool);
+    if (!f) return NULL;
     f->entry = entry;
     f->arg = arg;
     f->done = false;
@@ -219,7 +226,8 @@ void fiber_give(struct fiber *f)
 {
     struct fiber_pool *pool = f->pool;
     if (pool->nidle >= FIBER_IDLE_MAX) {
-        fiber_free(f);
+        f->next = pool->surplus;
+        pool->surplus = f;
         return;
     }
     f->next = pool->idle;
@@ -240,13 +248,25 @@ bool fiber_pool_shrink(struct fiber_pool *pool)
     if (!f) return false;
     pool->idle = f->next;
     pool->nidle--;
-    fiber_free(f);
+    f->next = pool->surplus;
+    pool->surplus = f;
     return true;
+}
+
+bool fiber_pool_free_some(struct fiber_pool *pool, uint32_t *units)
+{
+    for (struct fiber *f; (f = pool->surplus);) {
+        if (!release_unit(units) || (f->kept > 0 && release_pages(f->map, &f->kept, units))) return true;
+        release_units(units, RELEASE_CALL_UNITS);
+        pool->surplus = f->next;
+        fiber_free(f);
+    }
+    return false;
 }
 
 void fiber_pool_deinit(struct fiber_pool *pool)
 {
-    while (fiber_pool_shrink(pool)) {
-    }
+    uint32_t units = UINT32_MAX;
+    while (fiber_pool_shrink(pool) || fiber_pool_free_some(pool, &units)) units = UINT32_MAX;
     SERVER_ASSERT(pool->nlive == 0);
 }

@@ -69,8 +69,8 @@ struct fiber {
 enum { FIBER_MAPPINGS = 5 /* of the kernel's: two stacks, and what guards them */ };
 
 struct fiber_pool {
-    struct fiber *idle;
-    uint32_t nidle, nlive; /* live: made and not freed, idle ones included */
+    struct fiber *idle, *surplus; /* surplus: to be freed, or taken when no other is idle */
+    uint32_t nidle, nlive;        /* live: made and not freed, idle ones and surplus included */
     uint32_t max;
     size_t vm_size;
 };
@@ -81,8 +81,11 @@ void fiber_pool_init(struct fiber_pool *pool, size_t vm_size, uint32_t max);
 void fiber_pool_deinit(struct fiber_pool *pool);
 /* Returns the memory of idle fibers' stacks to the system, as runtime/release.h. True: there is more. */
 bool fiber_pool_trim(struct fiber_pool *pool, uint32_t *units);
-/* Frees an idle fiber. False: there is none. */
+/* Makes an idle fiber surplus. False: there is none. */
 bool fiber_pool_shrink(struct fiber_pool *pool);
+/* Frees what is surplus, as runtime/release.h: one unmapping of a stack of 64 MiB that was used takes 13 ms. True:
+ * there is more. */
+bool fiber_pool_free_some(struct fiber_pool *pool, uint32_t *units);
 
 /* A fiber that will run entry(arg) when first resumed; NULL when the pool is exhausted or memory is out. */
 struct fiber *fiber_take(struct fiber_pool *pool, void (*entry)(void *arg), void *arg);

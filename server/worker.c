@@ -41,8 +41,9 @@ static void trim(struct worker *w)
 {
     uint32_t units = TRIM_UNITS;
     struct wstore *s;
-    if (!w->trims) return;
+    if (!w->trims && !w->sched.fibers.surplus) return;
     stretch_begin(&w->stretches);
+    fiber_pool_free_some(&w->sched.fibers, &units);
     uint64_t before = worker_now_ms(w) - TRIM_BEATS * BEAT_MS;
     while ((s = w->resting.head) && s->resting_since_ms <= before && release_unit(&units))
         if (!store_trim_some(s->store, &units)) wstore_rouse(s);
@@ -138,7 +139,8 @@ static void on_prepare(uv_prepare_t *prepare)
     struct worker *w = prepare->data;
     set_timer(w);
     bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush || w->to_read.head || w->stopping_some ||
-                w->grave.head || w->trims || (w->timeouts.root && w->timeouts.next_ms <= worker_now_ms(w));
+                w->grave.head || w->trims || w->sched.fibers.surplus ||
+                (w->timeouts.root && w->timeouts.next_ms <= worker_now_ms(w));
     if (busy == w->idling) return;
     w->idling = busy;
     if (busy)

@@ -94,6 +94,38 @@ START_TEST(vm_stack_is_writable_and_trimmed)
 }
 END_TEST
 
+/* Those beyond what a pool keeps are not unmapped whole; until they are gone, they may be taken again. */
+START_TEST(surplus_stacks_are_freed_in_slices)
+{
+    enum { N = FIBER_IDLE_MAX + 4, SLICE = 64 };
+    struct fiber_pool pool;
+    static struct probe p[N];
+    fiber_pool_init(&pool, VM, N);
+    for (int i = 0; i < N; i++) {
+        p[i] = (struct probe){.steps = 0};
+        p[i].fiber = fiber_take(&pool, fill_vm, &p[i]);
+        ck_assert(fiber_resume(p[i].fiber));
+    }
+    for (int i = 0; i < N; i++) fiber_give(p[i].fiber);
+    ck_assert_uint_eq(pool.nidle, FIBER_IDLE_MAX);
+    ck_assert_uint_eq(pool.nlive, N);
+    uint32_t calls = 0, units;
+    do {
+        units = SLICE;
+        calls++;
+    } while (fiber_pool_free_some(&pool, &units));
+    ck_assert_uint_eq(pool.nlive, FIBER_IDLE_MAX);
+    ck_assert_uint_ge(calls, (N - FIBER_IDLE_MAX) * (VM / 4096) / SLICE);
+    while (fiber_pool_shrink(&pool)) continue;
+    struct fiber *last = pool.surplus, *again = fiber_take(&pool, fill_vm, &p[0]);
+    ck_assert_ptr_eq(again, last);
+    p[0].fiber = again;
+    ck_assert(fiber_resume(again));
+    fiber_give(again);
+    fiber_pool_deinit(&pool);
+}
+END_TEST
+
 static int recurse(volatile int depth)
 {
     volatile char frame[256];
@@ -146,6 +178,7 @@ int main(void)
     tcase_add_test(tc, switches_and_ends);
     tcase_add_test(tc, interleaves_and_reuses);
     tcase_add_test(tc, vm_stack_is_writable_and_trimmed);
+    tcase_add_test(tc, surplus_stacks_are_freed_in_slices);
     tcase_add_test(tc, native_stack_is_as_large_as_said);
     tcase_add_test_raise_signal(tc, guards_fault, SIGSEGV);
     suite_add_tcase(suite, tc);
