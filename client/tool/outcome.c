@@ -230,6 +230,17 @@ static void add_place(cJSON *to, const hemi_client *client)
     if (hemi_client_offset(client, &offset)) cJSON_AddNumberToObject(to, "offset", (double)offset);
 }
 
+/* The flag that sets the store's limit which the text names; NULL: none. */
+static const char *flag_of_limit(const char *text)
+{
+    static const struct {
+        const char *limit, *flag;
+    } rows[] = {{"memory_bytes: ", "--memory"}, {"heap_bytes: ", "--heap"}, {"stack_bytes: ", "--stack"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strstr(text, rows[i].limit)) return rows[i].flag;
+    return NULL;
+}
+
 /* "where: kind: trap: text, in function 1, at byte 0x2f", without what the text says. */
 static void failure_text(hemi_client *client, const char *where, char *out, size_t size)
 {
@@ -253,6 +264,7 @@ static void failure_text(hemi_client *client, const char *where, char *out, size
         fprintf(f, ", at %s:%u:%u", place.module->path, place.line, place.column);
     else if (is_unsaid)
         fprintf(f, ", at byte 0x%llx", (unsigned long long)offset);
+    if (flag_of_limit(text)) fprintf(f, " (the limit is that of %s)", flag_of_limit(text));
     fclose(f);
 }
 

@@ -73,6 +73,24 @@ START_TEST(an_invalid_text_is_refused_at_its_field_or_instruction)
 }
 END_TEST
 
+START_TEST(a_limit_that_a_flag_set_names_the_flag)
+{
+    static const char deep[] = "(func $f (export \"_start\") (call $f))";
+    struct outcome o = hemi(NULL, "run", "--memory", "1MiB", file("memory.wat", "(memory 17)"));
+    ck_in(o.err, "limit: memory_bytes: 1114112 bytes of all linear memories together asked for, at most 1048576 (the "
+                 "limit is that of --memory)\n");
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--stack", "64KiB", file("deep.wat", deep));
+    ck_in(o.err, "call stack exhausted (stack_bytes: at most 65536 bytes) in \"f\"");
+    ck_in(o.err, "(the limit is that of --stack)\n");
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", file("deep.wat", deep));
+    ck_in(o.err, "call stack exhausted (stack: at most ");
+    ck_assert_msg(!strstr(o.err, "--stack"), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(a_refused_file_is_named_once)
 {
     static const char *const texts[] = {"\x7F\x45LF and so on", "(func try)", "(func (drop))",
@@ -94,6 +112,7 @@ END_TEST
     tcase_add_test(t, a_trap_in_a_text_shows_line_and_column_of_each_frame);                                           \
     tcase_add_test(t, a_trap_in_a_binary_shows_its_offset);                                                            \
     tcase_add_test(t, an_invalid_text_is_refused_at_its_field_or_instruction);                                         \
+    tcase_add_test(t, a_limit_that_a_flag_set_names_the_flag);                                                         \
     tcase_add_test(t, a_refused_file_is_named_once)
 
 TOOL_SUITE("tool_message", TESTS)
