@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/tool/tool.h"
+#include "proto/tables/proposals.h"
 
 /* --- reading --- */
 /* Neither form of a module is longer. */
@@ -74,6 +75,13 @@ static bool is_component(const struct module_file *m)
     return m->size >= 8 && memcmp((const char *)m->bytes + 6, "\1\0", 2) == 0;
 }
 
+static const char *component_text(void)
+{
+    static char text[160];
+    snprintf(text, sizeof text, "a component, not a module" PROPOSAL_REMARK, proposal_text(PROPOSAL_COMPONENTS));
+    return text;
+}
+
 /* What does not begin like a binary module is taken for the text format. */
 static bool assemble(struct module_file *m, const struct hemi_wat_options *options)
 {
@@ -83,7 +91,7 @@ static bool assemble(struct module_file *m, const struct hemi_wat_options *optio
         m->bytes = m->text;
         m->size = m->text_size;
         m->text = NULL;
-        return !is_component(m) || no_module(m, "a component, not a module");
+        return !is_component(m) || no_module(m, component_text());
     }
     hemi_status status = hemi_wat_assemble(m->text, m->text_size, options, &m->bytes, &m->size, &e);
     if (status == HEMI_OK) return true;

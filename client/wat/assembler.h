@@ -271,6 +271,8 @@ void wat_instructions(struct wat *w, struct buffer *out); /* up to the ")" aroun
 void wat_one_folded(struct wat *w, struct buffer *out);   /* one (instruction ...) */
 void wat_note_place(struct wat *w, const struct buffer *b, const struct token *token); /* of what comes next in b */
 void wat_add_place(struct wat *w, struct places *places, size_t at, uint32_t text);    /* if they are wanted */
+/* From number `first` on, of bytes that go `moved` bytes further on. */
+void wat_move_places(struct wat *w, struct places *to, const struct places *from, uint32_t first, size_t moved);
 
 /* custom.c: reads the (@custom ...) between the last field and the cursor, or the end of the fields. */
 void wat_customs(struct wat *w);

@@ -38,6 +38,11 @@ void wat_add_place(struct wat *w, struct places *places, size_t at, uint32_t tex
         places->list[places->count++] = (struct place){at, text};
 }
 
+void wat_move_places(struct wat *w, struct places *to, const struct places *from, uint32_t first, size_t moved)
+{
+    for (uint32_t i = first; i < from->count; i++) wat_add_place(w, to, from->list[i].at + moved, from->list[i].text);
+}
+
 /* Those of a buffer that ends in the module as it is; NULL: it is another. */
 static struct places *places_in(struct wat *w, const struct buffer *b)
 {
@@ -174,8 +179,7 @@ static void flush(struct reader *r, const struct frame *frame)
 {
     size_t moved = r->out->length - frame->pending;
     struct places *places = places_in(r->w, r->out);
-    for (uint32_t i = frame->places; places && i < r->pending_places.count; i++)
-        wat_add_place(r->w, places, r->pending_places.list[i].at + moved, r->pending_places.list[i].text);
+    if (places) wat_move_places(r->w, places, &r->pending_places, frame->places, moved);
     r->pending_places.count = frame->places;
     bin_bytes(r->w, r->out, r->pending.data + frame->pending, r->pending.length - frame->pending);
     r->pending.length = frame->pending;

@@ -268,10 +268,7 @@ static void define_func(struct wat *w, uint32_t index)
     forget_locals(w);
     struct buffer *code = bin_entry(w, SECTION_CODE);
     bin_unsigned(w, code, w->body.length);
-    for (uint32_t i = 0; i < w->body_places.count; i++) {
-        struct place place = w->body_places.list[i];
-        wat_add_place(w, &w->places[SECTION_CODE], code->length + place.at, place.text);
-    }
+    wat_move_places(w, &w->places[SECTION_CODE], &w->body_places, 0, code->length);
     bin_bytes(w, code, w->body.data, w->body.length);
 }
 

@@ -91,6 +91,21 @@ START_TEST(a_limit_that_a_flag_set_names_the_flag)
 }
 END_TEST
 
+START_TEST(a_component_is_told_by_its_proposal)
+{
+    static const char bytes[8] = "\0asm\x0D\0\1";
+    char path[64];
+    FILE *f = fopen(strcat(strcpy(path, dir), "/component"), "w");
+    ck_assert(f != NULL && fwrite(bytes, 1, sizeof bytes, f) == sizeof bytes && fclose(f) == 0);
+    struct outcome o = hemi(NULL, "asm", path);
+    ck_in(o.err, "/component: a component, not a module (it belongs to the proposal `component model`, which is not");
+    outcome_deinit(&o);
+    o = hemi(NULL, "asm", file("component.wat", "(component)"));
+    ck_in(o.err, "got \"(component\" (it belongs to the proposal `component model`, which is not");
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(a_refused_file_is_named_once)
 {
     static const char *const texts[] = {"\x7F\x45LF and so on", "(func try)", "(func (drop))",
@@ -113,6 +128,7 @@ END_TEST
     tcase_add_test(t, a_trap_in_a_binary_shows_its_offset);                                                            \
     tcase_add_test(t, an_invalid_text_is_refused_at_its_field_or_instruction);                                         \
     tcase_add_test(t, a_limit_that_a_flag_set_names_the_flag);                                                         \
+    tcase_add_test(t, a_component_is_told_by_its_proposal);                                                            \
     tcase_add_test(t, a_refused_file_is_named_once)
 
 TOOL_SUITE("tool_message", TESTS)
