@@ -54,8 +54,9 @@ static void mark_first(struct worker *w, struct lane_list *list)
 }
 
 /* One that has waited stays the first. */
-static void wait_in(struct lane_list *list, struct lane *l, bool first)
+static void wait_in(struct connection *c, struct lane_list *list, struct lane *l, bool first)
 {
+    c->worker->feeds = true;
     if (first)
         prepend(list, l);
     else
@@ -243,11 +244,14 @@ static void feed_from(struct worker *w, struct lane_list *list)
 /* There may be a stack again by the calls of others, too, or none for ever since all of its own have come to wait. */
 void requests_feed(struct worker *w)
 {
+    if (!w->feeds) return;
+    w->feeds = false;
     for (struct connection *c = w->connections; c; c = c->next) {
         const struct lane *stalled = c->stalled.head;
         feed_from(w, &c->sheltered);
         feed_from(w, &c->starved);
         if (stalled && !must_wait_for_output(stalled->head, true)) mark_first(w, &c->stalled);
+        w->feeds |= c->stalled.head || c->starved.head || c->sheltered.head;
     }
 }
 
@@ -321,7 +325,7 @@ static void start_if_room(struct request *r, struct lane *l, bool turn)
 {
     struct connection *c = r->conn;
     if (must_wait_for_output(r, turn)) {
-        wait_in(&c->stalled, l, turn);
+        wait_in(c, &c->stalled, l, turn);
         return;
     }
     switch (find_stack(r, l, turn)) {
@@ -330,7 +334,7 @@ static void start_if_room(struct request *r, struct lane *l, bool turn)
         start(r, l);
         break;
     case STACK_LATER:
-        wait_in(list_for_stack(l, c), l, turn);
+        wait_in(c, list_for_stack(l, c), l, turn);
         break;
     case STACK_REFUSED:
         mark_first(c->worker, list_for_stack(l, c)); /* that one, too */

@@ -513,6 +513,7 @@ void connection_end(struct connection *c, enum hemi_status status, enum proto_er
     if (c->ending) return;
     send_close(c, status, error, text);
     c->ending = true;
+    c->worker->nending++;
     c->end_status = status;
     timeout_set(&c->worker->timeouts, &c->linger, worker_now_ms(c->worker) + LINGER_MS, linger_over);
     requests_stop_all(c, HEMI_CLOSED);
@@ -572,6 +573,7 @@ static void leave_worker(struct connection *c)
     *(c->prev ? &c->prev->next : &w->connections) = c->next;
     if (c->next) c->next->prev = c->prev;
     w->nconnections--;
+    w->nending--;
     SERVER_ASSERT(runqueue_empty(&c->runs) && c->stacks.used == 0 && c->types.used == 0 && c->promised == 0);
     account_output(c, 0);
     for (struct connection **at = &w->to_flush; *at; at = &(*at)->next_flush) {

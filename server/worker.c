@@ -61,6 +61,7 @@ static void dig(struct worker *w)
 
 static void reap(struct worker *w)
 {
+    if (w->nending == 0 && !w->draining) return; /* however many are idle */
     for (struct connection *c = w->connections, *next; c; c = next) {
         next = c->next;
         if (w->draining && !c->ending && c->nrequests == 0)

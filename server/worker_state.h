@@ -50,6 +50,8 @@ struct worker {
     struct wstore_list {
         struct wstore *head, *tail;
     } resting;
+    bool feeds;       /* a lane of some connection waits for a stack or for output */
+    uint32_t nending; /* connections that are */
     bool trims;       /* something is to be trimmed in the next turn, too */
     uint32_t started; /* units of STRETCH_start in this turn */
     uint32_t nconnections, nstores, served, nesting_max;
