@@ -81,7 +81,7 @@ hemi_status hemi_module_new(hemi_client *c, const void *bytes, size_t size, hemi
     if (status != HEMI_OK) return status;
     hemi_module *m = node_new(c, NODE_MODULE, sizeof *m);
     if (!m) return fail(c, HEMI_NO_MEMORY, "out of memory");
-    status = send_module(m, bytes, size, ticket);
+    status = send_module(m, size > 0 ? bytes : (const uint8_t *)"", size, ticket);
     if (status == HEMI_OK)
         *out = m;
     else

@@ -23,7 +23,7 @@ static char *exported(void)
     Dl_info library;
     char command[4200];
     ck_assert_int_ne(dladdr((void *)(uintptr_t)hemi_version, &library), 0);
-    snprintf(command, sizeof command, "nm -D --defined-only '%s' | cut -d' ' -f3", library.dli_fname);
+    snprintf(command, sizeof command, "nm -D --defined-only --extern-only '%s' | cut -d' ' -f3", library.dli_fname);
     FILE *pipe = popen(command, "r");
     char *names = read_all(pipe);
     ck_assert_int_eq(pclose(pipe), 0);
