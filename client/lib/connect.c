@@ -166,6 +166,13 @@ static int64_t time_limit(const struct hemi_connect_options *o)
     return now_ms() + (o->timeout_ms ? o->timeout_ms : TIMEOUT_MS);
 }
 
+/* What no daemon said is told of its socket. */
+static hemi_status at_socket(hemi_client *c, const char *path, hemi_status status)
+{
+    bool is_ours = status == HEMI_CONNECT || status == HEMI_PROTOCOL || status == HEMI_DEADLINE;
+    return is_ours ? fail(c, status, "%s: %s", path, c->ended_text) : status;
+}
+
 hemi_status hemi_connect(const struct hemi_connect_options *options, hemi_client **out)
 {
     struct hemi_connect_options o;
@@ -175,8 +182,9 @@ hemi_status hemi_connect(const struct hemi_connect_options *options, hemi_client
     if (status != HEMI_OK) return status;
     int64_t until = time_limit(&o);
     if (!o.socket) hemi_socket_path(path, sizeof path);
-    status = open_path(*out, o.socket ? o.socket : path, until);
-    return status == HEMI_OK ? greet(*out, &o, until) : status;
+    const char *where = o.socket ? o.socket : path;
+    status = open_path(*out, where, until);
+    return status == HEMI_OK ? at_socket(*out, where, greet(*out, &o, until)) : status;
 }
 
 hemi_status hemi_connect_fd(int fd, const struct hemi_connect_options *options, hemi_client **out)

@@ -287,7 +287,8 @@ static void answer_once(int listener, const char *bytes)
 START_TEST(what_is_no_hemid_is_said_to_be_none)
 {
     static const char *const answers[] = {"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", ""};
-    static const char *const says[] = {"what listens there is no hemid", "ended the connection without a WELCOME"};
+    static const char *const says[] = {"/other0: what listens there is no hemid",
+                                       "/other1: what listens there ended the connection without a WELCOME"};
     char path[96];
     int status;
     start_with("");
