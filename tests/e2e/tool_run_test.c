@@ -57,7 +57,7 @@ START_TEST(limits_are_given_with_units)
     expect_run(205, "", "call stack exhausted", hemi(NULL, "run", "--invoke", "depth", depth, "100000"));
     expect_run(0, "100000\n", "", hemi(NULL, "run", "--stack", "16MiB", "--invoke", "depth", depth, "100000"));
     expect_run(0, "1\n", "",
-               hemi(NULL, "run", "--memory", "3GiB", "--heap", "2GiB", "--invoke", "grow", grow, "40000"));
+               hemi(NULL, "run", "--memory", "1100MiB", "--heap", "600MiB", "--invoke", "grow", grow, "17000"));
     expect_run(207, "", "--stack: stack: 1073741824 bytes asked for, at most 67108864",
                hemi(NULL, "run", "--stack", "1GiB", depth));
     expect_run(0, "1\n", "", hemi(NULL, "run", "--invoke", "grow", "--memory", "128KiB", grow, "1"));
