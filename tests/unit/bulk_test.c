@@ -17,7 +17,7 @@ enum { PIECES = 1 };
 #endif
 /* Memories and arrays of bytes are beyond what an instruction does by itself, without polls. */
 enum {
-    INLINE = 1024,
+    INLINE = 4096,
     BYTES = (PIECES * BULK_STEP > INLINE ? PIECES * BULK_STEP : INLINE) + 5,
     REFS = PIECES * (BULK_STEP / 4) + 5
 };
