@@ -21,18 +21,17 @@
  *   .one-copy           After ADOPTED the supervisor has no descriptor of that connection.
  *   .drain-control      When a worker ends, its control socket is read to the end before its un-adopted connections are
  *                       handed over again; so ADOPTED is never missed.
- *   .close-apart        The supervisor's loop receives no descriptor of a peer and closes no connection: see closer.h.
+ *   .close-apart        The supervisor's loop closes no connection and nothing that came with one: see closer.h.
  *   .control-nonblock   A worker never waits for the supervisor.
  *   .jail-first, .jail-always, .jail-self   see jail.h
  *   .own-socket         A socket file is unlinked only by the daemon that holds its lock file.
  *   .die-together       A worker ends when its supervisor does: PDEATHSIG, and end of file on the control socket.
  *   .single-thread      A worker has one thread. The supervisor has three: the main one makes every worker (PDEATHSIG
  *                       is the creating thread's, and this one lasts as long as the process), the log's only writes
- * lines
- *                       (.log-apart), the closer's only closes (.close-apart). The log's may hold any lock when the
- * main one forks: a worker-to-be makes only async-signal-safe calls until exec; the copy that reads the configuration
- * has malloc, which survives a fork, and needs no more. .same-start         The daemon and its workers mean the same
- * whatever their parents ignored, blocked or timed.
+ *                       lines (.log-apart), the closer's only closes (.close-apart). The log's may hold any lock when
+ *                       the main one forks: a worker-to-be makes only async-signal-safe calls until exec; the copy that
+ *                       reads the configuration has malloc, which survives a fork, and needs no more.
+ *   .same-start         The daemon and its workers mean the same whatever their parents ignored, blocked or timed.
  *
  * Files: main (options), inherited (signals and timers of a parent), config, config_files, config_apart, config_check,
  * config_users, listen (sockets), supervisor (loop, signals, draining), supervisor_reload (SIGHUP), supervisor_prove (a

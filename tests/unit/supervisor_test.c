@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -496,7 +497,6 @@ START_TEST(descriptors_with_hello_are_refused)
 }
 END_TEST
 
-/* Random bytes instead of HELLO: each connection ends, the daemon goes on. */
 /* A TCP connection whose last close waits for a peer that does not read; -1 where there is no network. */
 static int make_lingerer(int *peer)
 {
@@ -557,6 +557,22 @@ START_TEST(a_descriptor_that_is_slow_to_close_stops_nobody)
 }
 END_TEST
 
+/* The kernel's look at what waits shows the descriptors of the next message, too. */
+START_TEST(a_descriptor_behind_hello_is_the_worker_s)
+{
+    uint8_t bytes[HELLO_MAX];
+    start_config(TENANT_A);
+    int fd = dial("a"), passed = memfd_create("passed", MFD_CLOEXEC);
+    ck_assert_int_eq(kill(daemon_pid, SIGSTOP), 0);
+    say(fd, bytes, make_hello(bytes, NULL));
+    say_with(fd, "first\n", 6, passed);
+    ck_assert_int_eq(kill(daemon_pid, SIGCONT), 0);
+    ck_assert_str_eq(ask(fd, ""), "first");
+    close(fd), close(passed);
+}
+END_TEST
+
+/* Random bytes instead of HELLO: each connection ends, the daemon goes on. */
 START_TEST(mutated_hellos)
 {
     const char *seed_text = getenv("HEMI_SEED");
@@ -1390,6 +1406,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, bad_hellos_are_refused);
     tcase_add_test(tests, descriptors_with_hello_are_refused);
     tcase_add_loop_test(tests, a_descriptor_that_is_slow_to_close_stops_nobody, 0, 3);
+    tcase_add_test(tests, a_descriptor_behind_hello_is_the_worker_s);
     tcase_add_test(tests, mutated_hellos);
     tcase_add_test(tests, silent_peers_keep_nobody_out);
     tcase_add_test(tests, who_has_said_hello_is_counted_no_more);
