@@ -21,7 +21,7 @@
  *   .one-copy           After ADOPTED the supervisor has no descriptor of that connection.
  *   .drain-control      When a worker ends, its control socket is read to the end before its un-adopted connections are
  *                       handed over again; so ADOPTED is never missed.
- *   .close-apart        The supervisor's loop closes no connection and nothing that came with one: see closer.h.
+ *   .close-apart        The supervisor's loop receives no descriptor of a peer and closes no connection: see closer.h.
  *   .control-nonblock   A worker never waits for the supervisor.
  *   .jail-first, .jail-always, .jail-self   see jail.h
  *   .own-socket         A socket file is unlinked only by the daemon that holds its lock file.

@@ -153,40 +153,18 @@ static void misgreeted(struct client *client, enum proto_error error)
     refuse(client, status, error, proto_error_text(error));
 }
 
-#define PASSED_MAX 253 /* the kernel's, of one message */
-
-/* Closing them may take as long as the peer likes (.close-apart). Returns whether there were any. */
-static bool give_to_closer(struct msghdr *header)
-{
-    bool any = (header->msg_flags & MSG_CTRUNC) != 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-            int passed;
-            memcpy(&passed, CMSG_DATA(c) + i * sizeof passed, sizeof passed);
-            closer_close(passed);
-            any = true;
-        }
-    }
-    return any;
-}
-
 /* Reads at most `want` bytes, never blocking. Returns their number, 0 at the end, -1 when nothing is there now, -2 for
- * descriptors: they may not come with HELLO. A full table would have the kernel close them here and now, so it is
- * looked for some first; but such a look shows those of the frame behind HELLO, too. */
+ * descriptors: none may come before WELCOME. They are seen by a look at what waits, at the message behind HELLO too,
+ * and never received: who receives them has to close them, which may take as long as the peer likes (.close-apart). */
 static ssize_t receive(int fd, uint8_t *out, size_t want)
 {
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(PASSED_MAX * sizeof(int))];
     struct iovec iov = {out, want};
     struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t got;
     while ((got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_PEEK)) < 0 && errno == EINTR) continue;
-    if (got <= 0) return got < 0 && errno == EAGAIN ? -1 : 0;
-    if ((header.msg_flags & MSG_CTRUNC) == 0) return recv(fd, out, (size_t)got, MSG_DONTWAIT);
-    header.msg_control = ancillary;
-    header.msg_controllen = sizeof ancillary;
-    got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    return give_to_closer(&header) ? -2 : got;
+    if (got < 0) return errno == EAGAIN ? -1 : 0;
+    if ((header.msg_flags & MSG_CTRUNC) != 0) return -2;
+    return got == 0 ? 0 : recv(fd, out, (size_t)got, MSG_DONTWAIT);
 }
 
 /* .hello-exact: asks hello_read how many bytes are needed in all, and reads exactly those. */

@@ -25,18 +25,19 @@
  * References (hemi_val of kind HEMI_REF) are kept alive by handles: each reference that you are given has a handle of
  * its own until hemi_drop(), or until the scope ends in which it was got.
  *
- * NULL for a client, a store or another object is HEMI_ARGUMENT (nothing, for functions that return no status), NULL for
- * a `const hemi_val *` that is to be a reference is null; a buffer of no bytes, or an array without elements, may be NULL.
+ * NULL for a client, a store or another object is HEMI_ARGUMENT (nothing, for functions that return no status), NULL
+ * for a `const hemi_val *` that is to be a reference is null; a buffer of no bytes, or an array without elements, may
+ * be NULL.
  *
  * Threads and signals: a client belongs to one thread at a time, and may move to another between calls; only
- * hemi_client_interrupt() may be called from elsewhere. A second thread that calls while one is inside gets HEMI_BUSY (or
- * nothing, 0, false, NULL), and nothing happens. The library has no global state, starts no threads, touches no signals,
- * prints nothing.
+ * hemi_client_interrupt() may be called from elsewhere. A second thread that calls while one is inside gets HEMI_BUSY
+ * (or nothing, 0, false, NULL), and nothing happens. The library has no global state, starts no threads, touches no
+ * signals, prints nothing.
  *
- * Processes: the client stays with the process that made it. In a child that was forked since, all of it is HEMI_CLOSED,
- * or does nothing; hemi_client_free() there frees the child's copy and closes its descriptors, sends nothing and runs no
- * finalizer. (Forked inside a callback, or while another thread was inside, the copy's memory stays.) Descriptors are
- * closed by exec.
+ * Processes: the client stays with the process that made it. In a child that was forked since, all of it is
+ * HEMI_CLOSED, or does nothing; hemi_client_free() there frees the child's copy and closes its descriptors, sends
+ * nothing and runs no finalizer. (Forked inside a callback, or while another thread was inside, the copy's memory
+ * stays.) Descriptors are closed by exec.
  *
  * Binary compatibility (docs/abi.md). Fill in structures of options from zeros or by name: members are added at their
  * end. `size`, in front, is 0, for those of the first release, or the structure's sizeof; members that the library in
@@ -121,7 +122,7 @@ struct hemi_connect_options {
     uint32_t window_bytes;    /* their bytes; 0: the daemon's default */
     uint32_t max_nesting;     /* host functions within host functions; 0: 64 */
     bool no_welcome;          /* return before the worker has answered: a refusal then comes from a later call */
-    bool no_memfd;            /* send large modules in chunks, never as a sealed memfd */
+    bool no_memfd;            /* send large modules in chunks, never as a sealed memfd; so it is before WELCOME, too */
 };
 
 /* Connects. *out is a client even on failure, so that hemi_client_error() can say why (NULL only with HEMI_NO_MEMORY);

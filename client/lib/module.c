@@ -59,7 +59,7 @@ static hemi_status send_module(hemi_module *m, const uint8_t *bytes, size_t size
     body.total = size;
     body.deadline_ms = c->deadline_ms;
     struct sending s = {.f = {.type = FRAME_MODULE_NEW, .body = &body.base}};
-    s.f.fd = size > FRAME_RAW_MAX && !c->no_memfd ? sealed_memfd(bytes, size) : -1;
+    s.f.fd = size > FRAME_RAW_MAX && !c->no_memfd && c->welcomed ? sealed_memfd(bytes, size) : -1;
     if (s.f.fd >= 0) {
         s.f.flags = FRAME_FLAG_FD;
         return request_run(c, &s, ticket);

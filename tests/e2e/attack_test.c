@@ -670,6 +670,7 @@ START_TEST(descriptors_that_are_no_module)
     int pipes[2];
     unsigned fds = open_fds(worker);
     raw_open(&c);
+    expect_reply(&c, put(&c, FRAME_PING, NULL, NULL, 0), HEMI_OK); /* none comes before WELCOME */
     expect_reply(&c, put_module_fd(&c, 1, memfd_of(module_size, SEALS), module_size), HEMI_OK);
     expect_reply(&c, put_module_fd(&c, 2, memfd_of(module_size, 0), module_size), HEMI_ARGUMENT);
     expect_reply(&c, put_module_fd(&c, 3, memfd_of(module_size, F_SEAL_SHRINK | F_SEAL_GROW), module_size),

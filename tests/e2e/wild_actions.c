@@ -144,6 +144,7 @@ static int sealed(enum wild_guest guest)
 
 bool wild_act_module_by_memfd(struct wild *c)
 {
+    if (!c->welcome) return false; /* none may be sent before it */
     enum wild_guest guest = some_guest(c);
     int fd = sealed(guest);
     return fd >= 0 && upload(c, guest, fd);
