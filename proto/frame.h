@@ -150,6 +150,13 @@ uint8_t *frame_reader_room(struct frame_reader *r, size_t *room);
 void frame_reader_fed(struct frame_reader *r, size_t n);
 /* The read about to be reported by frame_reader_fed brought this descriptor (or FRAME_FD_LOST). Owned from here on. */
 void frame_reader_fed_fd(struct frame_reader *r, int fd);
+
+/* Closes a descriptor that came from a peer. The last close of a socket that lingers would wait for somebody else. */
+void frame_fd_close(int fd);
+
+/* Receives what waits at a socket that is about to be closed, and closes the descriptors that are among it. */
+void frame_fds_discard(int socket);
+
 void frame_reader_fed_end(struct frame_reader *r);
 
 enum frame_next { FRAME_NONE, FRAME_READY, FRAME_FAILED };

@@ -9,6 +9,7 @@
 #define FRAME_RAW_MAX (1u << 20)                                        /* raw part of any frame */
 #define FRAME_BODY_MAX 2048u                                            /* body of any frame */
 #define FRAME_MAX (FRAME_HEADER_BYTES + FRAME_BODY_MAX + FRAME_RAW_MAX) /* a whole frame */
+#define FRAME_FDS_PASSED_MAX 253u                                       /* the kernel's, of one message */
 #define FRAME_FDS_MAX 4u                                                /* descriptors received, not yet claimed */
 
 #define PROTO_TEXT_MAX 1024u     /* message and text fields, bytes */

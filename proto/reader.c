@@ -10,6 +10,8 @@
 #include "proto/value.h"
 
 #define READER_CAPACITY_MIN 65536u
+#define DISCARD_BYTES 16384u
+#define DISCARDS_MAX 64u       /* more than a socket's buffer has */
 #define READER_SMALL_READS 16u /* after so many a buffer that was larger is given back */
 
 void frame_reader_init(struct frame_reader *r, enum frame_sender from, enum frame_state state)
@@ -20,10 +22,16 @@ void frame_reader_init(struct frame_reader *r, enum frame_sender from, enum fram
     r->arena.used = 0;
 }
 
+void frame_fd_close(int fd)
+{
+    if (fd == FRAME_FD_LOST) return;
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){0, 0}, sizeof(struct linger));
+    close(fd);
+}
+
 static void close_fds(struct frame_reader *r)
 {
-    for (unsigned i = 0; i < r->nfds; i++)
-        if (r->fds[i].fd != FRAME_FD_LOST) close(r->fds[i].fd);
+    for (unsigned i = 0; i < r->nfds; i++) frame_fd_close(r->fds[i].fd);
     r->nfds = 0;
 }
 
@@ -99,7 +107,7 @@ void frame_reader_fed(struct frame_reader *r, size_t n)
 void frame_reader_fed_fd(struct frame_reader *r, int fd)
 {
     if (r->error != PROTO_OK || r->nfds == FRAME_FDS_MAX) {
-        if (fd != FRAME_FD_LOST) close(fd);
+        frame_fd_close(fd);
         fail(r, PROTO_FD_UNEXPECTED);
         return;
     }
@@ -161,9 +169,15 @@ enum frame_next frame_reader_next(struct frame_reader *r, struct frame *out)
     return FRAME_READY;
 }
 
-/* Takes the descriptors out of the control data; whatever is not SCM_RIGHTS has no business here. Where some were cut
- * off and none is there, the table of descriptors had no room for the one that may come at a time. */
-static void take_control(struct frame_reader *r, struct msghdr *message)
+static void close_passed(struct frame_reader *nobody, int fd)
+{
+    (void)nobody;
+    frame_fd_close(fd);
+}
+
+/* Takes the descriptors out of the control data; whatever is not SCM_RIGHTS has no business here. Returns whether there
+ * were any. */
+static bool take_passed(struct msghdr *message, void (*take)(struct frame_reader *r, int fd), struct frame_reader *r)
 {
     bool any = false;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
@@ -172,10 +186,18 @@ static void take_control(struct frame_reader *r, struct msghdr *message)
         for (size_t i = 0; i < count; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            frame_reader_fed_fd(r, fd);
+            take(r, fd);
             any = true;
         }
     }
+    return any;
+}
+
+/* Where some were cut off and none is there, the table of descriptors had no room for the one that may come at a time.
+ */
+static void take_control(struct frame_reader *r, struct msghdr *message)
+{
+    bool any = take_passed(message, frame_reader_fed_fd, r);
     if (!(message->msg_flags & MSG_CTRUNC)) return;
     if (any)
         fail(r, PROTO_FD_TRUNCATED);
@@ -183,12 +205,29 @@ static void take_control(struct frame_reader *r, struct msghdr *message)
         frame_reader_fed_fd(r, FRAME_FD_LOST);
 }
 
+/* Room for all that can be passed at once: what does not fit is closed by the kernel, in this thread. */
+union passed {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(FRAME_FDS_PASSED_MAX * sizeof(int))];
+};
+
+void frame_fds_discard(int socket)
+{
+    uint8_t bytes[DISCARD_BYTES];
+    union passed control;
+    struct iovec io = {bytes, sizeof bytes};
+    shutdown(socket, SHUT_RD);
+    for (unsigned i = 0; i < DISCARDS_MAX; i++) {
+        struct msghdr message = {
+            .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        if (recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0) return;
+        take_passed(&message, close_passed, NULL);
+    }
+}
+
 bool frame_reader_recv(struct frame_reader *r, int socket)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(FRAME_FDS_MAX * sizeof(int))];
-    } control;
+    union passed control;
     size_t room;
     uint8_t *at = frame_reader_room(r, &room);
     if (!at) return true;

@@ -38,6 +38,7 @@
     X(getsockopt, ALLOW, JAIL_ANY, "SO_ERROR of connections")                                                          \
     X(setsockopt, ALLOW, 2, JAIL_WORD, 7, "SO_SNDBUF of connections")                                                  \
     X(setsockopt, ALLOW, 2, JAIL_WORD, 8, "SO_RCVBUF of connections")                                                  \
+    X(setsockopt, ALLOW, 2, JAIL_WORD, 13, "SO_LINGER of what is closed")                                              \
     X(epoll_create1, ALLOW, JAIL_ANY, "the loop")                                                                      \
     X(epoll_ctl, ALLOW, JAIL_ANY, "the loop")                                                                          \
     X(epoll_wait, ALLOW, JAIL_ANY, "the loop")                                                                         \

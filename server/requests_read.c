@@ -253,7 +253,7 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
     enum proto_error e = admit(c, f, &parent);
     struct request *r = e == PROTO_OK ? request_new(c, f) : NULL;
     if (!r) {
-        if (f->fd >= 0) close(f->fd);
+        if (f->fd >= 0) frame_fd_close(f->fd);
         return e == PROTO_OK ? PROTO_NO_MEMORY : e;
     }
     r->row = request_row(f->head.type);
@@ -265,7 +265,7 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
     }
     atomic_fetch_add_explicit(&c->worker->boot->page->requests_total, 1, memory_order_relaxed);
     e = resolve(r);
-    if (r->fd >= 0) close(r->fd); /* whatever it was for: none waits in a queue */
+    if (r->fd >= 0) frame_fd_close(r->fd); /* whatever it was for: none waits in a queue */
     r->fd = -1;
     if (e != PROTO_OK) return e; /* the connection ends, and the request with it */
     if (!c->pinning) admitted(r);

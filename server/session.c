@@ -596,6 +596,7 @@ bool connection_reap(struct connection *c)
     if (!c->emptied) return false;
     if (frame_writer_pending(&c->out) > 0 && c->out.error == PROTO_OK) return false;
     leave_worker(c);
+    frame_fds_discard(c->fd);
     frame_reader_deinit(&c->in);
     frame_writer_deinit(&c->out);
     control_closed(c->worker, c->id, c->end_status);

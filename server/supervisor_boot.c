@@ -1,5 +1,6 @@
 /* server/supervisor_boot.c -- a worker's first steps. */
 #include "server/supervisor_boot.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -129,15 +130,17 @@ static void report_jail(const struct jail_report *report, bool private)
     }
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 /* Two descriptors for each connection and some to spare, or as many connections as fit what there is. Returns the
- * number of descriptors. */
+ * number of descriptors, with room for a whole message's where there is any: those beyond it the kernel would close. */
 static uint64_t fit_connections(struct handover_boot *boot)
 {
     struct rlimit limit = {.rlim_max = RLIM_INFINITY};
     uint64_t fixed = boot->handovers + FDS_SPARE, wanted = 2 * boot->limits.connections + fixed;
     char line[128];
     (void)getrlimit(RLIMIT_NOFILE, &limit);
-    if (wanted <= limit.rlim_max) return wanted;
+    if (wanted <= limit.rlim_max) return least(wanted + FRAME_FDS_PASSED_MAX, limit.rlim_max);
     uint64_t fit = limit.rlim_max > fixed + 2 ? (limit.rlim_max - fixed) / 2 : 1;
     snprintf(line, sizeof line, "connections: %" PRIu64 " of %" PRIu64 ", for there are %" PRIu64 " descriptors", fit,
              boot->limits.connections, (uint64_t)limit.rlim_max);

@@ -13,6 +13,7 @@
 #include "proto/hemi.pb-c.h"
 #include "proto/trace.h"
 #include "proto/window.h"
+#include "tests/unit/lingerer.h"
 #include "tests/unit/suite.h"
 
 static uint64_t seed;
@@ -575,9 +576,11 @@ START_TEST(a_reset_brings_no_descriptors)
 }
 END_TEST
 
+/* Eight come, the table has room for three. */
 START_TEST(descriptors_cut_off)
 {
     int pair[2], fds[8];
+    struct rlimit before;
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof fds)];
@@ -598,7 +601,11 @@ START_TEST(descriptors_cut_off)
     int first_free = dup(pair[0]);
     close(first_free);
     frame_reader_init(&r, FRAME_C2W, FRAME_OPEN);
-    ck_assert(frame_reader_recv(&r, pair[1]));
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)first_free + 3, before.rlim_max});
+    bool came = frame_reader_recv(&r, pair[1]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    ck_assert(came);
     ck_assert_int_eq(frame_reader_next(&r, &f), FRAME_FAILED);
     ck_assert_int_eq(r.error, PROTO_FD_TRUNCATED);
     ck_assert_msg(!is_open(first_free), "what came was closed");
@@ -806,6 +813,32 @@ START_TEST(window_counts)
 }
 END_TEST
 
+/* A lingering connection that waits for its peer, passed to a reader that wants no descriptor, too few of them or none
+ * any more: nobody stands still for the hour. */
+START_TEST(descriptors_that_linger_are_closed_at_once)
+{
+    int pair[2], peer, lingerer = make_lingerer(&peer);
+    uint8_t bytes[64];
+    struct frame_reader r;
+    if (lingerer < 0) {
+        printf("SKIPPED: no TCP here\n");
+        return;
+    }
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    frame_reader_init(&r, FRAME_C2W, FRAME_OPEN);
+    size_t len = ping(bytes);
+    say_with(pair[0], bytes, _i == 0 ? len : 5, lingerer, _i == 0 ? PASSED_MAX : 1);
+    close(lingerer);
+    if (_i < 2) ck_assert(frame_reader_recv(&r, pair[1]));
+    ck_assert_int_eq(r.error, _i == 0 ? PROTO_FD_UNEXPECTED : PROTO_OK);
+    frame_reader_deinit(&r);
+    frame_fds_discard(pair[1]);
+    close(pair[1]);
+    close(pair[0]);
+    close(peer);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("proto");
@@ -828,6 +861,7 @@ int main(void)
     tcase_add_test(c, descriptors_do_not_wait_for_a_frame_that_has_not_begun);
     tcase_add_test(c, a_reset_brings_no_descriptors);
     tcase_add_test(c, descriptors_cut_off);
+    tcase_add_loop_test(c, descriptors_that_linger_are_closed_at_once, 0, 3);
     tcase_add_test(c, hello_round_trip);
     tcase_add_test(c, hello_refused);
     tcase_add_test(c, numbers);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -37,6 +36,7 @@
 #include "server/jail_seccomp.h"
 #include "server/supervisor.h"
 #include "server/supervisor_boot.h"
+#include "tests/unit/lingerer.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suite.h"
 
@@ -497,36 +497,6 @@ START_TEST(descriptors_with_hello_are_refused)
 }
 END_TEST
 
-/* A TCP connection whose last close waits for a peer that does not read; -1 where there is no network. */
-static int make_lingerer(int *peer)
-{
-    static const char bytes[65536];
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof name;
-    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
-    *peer = -1;
-    if (listener < 0 || fd < 0 || bind(listener, (struct sockaddr *)&name, len) != 0 || listen(listener, 1) != 0 ||
-        getsockname(listener, (struct sockaddr *)&name, &len) != 0 || connect(fd, (struct sockaddr *)&name, len) != 0)
-        return -1;
-    *peer = accept(listener, NULL, NULL);
-    close(listener);
-    while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) continue;
-    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 3600}, sizeof(struct linger)), 0);
-    return fd;
-}
-
-static void say_with(int fd, const void *bytes, size_t len, int passed)
-{
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec iov = {(void *)(uintptr_t)bytes, len};
-    struct msghdr header = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary, .msg_controllen = sizeof ancillary};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&header);
-    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-    memcpy(CMSG_DATA(c), &passed, sizeof passed);
-    ck_assert_int_eq(sendmsg(fd, &header, MSG_NOSIGNAL), len);
-}
-
 /* .close-apart: the daemon has the last reference, received or still in a connection that it closes, and would stand
  * still for an hour. */
 START_TEST(a_descriptor_that_is_slow_to_close_stops_nobody)
@@ -543,7 +513,7 @@ START_TEST(a_descriptor_that_is_slow_to_close_stops_nobody)
     size_t len = make_hello(bytes, NULL);
     if (_i == 1) memset(bytes, '?', len);
     if (_i != 0) say(a, bytes, len / 2);
-    say_with(a, bytes + (_i != 0 ? len / 2 : 0), _i != 0 ? len - len / 2 : len, lingerer);
+    say_with(a, bytes + (_i != 0 ? len / 2 : 0), _i != 0 ? len - len / 2 : len, lingerer, 1);
     close(lingerer);
     if (_i == 2)
         close(a);
@@ -565,7 +535,7 @@ START_TEST(a_descriptor_behind_hello_is_too_early)
     int fd = dial("a"), passed = memfd_create("passed", MFD_CLOEXEC);
     ck_assert_int_eq(kill(daemon_pid, SIGSTOP), 0);
     say(fd, bytes, make_hello(bytes, NULL));
-    say_with(fd, "first\n", 6, passed);
+    say_with(fd, "first\n", 6, passed, 1);
     ck_assert_int_eq(kill(daemon_pid, SIGCONT), 0);
     expect_close(fd, HEMI_PROTOCOL);
     close(passed);
