@@ -1,4 +1,4 @@
-/* server/closer.c -- a pipe of descriptors' numbers, and the thread that reads it. */
+/* server/closer.c -- a pipe of what is to be closed, and the thread that reads it. */
 #include "server/closer.h"
 
 #include <errno.h>
@@ -6,12 +6,19 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CLOSES_AT_ONCE 64
-#define END_SECONDS 1 /* a close that no signal interrupts (a file system that does not answer) goes with the process  \
-                       */
+#define END_SECONDS                                                                                                    \
+    1 /* a close that no signal interrupts (a file system that does not answer) goes with the process                  \
+       */
+
+struct closing {
+    int fd;
+    _Atomic uint32_t *unclosed;
+};
 
 static struct {
     pthread_t thread;
@@ -39,15 +46,18 @@ static void set_timer(timer_t timer, long ms)
 
 static void *run(void *nothing)
 {
-    int fds[CLOSES_AT_ONCE];
+    struct closing these[CLOSES_AT_ONCE];
     timer_t timer;
     bool timed = make_timer(&timer);
     ssize_t got;
     (void)nothing;
-    while ((got = read(closer.ends[0], fds, sizeof fds)) > 0 || (got < 0 && errno == EINTR)) {
+    while ((got = read(closer.ends[0], these, sizeof these)) > 0 || (got < 0 && errno == EINTR)) {
         if (got < 0) continue;
         if (timed) set_timer(timer, CLOSER_PATIENCE_MS);
-        for (size_t i = 0; i < (size_t)got / sizeof fds[0]; i++) close(fds[i]);
+        for (size_t i = 0; i < (size_t)got / sizeof these[0]; i++) {
+            close(these[i].fd);
+            atomic_fetch_sub(these[i].unclosed, 1);
+        }
         if (timed) set_timer(timer, 0);
     }
     if (timed) timer_delete(timer);
@@ -78,9 +88,25 @@ int closer_start(void)
     return status;
 }
 
-void closer_close(int fd)
+/* A look at the first byte goes through all that waits, until it finds some. */
+static bool holds_descriptors(int fd)
 {
-    if (!closer.runs || write(closer.ends[1], &fd, sizeof fd) != sizeof fd) close(fd);
+    char byte;
+    struct iovec iov = {&byte, sizeof byte};
+    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+    return recvmsg(fd, &header, MSG_PEEK | MSG_DONTWAIT) > 0 && (header.msg_flags & MSG_CTRUNC) != 0;
+}
+
+void closer_close(int fd, _Atomic uint32_t *unclosed)
+{
+    struct closing this = {fd, unclosed};
+    bool apart = closer.runs && holds_descriptors(fd);
+    if (apart) {
+        atomic_fetch_add(unclosed, 1);
+        apart = write(closer.ends[1], &this, sizeof this) == sizeof this;
+        if (!apart) atomic_fetch_sub(unclosed, 1);
+    }
+    if (!apart) close(fd);
 }
 
 void closer_stop(void)

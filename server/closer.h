@@ -10,13 +10,18 @@
 #ifndef HEMI_SERVER_CLOSER_H
 #define HEMI_SERVER_CLOSER_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 #define CLOSER_PATIENCE_MS 1
 
 /* Returns 0 or a negative errno. Once in a process's life, before closer_close. */
 int closer_start(void);
 
-/* Closes `fd` soon, or here where no thread runs or more than it can be told of waits for it. */
-void closer_close(int fd);
+/* Closes a connection, or a control socket: here if nothing is left in it that holds descriptors, else soon and apart,
+ * and until then it counts in *unclosed, which outlives closer_stop. Here, too, where no thread runs or more than it
+ * can be told of waits for it. */
+void closer_close(int fd, _Atomic uint32_t *unclosed);
 
 /* Waits a moment for what was given to it. The last call. */
 void closer_stop(void);

@@ -67,9 +67,12 @@ void fd_pool_return(struct fd_pool *pool, uint64_t count)
 /* .guaranteed */
 bool fd_pool_take(struct fd_pool *pool, struct fd_share *share)
 {
-    if (share->used >= pool->guaranteed && !fd_pool_borrow(pool, 1)) return false;
-    share->used++;
-    return true;
+    uint64_t unclosed = atomic_load(&share->unclosed), others = atomic_load(&pool->unclosed);
+    bool may = share->used < pool->guaranteed
+                   ? share->used + unclosed < pool->guaranteed
+                   : pool->lent + unclosed + others < pool->lendable && fd_pool_borrow(pool, 1);
+    share->used += may;
+    return may;
 }
 
 void fd_pool_give(struct fd_pool *pool, struct fd_share *share)
@@ -77,6 +80,11 @@ void fd_pool_give(struct fd_pool *pool, struct fd_share *share)
     SERVER_ASSERT(share->used > 0);
     if (share->used > pool->guaranteed) fd_pool_return(pool, 1);
     share->used--;
+}
+
+_Atomic uint32_t *fd_pool_unclosed(struct fd_pool *pool, struct fd_share *share)
+{
+    return share != NULL ? &share->unclosed : &pool->unclosed;
 }
 
 /* .can-start */

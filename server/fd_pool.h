@@ -15,6 +15,7 @@
 #ifndef HEMI_SERVER_FD_POOL_H
 #define HEMI_SERVER_FD_POOL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct fd_needs {
 
 struct fd_share {
     uint64_t used;
+    _Atomic uint32_t unclosed; /* given back, and not closed yet (closer.h) */
 };
 
 struct fd_pool {
@@ -47,6 +49,7 @@ struct fd_pool {
     uint64_t guaranteed; /* to each share */
     uint64_t lendable;   /* total without what is guaranteed */
     uint64_t lent;
+    _Atomic uint32_t unclosed; /* of nobody's share */
 };
 
 /* The fixed minimum, with one connection for each door and tenant. */
@@ -64,6 +67,8 @@ bool fd_pool_set_workers(struct fd_pool *pool, uint64_t workers);
 /* One descriptor for a share. Returns false when it has its own already and there is nothing left to borrow. */
 bool fd_pool_take(struct fd_pool *pool, struct fd_share *share);
 void fd_pool_give(struct fd_pool *pool, struct fd_share *share);
+/* Where who closes that share's descriptor, or one of nobody's (NULL), counts it until it is closed. */
+_Atomic uint32_t *fd_pool_unclosed(struct fd_pool *pool, struct fd_share *share);
 
 /* `count` descriptors of those that are guaranteed to nobody. */
 bool fd_pool_borrow(struct fd_pool *pool, uint64_t count);

@@ -64,7 +64,7 @@ void client_free(struct client *client)
 {
     struct supervisor *s = client->supervisor;
     stop_reading(client);
-    closer_close(client->fd);
+    closer_close(client->fd, fd_pool_unclosed(&s->pool, client->share));
     if (client->share != NULL) fd_pool_give(&s->pool, client->share);
     client->gone = true;
     if (client->handles == 0) free(client);
@@ -79,6 +79,7 @@ static void refuse(struct client *client, enum hemi_status status, enum proto_er
                              .limited = true};
     log_event(LOG_WARNING, "client-refused", &what, "%s (uid %u, pid %d)", why, client->peer.uid, client->peer.pid);
     send_close(client->fd, status, error, why);
+    shutdown(client->fd, SHUT_RD); /* nothing comes after the look of who closes it */
     if (client->supervisor->serves_private) client->supervisor->status = 1;
     client_free(client);
 }
@@ -95,7 +96,8 @@ void client_refuse_fd(const struct door *door, int fd, enum hemi_status status, 
                              .limited = true};
     log_event(LOG_WARNING, "client-refused", &what, "%s", why);
     send_close(fd, status, PROTO_OK, why);
-    closer_close(fd);
+    shutdown(fd, SHUT_RD);
+    closer_close(fd, fd_pool_unclosed(&door->supervisor->pool, NULL));
 }
 
 /* --- HELLO --- */

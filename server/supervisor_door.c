@@ -76,8 +76,9 @@ static bool make_room(struct door *door, struct client *client)
     struct supervisor *s = door->supervisor;
     if (door->ngreeting >= s->config.options.hello_pending)
         shed(door, client->peer.uid, "hello_pending: too many peers are about to say HELLO at this socket");
-    while (!fd_pool_take(&s->pool, &door->share))
-        if (!shed(door, client->peer.uid, FDS_REFUSED)) return false;
+    if (!fd_pool_take(&s->pool, &door->share) &&
+        (!shed(door, client->peer.uid, FDS_REFUSED) || !fd_pool_take(&s->pool, &door->share)))
+        return false;
     client->share = &door->share;
     return true;
 }

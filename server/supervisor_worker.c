@@ -50,7 +50,7 @@ static void child_close(struct child *w)
     for (size_t i = 0; i < sizeof polls / sizeof *polls; i++)
         if (polls[i]->data != NULL) uv_close((uv_handle_t *)polls[i], on_handle_closed);
     close(w->pidfd);
-    closer_close(w->control);
+    closer_close(w->control, fd_pool_unclosed(&w->tenant->supervisor->pool, NULL));
     close(w->log);
     page_free(w->page);
     w->page = NULL;

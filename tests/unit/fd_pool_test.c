@@ -128,6 +128,25 @@ START_TEST(a_presized_loop_has_room)
 }
 END_TEST
 
+/* What is given back counts until its descriptor is closed: with its share, or, when it is nobody's, with what is lent.
+ */
+START_TEST(what_is_not_closed_yet_is_not_there)
+{
+    struct fd_pool pool;
+    struct fd_share one = {0}, other = {0};
+    ck_assert(fd_pool_init(&pool, &needs));
+    atomic_store(fd_pool_unclosed(&pool, &one), 1);
+    for (uint64_t i = 1; i < pool.guaranteed; i++) ck_assert(fd_pool_take(&pool, &one));
+    ck_assert(!fd_pool_take(&pool, &one));
+    atomic_store(fd_pool_unclosed(&pool, &one), 0);
+    ck_assert(fd_pool_take(&pool, &one));
+    for (uint64_t i = 0; i < pool.guaranteed; i++) ck_assert(fd_pool_take(&pool, &other));
+    atomic_store(fd_pool_unclosed(&pool, NULL), 2);
+    while (fd_pool_take(&pool, &one)) continue;
+    ck_assert_uint_eq(pool.lent + 2, pool.lendable);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fd_pool");
@@ -135,6 +154,7 @@ int main(void)
     tcase_add_test(tests, the_fixed_minimum_decides);
     tcase_add_test(tests, no_more_than_connections_can_be_is_divided);
     tcase_add_test(tests, what_is_guaranteed_is_there);
+    tcase_add_test(tests, what_is_not_closed_yet_is_not_there);
     tcase_add_test(tests, workers_beyond_the_replacements_borrow);
     tcase_add_test(tests, a_reload_may_allow_as_many_workers_as_fit);
     tcase_add_test(tests, open_descriptors_are_counted);
