@@ -255,21 +255,26 @@ START_TEST(floats)
 }
 END_TEST
 
+#define FOREIGN(message, proposal)                                                                                     \
+    message " (it belongs to the proposal `" proposal "`, which is not part of WebAssembly 3.0)"
+
 START_TEST(errors)
 {
     ck_refused("", 0, 0, "not a binary module of version 1");
     ck_refused("\0asm\2\0\0\0", 8, 0, "not a binary module of version 1");
-    REFUSED("\x0e\0", 8, "malformed section id");
+    REFUSED("\x7f\0", 8, "malformed section id");
+    REFUSED("\x0e\0", 8, FOREIGN("malformed section id", "reference-typed strings"));
     REFUSED("\1\0\1\0", 10, "unexpected section");
     REFUSED("\1\5\0", 10, "length out of bounds");
     REFUSED("\1\1\5", 10, "length out of bounds");
     REFUSED("\1\2\0\0", 11, "section size mismatch");
     REFUSED("\1\x80\x80\x80\x80\x80\0", 9, "integer representation too long");
     REFUSED("\1\x80\x80\x80\x80\x10", 9, "integer too large");
-    REFUSED("\1\3\1\x61\0", 11, "malformed definition type");
+    REFUSED("\1\3\1\x41\0", 11, "malformed definition type");
+    REFUSED("\1\3\1\x61\0", 11, FOREIGN("malformed definition type", "reference-typed strings"));
     REFUSED("\2\5\1\0\0\7\0", 13, "malformed import kind");
     REFUSED("\7\4\1\0\5\0", 12, "malformed export kind");
-    REFUSED("\5\3\1\2\0", 11, "malformed limits flags");
+    REFUSED("\5\3\1\2\0", 11, FOREIGN("malformed limits flags", "threads"));
     REFUSED("\0\2\1\xff", 10, "malformed UTF-8 encoding");
     REFUSED("\x0c\1\1", 10, "data count and data section have inconsistent lengths");
     REFUSED("\1\4\1\x60\0\0\3\2\1\0", 18, "function and code section have inconsistent lengths");
