@@ -7,6 +7,7 @@
 
 #include "runtime/release.h"
 #include "server/fd_pool.h"
+#include "server/malloc_top.h"
 #include "server/requests_rows.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -49,6 +50,7 @@ static void trim(struct worker *w)
         if (!store_trim_some(s->store, &units)) wstore_rouse(s);
     w->trims = s && s->resting_since_ms <= before;
     if (w->sched.live == 0 && fiber_pool_trim(&w->sched.fibers, &units)) w->trims = true;
+    if (!w->grave.head && malloc_top_trim(&units)) w->trims = true;
     stretch_end(&w->stretches, STRETCH_trim, TRIM_UNITS - units);
 }
 
@@ -57,6 +59,7 @@ static void dig(struct worker *w)
     if (!w->grave.head) return;
     stretch_begin(&w->stretches);
     stretch_end(&w->stretches, STRETCH_grave, grave_dig(&w->grave));
+    w->trims = w->trims || !w->grave.head;
 }
 
 static void reap(struct worker *w)
@@ -262,6 +265,7 @@ static void init_malloc(void)
 {
     mallopt(M_MXFAST, 0);
     mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK);
+    malloc_top_init();
 }
 
 int worker_init(struct worker *w, const struct worker_boot *boot)
