@@ -161,7 +161,8 @@ static int write_result(const struct tool_options *o, const void *bytes, size_t 
 static int read_operand(const struct tool_options *o, const char *command, struct module_file *m)
 {
     const struct hemi_wat_options options = {.no_names = o->values[OPTION_NO_NAMES] != NULL};
-    if (o->nrest != 1) return fail_with(EXIT_USAGE, "%s which file? Try: hemi %s --help", command, command);
+    if (o->nrest == 0) return fail_with(EXIT_USAGE, "%s which file? Try: hemi %s --help", command, command);
+    if (o->nrest > 1) return fail_with(EXIT_USAGE, "%s takes one file; '%s' is one more", command, o->rest[1]);
     if (module_read(o->rest[0], &options, m)) return EXIT_OK;
     return fail_with(m->exit, "%s", m->why);
 }

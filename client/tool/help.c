@@ -48,8 +48,11 @@ const struct command *command_find(const char *name)
 #define ABOUT_FILES "A FILE is a binary module or in the text format; its first bytes tell. `-` is standard input."
 #define ABOUT_VALUES                                                                                                   \
     "A SIZE is a number of bytes, or one with a unit: B, KiB, MiB, GiB. A TIME is a number of\n"                       \
-    "milliseconds, or one with a unit: ms, s, m, h. More than the tenant may have is refused; a\n"                     \
-    "private daemon gives as much as its configuration could say."
+    "milliseconds, or one with a unit: ms, s, m, h. A size that is more than the tenant may have is\n"                 \
+    "refused, a longer time is cut to the tenant's; a private daemon gives as much as its configuration\n"             \
+    "could say. A size below the least (a heap's 64 KiB) is rounded up. The value of an argument of\n"                 \
+    "`--invoke` is a number as in the text format, without `_`; `null` for a reference; `0x` and 32\n"                 \
+    "hexadecimal digits for a v128, its bytes in order."
 #define ABOUT_EXIT                                                                                                     \
     "0 to 125 are the program's own (run), and 0 that all went well. From 200 on it is Hemi's, for\n"                  \
     "every command. 128 and a signal's number only come from a signal: ^C ends the program by SIGINT,\n"               \
@@ -67,7 +70,8 @@ const struct command *command_find(const char *name)
     "is a health check."
 #define ABOUT_RUN                                                                                                      \
     "`run` calls `_start`, whose results it ignores; else `_initialize`. `--invoke NAME` calls that\n"                 \
-    "export instead, after `_initialize` if there is one, and prints the results. The program has standard\n"          \
+    "export instead, after `_initialize` if there is one, and prints the results. Options end at\n"                    \
+    "FILE, or at `--` before it; only `--invoke NAME` may also stand right behind it. The program has standard\n"      \
     "streams (terminals are told apart), arguments, variables, clocks and random numbers. In messages,\n"              \
     "characters that show nothing, or something else than they are, stand as `\\x1b` or `\\u{202e}`."
 

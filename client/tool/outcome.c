@@ -254,8 +254,9 @@ static void failure_text(hemi_client *client, const char *where, char *out, size
         snprintf(out, size, "%s: %s", where, kind);
         return;
     }
-    fprintf(f, "%s", where);
-    if (strncmp(text, kind, strlen(kind)) != 0) fprintf(f, ": %s", kind);
+    bool says_where = status == HEMI_CONNECT; /* "cannot connect: /run/..." */
+    fprintf(f, "%s", says_where ? kind : where);
+    if (!says_where && strncmp(text, kind, strlen(kind)) != 0) fprintf(f, ": %s", kind);
     if (*trap && strncmp(text, trap, strlen(trap)) != 0) fprintf(f, ": %s", trap);
     if (*text) fprintf(f, ": %s", text);
     if (hemi_client_function(client, &function) && !strstr(text, "function")) fprintf(f, ", in function %u", function);

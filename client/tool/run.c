@@ -126,7 +126,7 @@ static hemi_object *find_function(struct program *p, const char *name, int *stat
 static int read_args(const struct program *p, const struct hemi_entry *type, hemi_val *vals)
 {
     if ((size_t)p->nargs != type->nparams)
-        return fail_with(EXIT_USAGE, "%s: takes %zu arguments, %d were given", p->invoke, type->nparams, p->nargs);
+        return fail_with(EXIT_USAGE, "%s: arguments: %zu are needed, %d given", p->invoke, type->nparams, p->nargs);
     int status = 0;
     for (size_t i = 0; i < type->nparams && status == 0; i++)
         status = parse_value(p->args[i], type->params[i], &vals[i]);
@@ -182,7 +182,7 @@ static int run_program(struct program *p)
     int status = call_plain(p, "_start", &started);
     if (status == 0 && !started) status = call_plain(p, "_initialize", &initialized);
     if (status == 0 && !started && !initialized)
-        tell("%s: exports neither _start nor _initialize; its start function has run", p->file);
+        tell("%s: exports neither _start nor _initialize; a start function, if it has one, has run", p->file);
     return status;
 }
 

@@ -86,7 +86,7 @@ struct tool_options {
     X(wat, 'w', false, "FILE", "turn a binary module into the text format")                                            \
     X(info, 'i', false, "", "say what the daemon enforces: tenant, limits, jail, kernel features")                     \
     X(ping, 'p', false, "", "does the daemon answer? Measures a round trip")                                           \
-    X(stats, 's', false, "", "print the tenant's counters, of all its connections")
+    X(stats, 's', false, "", "print the counters of a tenant's worker, of all connections")
 
 struct command {
     const char *name;
