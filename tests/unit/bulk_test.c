@@ -1,5 +1,5 @@
-/* tests/unit/bulk_test.c -- operations on many elements that are stopped at each of their polls, without a collection
- * and with one at each poll.
+/* tests/unit/bulk_test.c -- operations on many elements, by instructions, by the embedder and of an instantiation, that
+ * are stopped at each of their polls, without a collection and with one at each poll.
  *
  * What was there before is '7', what the operation writes is '9'; a null is neither. Each row is a module that has its
  * state in the exports "t" (a table), "a" (a global with an array) and "m" (a memory), as far as it has them, and a
@@ -116,6 +116,7 @@ struct world {
     struct instance *in;
     int polls, stop_at;
     bool collect, hidden; /* hidden: at a poll, everything looks as it did before */
+    int every;            /* poll is looked at, and where it is stopped */
 };
 
 static struct module *make_module(struct rig *r, const char *text)
@@ -190,6 +191,7 @@ static enum hemi_status on_poll(void *ctx)
 {
     struct world *w = ctx;
     w->polls++;
+    if (w->polls % w->every != 0 && w->polls < w->stop_at) return HEMI_OK;
     if (w->collect) store_collect(w->rig.store);
     verify(w);
     if (w->hidden) ck_assert_uint_eq(look(w).new, 0);
@@ -200,7 +202,7 @@ static enum hemi_status on_poll(void *ctx)
 /* The heap's own polls end nothing, and are no place to collect at: there are none here. */
 static void world_init(struct world *w, bool collect)
 {
-    *w = (struct world){.stop_at = NEVER, .collect = collect};
+    *w = (struct world){.stop_at = NEVER, .collect = collect, .every = 1};
     rig_init(&w->rig);
     w->rig.engine->options.yield = on_poll;
     w->rig.engine->options.ctx = w;
@@ -259,12 +261,101 @@ START_TEST(an_operation_stopped_at_any_poll_is_whole_or_leaves_old_and_new)
 }
 END_TEST
 
+/* ---- By the embedder */
+#define FIVE                                                                                                           \
+    S "(table $t (export \"t\") 5 (ref $s) " MAKE(55) ")(func (export \"make\") (result (ref $s)) " MAKE(57) ")"
+
+/* Grows the table, or makes another of its type, until poll number `stop_at`. Returns how many polls there are. */
+static int try_api(bool grow, int stop_at, bool collect)
+{
+    struct world w;
+    struct rt_extern x;
+    struct root root;
+    struct table *made = NULL;
+    union val nine;
+    uint32_t old;
+    world_init(&w, collect);
+    world_instance(&w, FIVE);
+    ck_assert_int_eq(rig_call(&w.rig, w.in, "make", RIG_ARGS(0), &nine), HEMI_OK);
+    root_init(w.rig.store, &root, HEAP_SLOT_REF, nine.ref);
+    ck_assert(instance_export(w.in, "t", 1, &x));
+    w.polls = 0;
+    w.stop_at = stop_at;
+    w.hidden = true;
+    struct limits limits = {.min = REFS, .max = UINT64_MAX};
+    enum hemi_status status =
+        grow ? table_grow(x.table, REFS, (union val){.ref = root.bits}, &old)
+             : table_new(w.rig.store, x.table->type, &limits, (union val){.ref = root.bits}, &made);
+    int polls = w.polls;
+    verify(&w);
+    ck_assert_int_eq(status, stop_at <= polls ? HEMI_CANCELLED : HEMI_OK);
+    ck_assert_uint_eq(look(&w).n, status == HEMI_OK && grow ? 5 + REFS : 5);
+    ck_assert(status == HEMI_OK || made == NULL);
+    root_deinit(&root);
+    rig_deinit(&w.rig);
+    return polls;
+}
+
+START_TEST(a_table_that_the_embedder_makes_or_grows_is_whole_or_not_there)
+{
+    int polls = try_api(_i, NEVER, false);
+    ck_assert_int_ge(polls, PIECES);
+    for (int at = 1; at <= polls; at++) {
+        try_api(_i, at, false);
+        try_api(_i, at, true);
+    }
+    try_api(_i, NEVER, true);
+}
+END_TEST
+
+/* ---- Instantiation */
+static const char large[] = S "(type $a (array (mut (ref $s)))) (func $new) (table $t %refs (ref $s) " MAKE(
+    57) ") (table $f %refs (ref null func)) (elem (table $f) (i32.const 0) func %items)"
+        "(func $old) (memory %pages) (data (i32.const 0) \"%data\")"
+        "(global $a (ref $a) (array.new $a " MAKE(57) " (i32.const %refs)))";
+
+enum { FEW = 16 }; /* of its polls, some hundreds: each is a look through everything */
+
+/* The store goes on after an instantiation that was stopped: the next one succeeds. */
+static int try_instance(int stop_at, bool collect)
+{
+    struct world w;
+    world_init(&w, collect);
+    w.rig.engine->options.yield = NULL;
+    w.module = make_module(&w.rig, large);
+    w.rig.engine->options.yield = on_poll;
+    w.stop_at = stop_at;
+    w.every = 32;
+    enum hemi_status status = instance_new(w.rig.store, w.module, NULL, w.rig.stack, &w.in, &w.rig.err);
+    int polls = w.polls;
+    verify(&w);
+    ck_assert_int_eq(status, stop_at <= polls ? HEMI_CANCELLED : HEMI_OK);
+    w.stop_at = NEVER;
+    if (status != HEMI_OK)
+        ck_assert_int_eq(instance_new(w.rig.store, w.module, NULL, w.rig.stack, &w.in, &w.rig.err), HEMI_OK);
+    verify(&w);
+    module_unref(w.module);
+    rig_deinit(&w.rig);
+    return polls;
+}
+
+START_TEST(an_instantiation_stopped_at_any_poll_leaves_a_store_that_goes_on)
+{
+    int polls = try_instance(NEVER, false);
+    ck_assert_int_ge(polls, PIECES);
+    for (int at = 1; at <= polls; at += 1 + polls / FEW) try_instance(at, at % 2 == 0);
+    try_instance(NEVER, true);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bulk");
     TCase *tc = tcase_create("bulk");
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, an_operation_stopped_at_any_poll_is_whole_or_leaves_old_and_new, 0, OPS);
+    tcase_add_loop_test(tc, a_table_that_the_embedder_makes_or_grows_is_whole_or_not_there, 0, 2);
+    tcase_add_test(tc, an_instantiation_stopped_at_any_poll_leaves_a_store_that_goes_on);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
