@@ -19,7 +19,8 @@
  * Otherwise it returns as soon as the request is queued, and hemi_wait() on the ticket gives its status. What it makes
  * (a module, an instance, ...) can be used in further requests at once, without waiting: if it comes to nothing, they
  * fail with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must stay until hemi_wait() or hemi_forget() of
- * that ticket, and are filled in by then. Every ticket is waited for or forgotten. Requests to one store run in order.
+ * that ticket, and are filled in by then. Every ticket is waited for or forgotten; there is none, and *ticket is as it
+ * was, when the function itself does not return HEMI_OK. Requests to one store run in order.
  *
  * Ownership. A client owns all that is made from it; hemi_client_free() frees what is left. Freeing something ends
  * the client's hold on it; what the guest still uses stays. All of a store dies with hemi_store_close().
@@ -330,7 +331,8 @@ static inline hemi_val hemi_i31(int32_t v)
 static inline bool hemi_is_null(const hemi_val *v) { return v->kind == HEMI_REF && v->of.ref.kind == HEMI_REF_NULL; }
 
 /* Lets go of a reference's handle (numbers, nulls: nothing happens). Batched: costs no round trip. Using the reference
- * afterwards fails with HEMI_HANDLE. */
+ * afterwards fails with HEMI_HANDLE. One from hemi_extern_new lives on as long as the guest can reach it; dropped as
+ * often as it was made, and never sent, it is finalized. */
 HEMI_API void hemi_drop(hemi_client *client, hemi_val *val);
 /* References got from here on belong to the scope, until it or an outer one is closed, which drops them all at once
  * (and the scopes opened within it). Each host function runs in a scope of its own: keep what is to outlive it. */
@@ -385,7 +387,7 @@ HEMI_API void hemi_module_free(hemi_module *module);
 HEMI_API hemi_status hemi_module_imports(hemi_module *module, const struct hemi_entry **out, size_t *count);
 HEMI_API hemi_status hemi_module_exports(hemi_module *module, const struct hemi_entry **out, size_t *count);
 
-/* Limits of a store; 0 in any field: the tenant's default. */
+/* Limits of a store; 0 in any field, or more than the tenant may have: the tenant's. */
 struct hemi_store_options {
     size_t size;
     uint64_t memory_bytes;   /* linear memories, together */

@@ -12,6 +12,7 @@ struct extern_slot {
     void (*finalizer)(void *pointer);
     hemi_store *store; /* counted */
     uint64_t sent;     /* .sent */
+    uint64_t held;     /* how often it was made, without what was dropped */
     uint32_t generation;
     uint32_t next; /* free list or due list: slot + 1 */
     uint8_t state; /* enum extern_state */
@@ -131,6 +132,7 @@ hemi_status hemi_extern_new(hemi_store *store, void *pointer, void (*finalizer)(
     if (status != HEMI_OK) return status;
     uint32_t slot = slot_for(c, store, pointer, finalizer);
     if (slot == UINT32_MAX) return fail(c, HEMI_NO_MEMORY, "out of memory");
+    c->externs.slots[slot].held++;
     out->of.ref.kind = HEMI_REF_EXTERN;
     out->of.ref.pointer = pointer;
     out->of.ref.id = id_of(&c->externs, slot);
@@ -170,11 +172,19 @@ static void now_due(struct extern_table *t, struct extern_slot *s)
     t->due_head = (uint32_t)(s - t->slots) + 1;
 }
 
+void externs_dropped(hemi_client *c, uint64_t id)
+{
+    struct extern_slot *s = slot_of(c, id);
+    if (!s || s->held == 0 || --s->held > 0) return;
+    if (s->sent == 0 && s->state == EXTERN_LIVE) now_due(&c->externs, s);
+}
+
 void externs_unsent(hemi_client *c, uint64_t id)
 {
     struct extern_slot *s = slot_of(c, id);
     if (!s || s->sent == 0) return;
-    if (--s->sent == 0 && s->died && s->state == EXTERN_LIVE) now_due(&c->externs, s);
+    bool unheld = s->died || s->held == 0;
+    if (--s->sent == 0 && unheld && s->state == EXTERN_LIVE) now_due(&c->externs, s);
 }
 
 bool externs_died(hemi_client *c, uint32_t store, uint64_t id, uint32_t times)

@@ -237,7 +237,10 @@ void hemi_drop(hemi_client *c, hemi_val *val)
 {
     ENTER(c, );
     if (!val || val->kind != HEMI_REF) return;
-    handle_drop(c, val->of.ref.handle);
+    if (val->of.ref.kind == HEMI_REF_EXTERN && val->of.ref.handle == 0)
+        externs_dropped(c, val->of.ref.id);
+    else
+        handle_drop(c, val->of.ref.handle);
 }
 
 void hemi_keep(hemi_client *c, const hemi_val *val)

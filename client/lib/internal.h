@@ -142,7 +142,8 @@ bool externs_live(const hemi_client *c, const hemi_store *s, uint64_t id);
 const hemi_store *externs_store(const hemi_client *c, uint64_t id); /* NULL: it does not live */
 bool externs_pointer(const hemi_client *c, const hemi_store *s, uint64_t id, void **pointer);
 void externs_sent(hemi_client *c, uint64_t id);
-void externs_unsent(hemi_client *c, uint64_t id); /* the worker never looked at it */
+void externs_dropped(hemi_client *c, uint64_t id); /* what hemi_extern_new gave once */
+void externs_unsent(hemi_client *c, uint64_t id);  /* the worker never looked at it */
 bool externs_died(hemi_client *c, uint32_t store, uint64_t id, uint32_t times);
 void externs_end(hemi_client *c, const hemi_store *s); /* of a store; NULL: all */
 bool externs_due(const hemi_client *c);

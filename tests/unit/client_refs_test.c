@@ -213,6 +213,37 @@ START_TEST(externs_are_finalized_once)
 }
 END_TEST
 
+/* Nobody but the client ever had it, so no death is told of it: it stayed until its store ended. */
+START_TEST(an_extern_that_was_dropped_and_never_sent_is_finalized)
+{
+    struct peer p;
+    int object = 0, twice = 0;
+    hemi_val v, a, b;
+    Hemi__V1__Reply unread = HEMI__V1__REPLY__INIT;
+    peer_open(&p);
+    hemi_object *func = peer_func(&p, &externref, 1, NULL, 0);
+    ck_assert_int_eq(hemi_extern_new(p.store, &object, count_up, &v), HEMI_OK);
+    ck_assert_int_eq(hemi_extern_new(p.store, &twice, count_up, &a), HEMI_OK);
+    ck_assert_int_eq(hemi_extern_new(p.store, &twice, count_up, &b), HEMI_OK);
+    hemi_drop(p.client, &v);
+    hemi_drop(p.client, &v);
+    hemi_drop(p.client, &a);
+    ping(&p);
+    ck_assert_int_eq(object, 1);
+    ck_assert_int_eq(twice, 0);
+    ck_assert_int_eq(hemi_call(func, &v, 1, NULL, 0, NULL), HEMI_HANDLE);
+    unread.status = HEMI_CANCELLED; /* sent, dropped, and never looked at */
+    unread.values_unread = 1;
+    peer_reply(&p, &unread, NULL, 0);
+    ck_assert_int_eq(hemi_call(func, &b, 1, NULL, 0, NULL), HEMI_CANCELLED);
+    hemi_drop(p.client, &b);
+    ping(&p);
+    ck_assert_int_eq(twice, 1);
+    peer_deinit(&p);
+    ck_assert_int_eq(object, 1);
+}
+END_TEST
+
 START_TEST(deaths_that_never_were)
 {
     struct peer p;
@@ -746,6 +777,7 @@ int main(void)
     tcase_add_test(c, promises_are_used_at_once);
     tcase_add_test(c, scopes_drop_at_once);
     tcase_add_test(c, externs_are_finalized_once);
+    tcase_add_test(c, an_extern_that_was_dropped_and_never_sent_is_finalized);
     tcase_add_test(c, deaths_that_never_were);
     tcase_add_test(c, externs_that_were_never_looked_at);
     tcase_add_test(c, externs_come_back);
