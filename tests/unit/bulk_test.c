@@ -348,6 +348,45 @@ START_TEST(an_instantiation_stopped_at_any_poll_leaves_a_store_that_goes_on)
 }
 END_TEST
 
+/* ---- What the looks above rely on */
+static void must_find(const struct world *w, uint32_t *slot, uint32_t planted, const char *what)
+{
+    char why[200] = "";
+    uint32_t there = *slot;
+    verify(w);
+    *slot = planted;
+    ck_assert_msg(!store_verify(w->rig.store, why, sizeof why) && why[0] != 0, "%s %u was not found", what, planted);
+    *slot = there;
+    verify(w);
+}
+
+/* A null, and a reference to an object of another type, where the type has neither. */
+START_TEST(the_verifier_finds_what_is_of_no_such_type)
+{
+    struct world w;
+    struct rt_extern t, a, g, other;
+    world_init(&w, false);
+    world_instance(&w, S
+                   "(type $a (array (mut (ref $s)))) (type $o (struct (field f64)))"
+                   "(table (export \"t\") 5 (ref $s) " MAKE(
+                       55) ")"
+                           "(global (export \"g\") (mut (ref $s)) " MAKE(
+                               55) ")"
+                                   "(global (export \"o\") (ref $o) (struct.new $o (f64.const 1)))"
+                                   "(global (export \"a\") (mut (ref $a)) (array.new $a " MAKE(55) " (i32.const 5)))");
+    ck_assert(instance_export(w.in, "t", 1, &t) && instance_export(w.in, "a", 1, &a) &&
+              instance_export(w.in, "g", 1, &g) && instance_export(w.in, "o", 1, &other));
+    uint32_t wrong[] = {0, other.global->val.ref};
+    uint32_t *element = (uint32_t *)(void *)(w.rig.store->vm.heap.base + a.global->val.ref + HEAP_ARRAY_DATA + 8);
+    for (int i = 0; i < 2; i++) {
+        must_find(&w, &t.table->elems[2], wrong[i], "a table's");
+        must_find(&w, &g.global->val.ref, wrong[i], "a global's");
+        must_find(&w, element, wrong[i], "an array's");
+    }
+    rig_deinit(&w.rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bulk");
@@ -356,6 +395,7 @@ int main(void)
     tcase_add_loop_test(tc, an_operation_stopped_at_any_poll_is_whole_or_leaves_old_and_new, 0, OPS);
     tcase_add_loop_test(tc, a_table_that_the_embedder_makes_or_grows_is_whole_or_not_there, 0, 2);
     tcase_add_test(tc, an_instantiation_stopped_at_any_poll_leaves_a_store_that_goes_on);
+    tcase_add_test(tc, the_verifier_finds_what_is_of_no_such_type);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
