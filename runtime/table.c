@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MAPPED_MIN = 1 << 18, PAGE_BYTES = 4096 };
+enum { MAPPED_MIN = 1 << 18, PAGE_BYTES = 4096, UNITS_PER_POLL = 1024 };
 
 bool table_within(const struct table *t, uint64_t at, uint64_t n) { return n <= t->size && at <= t->size - n; }
 
@@ -189,6 +189,19 @@ static enum hemi_status extend_with(struct table *t, uint64_t delta, union val v
     return status;
 }
 
+/* The store's newest table has come to nothing: its elements do not stay until the store ends. */
+static void give_up(struct store *s, struct table *t)
+{
+    size_t given = 0;
+    uint32_t units = UNITS_PER_POLL;
+    assert(s->tables == t);
+    while (table_free_some(t, &given, &units)) {
+        units = UNITS_PER_POLL;
+        (void)engine_poll(s->engine);
+    }
+    s->tables = t->next;
+}
+
 enum hemi_status table_new(struct store *s, valtype type, const struct limits *l, union val init, struct table **out)
 {
     *out = NULL;
@@ -201,7 +214,10 @@ enum hemi_status table_new(struct store *s, valtype type, const struct limits *l
     if (t == NULL) return HEMI_NO_MEMORY;
     table_init(s, t, type, l);
     status = extend_with(t, l->min, init);
-    if (status == HEMI_OK) *out = t;
+    if (status == HEMI_OK)
+        *out = t;
+    else
+        give_up(s, t);
     return status;
 }
 

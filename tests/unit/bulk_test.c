@@ -308,6 +308,29 @@ START_TEST(a_table_that_the_embedder_makes_or_grows_is_whole_or_not_there)
 }
 END_TEST
 
+/* Each kept its elements until the store ended. */
+START_TEST(tables_that_were_stopped_keep_no_elements)
+{
+    struct world w;
+    struct rt_extern x;
+    struct table *made;
+    world_init(&w, false);
+    world_instance(&w, TABLE);
+    ck_assert(instance_export(w.in, "t", 1, &x));
+    union val value = {.ref = x.table->elems[0]};
+    int64_t before = w.rig.charged;
+    for (int i = 0; i < 10; i++) {
+        w.polls = 0;
+        w.stop_at = 1 + i % PIECES;
+        ck_assert_int_eq(table_new(w.rig.store, x.table->type, &(struct limits){.min = REFS}, value, &made),
+                         HEMI_CANCELLED);
+        verify(&w);
+    }
+    ck_assert_int_lt(w.rig.charged - before, REFS * 4 + 10 * 1024 /* what a table is without elements */);
+    rig_deinit(&w.rig);
+}
+END_TEST
+
 /* ---- Instantiation */
 static const char large[] = S "(type $a (array (mut (ref $s)))) (func $new) (table $t %refs (ref $s) " MAKE(
     57) ") (table $f %refs (ref null func)) (elem (table $f) (i32.const 0) func %items)"
@@ -394,6 +417,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, an_operation_stopped_at_any_poll_is_whole_or_leaves_old_and_new, 0, OPS);
     tcase_add_loop_test(tc, a_table_that_the_embedder_makes_or_grows_is_whole_or_not_there, 0, 2);
+    tcase_add_test(tc, tables_that_were_stopped_keep_no_elements);
     tcase_add_test(tc, an_instantiation_stopped_at_any_poll_leaves_a_store_that_goes_on);
     tcase_add_test(tc, the_verifier_finds_what_is_of_no_such_type);
     suite_add_tcase(suite, tc);
