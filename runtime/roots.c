@@ -8,12 +8,19 @@
 #include <assert.h>
 #include <string.h>
 
+static void link_behind(struct root *r, struct root *prev)
+{
+    r->prev = prev;
+    r->next = prev->next;
+    r->next->prev = r;
+    prev->next = r;
+}
+
 void root_init(struct store *s, struct root *r, enum heap_slot slot, uint32_t bits)
 {
     assert(slot != HEAP_SLOT_DATA);
-    *r = (struct root){.prev = &s->roots, .next = s->roots.next, .bits = bits, .slot = (uint8_t)slot};
-    r->next->prev = r;
-    s->roots.next = r;
+    *r = (struct root){.bits = bits, .slot = (uint8_t)slot};
+    link_behind(r, &s->roots);
 }
 
 void root_deinit(struct root *r)
@@ -81,10 +88,24 @@ static void visit_segments(struct heap_visitor *v, const struct instance *in)
         visit_array(v, in->elems[i].slot, in->elems[i].items, in->elems[i].count);
 }
 
+/* A visit may yield, and meanwhile any root may be deinitialised and freed with its owner, the visited one as well
+ * (store.h .alone). So a cursor behind it holds its bits; who still is before the cursor gets them back. */
+static void visit_linked(struct store *s, struct heap_visitor *v)
+{
+    for (struct root *r = s->roots.next; r != &s->roots;) {
+        struct root cursor = {.bits = r->bits, .slot = r->slot};
+        link_behind(&cursor, r);
+        visit_slot(v, cursor.slot, &cursor.bits);
+        if (cursor.prev == r) r->bits = cursor.bits;
+        r = cursor.next;
+        root_deinit(&cursor);
+    }
+}
+
 void roots_visit(void *store, struct heap_visitor *v)
 {
     struct store *s = store;
-    for (struct root *r = s->roots.next; r != &s->roots; r = r->next) visit_slot(v, r->slot, &r->bits);
+    visit_linked(s, v);
     for (struct global *g = s->globals; g != NULL; g = g->next) visit_slot(v, g->slot, &g->val.ref);
     for (struct table *t = s->tables; t != NULL; t = t->next) visit_array(v, t->slot, t->elems, t->size + t->filling);
     for (uint32_t id = 1; id < s->ninstances; id++) visit_segments(v, s->vm.instances[id]);

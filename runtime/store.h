@@ -17,6 +17,7 @@
  *                pending and the last uncaught exception.
  *   .alone       While an activation yields, nobody else uses its store, except nested inside a host call. So a poll in
  *                the middle of a bulk operation changes no size; a heap base is still read again after it (vm.h .base).
+ *                Only roots may be deinitialised meanwhile, in the middle of a collection, too: an owner drops them.
  *   .whole       What a poll may interrupt is either whole or not there: a table's new elements and the first ones of
  *                an instance's tables count when all of them are there, and a new array is reached when it is filled.
  *                So a type without null never shows one. What overwrites elements that were there already (fill, copy

@@ -1,5 +1,6 @@
 /* tests/unit/store_test.c -- stores without any module: memories, tables, globals, roots, externrefs, host functions.
  */
+#include "runtime/engine.h"
 #include "runtime/vm.h"
 #include "tests/unit/rig.h"
 
@@ -400,6 +401,58 @@ START_TEST(a_burst_of_externs_leaves_no_table)
 }
 END_TEST
 
+/* A handle that was dropped while its store's collection was at its root left the list of roots through a null, and was
+ * written to after it had been freed. */
+#ifdef HEMI_STRESS /* collects all the time, and yields more often */
+enum { OWNERS = 3000 };
+#else
+enum { OWNERS = 40000 };
+#endif
+static struct owners {
+    struct root *at[OWNERS]; /* NULL: dropped */
+    uint32_t first, yields;
+} owners;
+
+static enum hemi_status drop_every_second(void *ctx)
+{
+    struct owners *o = ctx;
+    if (o->yields++ > 0) return HEMI_OK;
+    for (uint32_t i = o->first; i < OWNERS; i += 2) {
+        root_deinit(o->at[i]);
+        free(o->at[i]);
+        o->at[i] = NULL;
+    }
+    return HEMI_OK;
+}
+
+START_TEST(roots_may_be_dropped_while_a_collection_visits_them)
+{
+    struct rig r;
+    rig_init(&r);
+    owners = (struct owners){.first = (uint32_t)_i};
+    for (uint32_t i = 0; i < OWNERS; i++) {
+        owners.at[i] = malloc(sizeof *owners.at[i]);
+        ck_assert_int_eq(store_extern(r.store, 1 + i, owners.at[i]), HEMI_OK);
+    }
+    r.engine->options.yield = drop_every_second;
+    r.engine->options.ctx = &owners;
+    store_collect(r.store);
+    ck_assert_uint_gt(owners.yields, 0);
+    store_collect(r.store); /* whatever the first had reached already */
+    struct store_stats stats;
+    store_get_stats(r.store, &stats);
+    ck_assert_uint_eq(stats.heap.externs_live, OWNERS / 2);
+    for (uint32_t i = 1 - owners.first; i < OWNERS; i += 2) {
+        uint64_t id = 0;
+        ck_assert(store_extern_id(r.store, owners.at[i]->bits, &id));
+        ck_assert_uint_eq(id, 1 + i);
+        root_deinit(owners.at[i]);
+        free(owners.at[i]);
+    }
+    rig_deinit(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store");
@@ -419,6 +472,7 @@ int main(void)
     tcase_add_test(c, calls_nest_through_host_functions_up_to_a_limit);
     tcase_add_test(c, host_functions_of_one_type_are_told_apart);
     tcase_add_test(c, a_burst_of_externs_leaves_no_table);
+    tcase_add_loop_test(c, roots_may_be_dropped_while_a_collection_visits_them, 0, 2);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
