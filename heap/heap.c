@@ -113,6 +113,8 @@ void heap_get_stats(const struct heap *h, struct heap_stats *out)
     out->bytes_charged = h->charged;
 }
 
+void heap_assert_still(const struct heap *h) { HEAP_ASSERT(!h->collecting); }
+
 void heap_worked(struct heap *h, uint32_t bytes)
 {
     h->work += bytes;

@@ -240,6 +240,9 @@ bool heap_verify(struct heap *h, char *why, size_t len);
  * meanwhile, and `seen` may only look. False: no memory, and not all were seen. */
 bool heap_each_reached(struct heap *h, void (*seen)(void *ctx, heap_ref object), void *ctx);
 
+/* Panics while a collection is under way, as its polls are: what is made a root then would not be visited. */
+void heap_assert_still(const struct heap *h);
+
 /* A broken precondition or corrupted state of the heap itself ends the process: the hook gets one line of text first
  * (last words; without a hook it goes to standard error), then abort(). Process-wide; NULL takes the hook away. */
 void heap_set_panic_hook(void (*hook)(const char *message));

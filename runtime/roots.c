@@ -19,6 +19,7 @@ static void link_behind(struct root *r, struct root *prev)
 void root_init(struct store *s, struct root *r, enum heap_slot slot, uint32_t bits)
 {
     assert(slot != HEAP_SLOT_DATA);
+    heap_assert_still(s->heap); /* store.h .alone */
     *r = (struct root){.bits = bits, .slot = (uint8_t)slot};
     link_behind(r, &s->roots);
 }

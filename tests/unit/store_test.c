@@ -1,5 +1,8 @@
 /* tests/unit/store_test.c -- stores without any module: memories, tables, globals, roots, externrefs, host functions.
  */
+#include <signal.h>
+#include <string.h>
+
 #include "runtime/engine.h"
 #include "runtime/vm.h"
 #include "tests/unit/rig.h"
@@ -453,6 +456,34 @@ START_TEST(roots_may_be_dropped_while_a_collection_visits_them)
 }
 END_TEST
 
+static void expected_panic(const char *message)
+{
+    if (strstr(message, "collecting") != NULL) raise(SIGUSR1); /* what the test expects */
+}
+
+static enum hemi_status make_a_root(void *ctx)
+{
+    static struct root made;
+    root_init(ctx, &made, HEAP_SLOT_REF, 0);
+    return HEMI_OK;
+}
+
+/* Nobody would visit it. */
+START_TEST(a_root_made_while_a_collection_yields_panics)
+{
+    struct rig r;
+    rig_init(&r);
+    for (uint32_t i = 0; i < OWNERS; i++) {
+        owners.at[i] = malloc(sizeof *owners.at[i]);
+        ck_assert_int_eq(store_extern(r.store, 1 + i, owners.at[i]), HEMI_OK);
+    }
+    heap_set_panic_hook(expected_panic);
+    r.engine->options.yield = make_a_root;
+    r.engine->options.ctx = r.store;
+    store_collect(r.store);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store");
@@ -473,6 +504,7 @@ int main(void)
     tcase_add_test(c, host_functions_of_one_type_are_told_apart);
     tcase_add_test(c, a_burst_of_externs_leaves_no_table);
     tcase_add_loop_test(c, roots_may_be_dropped_while_a_collection_visits_them, 0, 2);
+    tcase_add_test_raise_signal(c, a_root_made_while_a_collection_yields_panics, SIGUSR1);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
