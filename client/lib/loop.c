@@ -269,8 +269,6 @@ static void sleep_until(hemi_client *c, int64_t until)
     struct pollfd fds[2] = {{.fd = c->socket, .events = POLLIN}, {.fd = c->wake, .events = POLLIN}};
     bool wants_out = frame_writer_pending(&c->writer) > 0 && c->writer.error == PROTO_OK;
     if (wants_out) fds[0].events |= POLLOUT;
-    /* an interrupt that nothing can take yet must not keep us awake */
-    if (is_interrupted(c)) fds[1].fd = -1;
     if (c->sent_since_sleep) c->stats.round_trips++;
     c->sent_since_sleep = false;
     if (poll(fds, 2, timeout_until(until)) <= 0) return; /* EINTR: the caller looks again */

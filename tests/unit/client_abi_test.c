@@ -164,10 +164,15 @@ START_TEST(options_of_a_later_release_are_taken_while_they_are_zero)
     o->heap_bytes = 7654321;
     ck_assert_int_eq(store_with(&p, o, &heap), HEMI_OK);
     ck_assert_uint_eq(heap, 7654321);
-    bytes[sizeof *o + 23] = 1;
-    ck_assert_int_eq(hemi_store_new(p.client, o, &store, NULL), HEMI_ARGUMENT);
-    ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), "hemi_store_options: byte 79 is set"));
-    ck_assert_ptr_null(store);
+    for (size_t at = sizeof *o; at < sizeof *o + 24; at++) {
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "hemi_store_options: byte %zu is set", at);
+        bytes[at] = 1;
+        ck_assert_int_eq(hemi_store_new(p.client, o, &store, NULL), HEMI_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), wanted));
+        ck_assert_ptr_null(store);
+        bytes[at] = 0;
+    }
     peer_deinit(&p);
 }
 END_TEST
@@ -176,6 +181,7 @@ START_TEST(a_size_that_no_release_had_is_refused)
 {
     static const size_t sizes[] = {1, 7, FIRST_STORE - 8, 4097, SIZE_MAX};
     struct peer p;
+    uint64_t heap;
     hemi_store *store;
     peer_open(&p);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -183,6 +189,9 @@ START_TEST(a_size_that_no_release_had_is_refused)
         ck_assert_int_eq(hemi_store_new(p.client, &o, &store, NULL), HEMI_ARGUMENT);
         ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), "struct hemi_store_options: size"));
     }
+    struct hemi_store_options *largest = at_the_end(4096);
+    largest->size = 4096;
+    ck_assert_int_eq(store_with(&p, largest, &heap), HEMI_OK);
     peer_deinit(&p);
 }
 END_TEST

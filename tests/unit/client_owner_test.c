@@ -1,13 +1,45 @@
 /* libhemi: whose a client is (one process's, one thread's at a time), what forgotten tickets leave, and that a worker
  * cannot choose ids that make the client slow. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "client_peer.h"
 
 static const hemi_type i32 = HEMI_TYPE_I32;
 static const hemi_type anyref = HEMI_TYPE_ANYREF;
+
+/* --- the kernel's part --- */
+static bool cannot_wipe; /* a kernel that empties no page at fork */
+static void *page;       /* what it was to empty, of the client that was made last */
+HEMI_API int madvise(void *at, size_t length, int advice)
+{
+    if (advice == MADV_WIPEONFORK) page = at;
+    if (advice != MADV_WIPEONFORK || !cannot_wipe) return (int)syscall(SYS_madvise, at, length, advice);
+    errno = EINVAL;
+    return -1;
+}
+
+static bool is_mapped(void *at)
+{
+    unsigned char resident;
+    return mincore(at, 4096, &resident) == 0;
+}
+
+START_TEST(no_page_outlives_its_client)
+{
+    struct peer p;
+    cannot_wipe = _i == 1;
+    peer_open(&p);
+    ck_assert_ptr_nonnull(page);
+    ck_assert(is_mapped(page) != cannot_wipe);
+    peer_deinit(&p);
+    ck_assert(!is_mapped(page));
+}
+END_TEST
 
 /* --- children --- */
 /* Runs `body` in a forked child; 0 is well. */
@@ -101,6 +133,7 @@ START_TEST(a_child_can_use_nothing_of_the_client)
 {
     struct peer p;
     hemi_val result;
+    cannot_wipe = _i == 1;
     busy_client(&p, &result);
     int fd = hemi_client_fd(p.client);
     struct pollfd at = {.fd = fd, .events = POLLIN};
@@ -187,6 +220,7 @@ static void meets_another_thread(hemi_client *client, hemi_ticket ticket, void *
 {
     pthread_t thread;
     (void)ticket;
+    ck_assert_int_eq(hemi_client_ended(client), HEMI_OK); /* what is left here leaves the client to nobody */
     ck_assert_int_eq(pthread_create(&thread, NULL, use_it, env), 0);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_str_eq(hemi_client_error(client), ""); /* nothing of it was written */
@@ -204,6 +238,13 @@ START_TEST(a_second_thread_is_told_so)
     ck_assert_int_eq(hemi_ping(p.client, NULL), HEMI_INTERRUPTED);
     peer_ok(&p);
     peer_deinit(&p);
+}
+END_TEST
+
+START_TEST(where_there_is_no_client_that_is_said)
+{
+    ck_assert_str_eq(hemi_client_error(NULL), "there is no client");
+    ck_assert_int_eq(hemi_client_status(NULL), HEMI_ARGUMENT);
 }
 END_TEST
 
@@ -358,11 +399,13 @@ int main(void)
     Suite *s = suite_create("client_owner");
     TCase *c = tcase_create("client_owner");
     tcase_set_timeout(c, 60);
+    tcase_add_loop_test(c, no_page_outlives_its_client, 0, 2);
     tcase_add_test(c, a_child_that_frees_the_client_sends_nothing_and_finalizes_nothing);
-    tcase_add_test(c, a_child_can_use_nothing_of_the_client);
+    tcase_add_loop_test(c, a_child_can_use_nothing_of_the_client, 0, 2);
     tcase_add_test(c, a_childs_descriptors_are_closed_and_none_outlives_exec);
     tcase_add_test(c, a_child_of_a_callback_may_free_the_client);
     tcase_add_test(c, a_second_thread_is_told_so);
+    tcase_add_test(c, where_there_is_no_client_that_is_said);
     tcase_add_test(c, a_client_may_move_to_another_thread);
     tcase_add_test(c, threads_at_the_same_time_break_nothing);
     tcase_add_loop_test(c, what_a_forgotten_ticket_made_can_be_called_ahead, 0, 2);
