@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,9 +47,7 @@ static bool write_all(int fd, const char *at, size_t n)
 bool output_write(int fd, const void *bytes, size_t n)
 {
     if (write_all(fd, bytes, n)) return true;
-    int why = errno;
-    if (fd <= STDERR_FILENO) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", why);
-    errno = why;
+    if (fd <= STDERR_FILENO) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", errno);
     return false;
 }
 
@@ -74,7 +73,8 @@ void output_start(void)
 int output_finish(int status)
 {
     fflush(stdout);
-    if (!failure.stream || status > EXIT_GUEST_MAX || interrupted()) return status;
+    if (!failure.stream || status > EXIT_GUEST_MAX) return status;
+    if (interrupted()) return 128 + SIGINT;
     return fail_with(EXIT_OUTPUT, "%s: %s", failure.stream, strerror(failure.why));
 }
 

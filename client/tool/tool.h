@@ -113,7 +113,8 @@ void output_start(void);
 bool output_write(int fd, const void *bytes, size_t n);
 /* An input that failed: as an output. */
 void input_failed(int why);
-/* Flushes stdout. `status`, or EXIT_OUTPUT if that was a guest's own and something could not be written or read. */
+/* Flushes stdout. `status`, or, if that was a guest's own and something could not be written or read, EXIT_OUTPUT, or
+ * that of the interrupt. */
 int output_finish(int status);
 /* Could something not be written or read? */
 bool output_failed(void);

@@ -89,14 +89,25 @@ END_TEST
 
 START_TEST(outcome_json_says_which_trap_and_where)
 {
-    const char *path = file("trap.wat", "(module $m (func $deep (drop (i32.div_s (i32.const 1) (i32.const 0))))\n"
-                                        "  (func (export \"_start\") (call $deep) (nop)))");
+    char path[128];
+    snprintf(path, sizeof path, "%s",
+             file("trap.wat", "(module $m (func $deep (drop (i32.div_s (i32.const 1) (i32.const 0))))\n"
+                              "  (func (export \"_start\") (call $deep) (nop)))"));
     struct outcome o = hemi(NULL, "run", "--outcome-json", "1", path);
-    const char *const parts[] = {
-        "\"trap\":{\"kind\":\"DIV_ZERO\",\"number\":2}", "\"hemi_status\":\"TRAP\"", "\"function\":0,\"offset\":",
-        "\"backtrace\":[{\"kind\":\"FUNC\",\"index\":0,\"offset\":", "\"module\":\"m\",\"name\":\"deep\"}"};
+    const char *const parts[] = {"\"trap\":{\"kind\":\"DIV_ZERO\",\"number\":2}",
+                                 "\"hemi_status\":\"TRAP\"",
+                                 "\"function\":0,\"offset\":",
+                                 "\"backtrace\":[{\"kind\":\"FUNC\",\"index\":0,\"offset\":",
+                                 "\"line\":1,\"column\":31,\"module\":\"m\",\"name\":\"deep\"}",
+                                 "\"line\":2,\"column\":28,\"module\":\"m\",\"name\":\"_start\"}"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         ck_assert_msg(strstr(o.out, parts[i]) != NULL, "%s: %s", parts[i], o.out);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--outcome-json", "1",
+             file("constant.wat", "(module (type $a (array i64)) (global (ref $a)\n"
+                                  " (array.new $a (i64.const 1) (i32.const 0x7FFFFFFF))))"));
+    ck_assert_msg(strstr(o.out, "\"backtrace\":[{\"kind\":\"CONST\",\"index\":0,\"offset\":"), "%s", o.out);
+    ck_assert_msg(!strstr(o.out, "\"module\":\"\"") && !strstr(o.out, "\"name\":\"\""), "%s", o.out);
     outcome_deinit(&o);
     o = hemi(NULL, "run", "--outcome-json", "1", "--stack", "1GiB", path);
     ck_assert_msg(o.status == 207 && strstr(o.out, "\"limit\":\"stack\""), "%s", o.out);
@@ -117,6 +128,24 @@ START_TEST(outcome_json_says_which_trap_and_where)
         (const char *const[]){"/bin/sh", "-c", "\"$0\" ping --outcome-json 0 </dev/null", built("hemi"), NULL}, NULL);
     ck_assert_msg(o.status == 200 && strstr(o.err, "writing"), "%d: %s", o.status, o.err);
     outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(an_outcome_that_cannot_be_written_is_an_error)
+{
+    static const struct {
+        const char *text;
+        int status;
+    } ends[] = {{"(module (func (export \"_start\")))", 210}, {"(module (func (export \"_start\") unreachable))", 205}};
+    for (int i = 0; i < 2; i++) {
+        struct outcome o =
+            run_program((const char *const[]){"/bin/sh", "-c", "\"$0\" run --outcome-json 3 \"$1\" 3>/dev/full",
+                                              built("hemi"), file("end.wat", ends[i].text), NULL},
+                        NULL);
+        ck_assert_msg(o.status == ends[i].status && strstr(o.err, "hemi: --outcome-json 3: No space left"), "%d: %s",
+                      o.status, o.err);
+        outcome_deinit(&o);
+    }
 }
 END_TEST
 
@@ -241,6 +270,7 @@ static void tests(TCase *t)
     tcase_add_test(t, other_commands_have_the_same_exit_statuses);
     tcase_add_test(t, a_wrong_token_is_denied);
     tcase_add_test(t, outcome_json_says_which_trap_and_where);
+    tcase_add_test(t, an_outcome_that_cannot_be_written_is_an_error);
     tcase_add_test(t, an_interrupt_from_the_keyboard_ends_the_program_by_that_signal);
     tcase_add_test(t, only_run_starts_a_daemon_and_says_so);
     tcase_add_test(t, stats_are_of_the_tenant_and_keep_what_has_ended);

@@ -41,6 +41,15 @@ START_TEST(a_trap_in_a_binary_shows_its_offset)
 }
 END_TEST
 
+START_TEST(how_a_program_ended_is_said_once)
+{
+    struct outcome o =
+        hemi(NULL, "run", "--deadline", "50ms", file("spin.wat", "(func (export \"_start\") (loop (br 0)))"));
+    ck_in(o.err, "hemi: _start: deadline in \"_start\" (function 0), at ");
+    outcome_deinit(&o);
+}
+END_TEST
+
 START_TEST(an_invalid_text_is_refused_at_its_field_or_instruction)
 {
     static const struct {
@@ -84,6 +93,13 @@ START_TEST(a_limit_that_a_flag_set_names_the_flag)
     ck_in(o.err, "call stack exhausted (stack_bytes: at most 65536 bytes) in \"f\"");
     ck_in(o.err, "(the limit is that of --stack)\n");
     outcome_deinit(&o);
+    o = hemi(NULL, "run", "--heap", "1MiB",
+             file("list.wat",
+                  "(type $n (struct (field (ref null $n)))) (func (export \"_start\") (local (ref null $n))\n"
+                  "  (loop $l (local.set 0 (struct.new $n (local.get 0))) (br $l)))"));
+    ck_in(o.err, "heap exhausted (heap_bytes: at most 1048576 bytes) in ");
+    ck_in(o.err, "(the limit is that of --heap)\n");
+    outcome_deinit(&o);
     o = hemi(NULL, "run", file("deep.wat", deep));
     ck_in(o.err, "call stack exhausted (stack: at most ");
     ck_assert_msg(!strstr(o.err, "--stack"), "%s", o.err);
@@ -120,12 +136,16 @@ START_TEST(a_refused_file_is_named_once)
     struct outcome o = hemi(NULL, "run", "/nonexistent/file");
     ck_assert_str_eq(o.err, "hemi: /nonexistent/file: No such file or directory\n");
     outcome_deinit(&o);
+    o = hemi(NULL, "ping", "--socket", "/nonexistent/socket");
+    ck_assert_msg(strstr(o.err, "hemi: cannot connect: /nonexistent/socket: no daemon: ") == o.err, "%s", o.err);
+    outcome_deinit(&o);
 }
 END_TEST
 
 #define TESTS(t)                                                                                                       \
     tcase_add_test(t, a_trap_in_a_text_shows_line_and_column_of_each_frame);                                           \
     tcase_add_test(t, a_trap_in_a_binary_shows_its_offset);                                                            \
+    tcase_add_test(t, how_a_program_ended_is_said_once);                                                               \
     tcase_add_test(t, an_invalid_text_is_refused_at_its_field_or_instruction);                                         \
     tcase_add_test(t, a_limit_that_a_flag_set_names_the_flag);                                                         \
     tcase_add_test(t, a_component_is_told_by_its_proposal);                                                            \

@@ -2,14 +2,17 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "tests/e2e/tool_rig.h"
 
-/* Writes "err\n" so many times; and for ever with 0. */
-#define WRITER(fd, times)                                                                                              \
+/* Writes "err\n", or what else has that length, so many times; and for ever with 0. */
+#define WRITER(fd, times) WRITER_OF("\\04\\00", fd, times)
+#define WRITER_OF(length, fd, times)                                                                                   \
     "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"                                   \
-    "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\64\\00\\00\\00\\04\\00\\00\\00\")\n"                     \
+    "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\64\\00\\00\\00" length "\\00\\00\")\n"                   \
     "  (data (i32.const 100) \"err\\n\")\n"                                                                            \
     "  (func (export \"_start\") (local $n i32) (local.set $n (i32.const " times "))\n"                                \
     "    (loop $l (drop (call $w (i32.const " fd ") (i32.const 0) (i32.const 1) (i32.const 64)))\n"                    \
@@ -20,20 +23,22 @@ static struct outcome shell(const char *script, const char *argument)
     return run_program((const char *const[]){"/bin/sh", "-c", script, built("hemi"), argument, NULL}, NULL);
 }
 
-/* Half of it was lost: EAGAIN was taken for an end. */
+/* Half of it was lost: EAGAIN was taken for an end. 50,000 bytes are written in parts. */
 START_TEST(output_that_does_not_block_loses_nothing)
 {
-    static const char *const writers[] = {NULL, WRITER("1", "100000"), WRITER("2", "100000")};
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+    static const char *const writers[] = {WRITER_OF("\\50\\c3", "1", "8"), WRITER("1", "100000"),
+                                          WRITER("2", "100000")};
+    static const int fds[] = {STDOUT_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    for (int i = 0; i < 3; i++) {
         int ends[2], status;
         char path[128], some[4096];
         size_t all = 0;
-        snprintf(path, sizeof path, "%s", file("writer.wat", writers[fd]));
+        snprintf(path, sizeof path, "%s", file("writer.wat", writers[i]));
         ck_assert_int_eq(pipe(ends), 0);
         fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK);
         pid_t pid = fork();
         if (pid == 0) {
-            dup2(ends[1], fd);
+            dup2(ends[1], fds[i]);
             execl(built("hemi"), "hemi", "run", path, (char *)NULL);
             _exit(127);
         }
@@ -41,8 +46,8 @@ START_TEST(output_that_does_not_block_loses_nothing)
         usleep(100000); /* it is full when we begin to read */
         for (ssize_t n; (n = read(ends[0], some, sizeof some)) > 0; usleep(100)) all += (size_t)n;
         ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-        ck_assert_msg(status == 0 && (fd == STDERR_FILENO ? all > 400000 : all == 400000), "%x, %zu", (unsigned)status,
-                      all);
+        ck_assert_msg(status == 0 && (fds[i] == STDERR_FILENO ? all > 400000 : all == 400000), "%x, %zu",
+                      (unsigned)status, all);
         close(ends[0]);
     }
 }
@@ -64,8 +69,8 @@ START_TEST(output_that_cannot_be_written_is_an_error)
         ck_assert_msg(o.status == 210 && strstr(o.err, "hemi: standard output: "), "%zu: %d: %s", i, o.status, o.err);
         outcome_deinit(&o);
     }
-    struct outcome o = shell("\"$0\" run \"$1\" 2>/dev/full", file("err.wat", WRITER("2", "1")));
-    ck_assert_int_eq(o.status, 210);
+    struct outcome o = shell("\"$0\" run --outcome-json 1 \"$1\" 2>/dev/full", file("err.wat", WRITER("2", "1")));
+    ck_assert_msg(o.status == 210 && strstr(o.out, "\"message\":\"standard error: "), "%d: %s", o.status, o.out);
     outcome_deinit(&o);
     o = shell("\"$0\" run \"$1\" >&-", file("quiet.wat", "(module (func (export \"_start\")))"));
     ck_assert_msg(o.status == 0, "nothing was written: %d: %s", o.status, o.err);
@@ -75,6 +80,47 @@ START_TEST(output_that_cannot_be_written_is_an_error)
         o = shell(silent[i], file("hello.wat", HELLO));
         ck_assert_msg(o.status == 0 && strcmp(o.out, "hello, world\n") == 0, "messages are no output: %d", o.status);
         outcome_deinit(&o);
+    }
+}
+END_TEST
+
+/* Until it is in that call. Where the kernel does not say, it probably is. */
+static void await_call(pid_t pid, long call)
+{
+    char path[64], line[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
+    while (strtol(line, NULL, 10) != call) {
+        FILE *f = fopen(path, "r");
+        bool told = f && fgets(line, sizeof line, f);
+        if (f) fclose(f);
+        usleep(told ? 1000 : 300000);
+        if (!told) return;
+    }
+}
+
+/* It exited with 0. Whether the pipe blocks or not. */
+START_TEST(an_interrupt_ends_a_program_whose_output_nobody_reads)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s", file("endless.wat", WRITER("1", "0")));
+    for (int i = 0; i < 2; i++) {
+        int ends[2], status, there = 0;
+        ck_assert_int_eq(pipe(ends), 0);
+        if (i == 1) fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK);
+        pid_t pid = fork();
+        if (pid == 0) {
+            dup2(ends[1], STDOUT_FILENO);
+            execl(built("hemi"), "hemi", "run", path, (char *)NULL);
+            _exit(127);
+        }
+        int full = fcntl(ends[1], F_GETPIPE_SZ);
+        while (ioctl(ends[0], FIONREAD, &there) == 0 && there < full) usleep(1000);
+        await_call(pid, i == 0 ? SYS_write : SYS_poll);
+        kill(pid, SIGINT);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "%x", (unsigned)status);
+        close(ends[0]);
+        close(ends[1]);
     }
 }
 END_TEST
@@ -113,6 +159,9 @@ END_TEST
 /* ESC, BEL, newlines, U+202E, U+009B and bytes that are no UTF-8: in words of the command line, names of files, text.
  */
 #define EVIL "\x1B[31m\a\n\xE2\x80\xAE\xC2\x9B\xFF"
+#define EXIT_126                                                                                                       \
+    "(module " WASI "\"proc_exit\" (func $x (param i32)))"                                                             \
+    " (memory (export \"memory\") 1) (func (export \"_start\") (call $x (i32.const 126))))"
 #define SHOWN "\\x1b[31m\\x07\\x0a\\u{202e}\\u{9b}\\xff"
 START_TEST(messages_give_no_orders_to_terminals)
 {
@@ -134,6 +183,59 @@ START_TEST(messages_give_no_orders_to_terminals)
                       "%zu: %s", i, o.err);
         outcome_deinit(&o);
     }
+}
+END_TEST
+
+/* The same in lines that are no errors, and in JSON. */
+START_TEST(lines_about_files_give_no_orders_to_terminals)
+{
+    struct daemon d;
+    char path[128];
+    struct outcome o = hemi(NULL, "run", "--stats", file(EVIL, HELLO));
+    ck_assert_msg(o.status == 0 && strstr(o.err, SHOWN ", ") && !strpbrk(o.err, "\x1B\a\xFF"), "%d: %s", o.status,
+                  o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--outcome-json", "1", file(EVIL, EXIT_126));
+    ck_assert_msg(o.status == 209 && strstr(o.out, "\\\\x1b[31m\\\\x07\\\\x0a\\\\u{202e}"), "%d: %s", o.status, o.out);
+    outcome_deinit(&o);
+    daemon_start_tenants(&d, 1, NULL);
+    setenv("HEMI_SOCKET", daemon_socket(&d, 0), 1);
+    snprintf(path, sizeof path, "%s", file(EVIL, "(module)"));
+    o = hemi(NULL, "validate", path);
+    ck_assert_msg(o.status == 0 && strstr(o.out, SHOWN ": valid\n") && !strpbrk(o.out, "\x1B\a\xFF"), "%d: %s",
+                  o.status, o.out);
+    outcome_deinit(&o);
+    daemon_stop(&d);
+}
+END_TEST
+
+/* An escape takes up to four times the room of what it shows. */
+START_TEST(no_escape_is_left_out)
+{
+    char bells[101] = "", wanted[402] = "";
+    for (int i = 0; i < 100; i++) strcat(bells, "\a"), strcat(wanted, "\\x07");
+    struct outcome o = hemi(NULL, bells);
+    ck_assert_msg(o.status == 200 && strstr(o.err, strcat(wanted, "\n")), "%s", o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* A status of ours stays what it is, whether it can be told or not; the first of two reasons counts. */
+START_TEST(what_cannot_be_written_hides_no_status)
+{
+    struct daemon d;
+    daemon_start_tenants(&d, 1, NULL);
+    setenv("HEMI_SOCKET", daemon_socket(&d, 0), 1);
+    file("first", "(first");
+    const char *path = file("second", "(second");
+    struct outcome o = shell("\"$0\" validate --outcome-json 3 \"${1%/*}/first\" \"$1\" 3>&1 >/dev/full", path);
+    ck_assert_msg(o.status == 202 && strstr(o.out, "\"status\":202") && strstr(o.out, "first:1:"), "%d: %s", o.status,
+                  o.out);
+    outcome_deinit(&o);
+    o = hemi(NULL, "validate", "--outcome-json", "1", path, "/nowhere/at.all");
+    ck_assert_msg(o.status == 201 && strstr(o.out, "{\"outcome\":\"file\",\"status\":201}"), "%d: %s", o.status, o.out);
+    outcome_deinit(&o);
+    daemon_stop(&d);
 }
 END_TEST
 
@@ -215,9 +317,13 @@ static void tests(TCase *t)
 {
     tcase_add_test(t, output_that_does_not_block_loses_nothing);
     tcase_add_test(t, output_that_cannot_be_written_is_an_error);
+    tcase_add_test(t, an_interrupt_ends_a_program_whose_output_nobody_reads);
     tcase_add_test(t, an_endless_writer_ends_with_its_reader);
     tcase_add_test(t, input_that_cannot_be_read_is_an_error);
     tcase_add_test(t, messages_give_no_orders_to_terminals);
+    tcase_add_test(t, lines_about_files_give_no_orders_to_terminals);
+    tcase_add_test(t, no_escape_is_left_out);
+    tcase_add_test(t, what_cannot_be_written_hides_no_status);
     tcase_add_test(t, complaints_of_hemid_give_no_orders_to_terminals);
     tcase_add_test(t, errors_of_a_text_give_no_orders_to_terminals);
     tcase_add_test(t, an_empty_file_and_a_component_are_no_modules);

@@ -73,6 +73,39 @@ START_TEST(limits_are_given_with_units)
 }
 END_TEST
 
+/* What `hemi`, copied beside a program that writes its arguments down (and 9, if it has that descriptor), tells that.
+ */
+static void ck_raises(const char *wanted, const char *option, const char *size)
+{
+    char script[1024], said[256] = "";
+    snprintf(script, sizeof script,
+             "cd '%s' && cp '%s' . && cat >hemid <<'END' && chmod +x hemid\n"
+             "#!/bin/sh\n[ ! -e /proc/self/fd/9 ] || set -- 9 \"$@\"\necho \"$@\" >\"$0.said\"\nEND\n"
+             "./hemi run --outcome-json 9 --stack 1MiB %s %s hello.wat 9>/dev/null >/dev/null 2>&1",
+             dir, built("hemi"), option, size);
+    (void)!system(script);
+    snprintf(script, sizeof script, "%s/hemid.said", dir);
+    FILE *f = fopen(script, "r");
+    ck_assert(f && fgets(said, sizeof said, f));
+    fclose(f);
+    ck_assert_str_eq(said, wanted);
+}
+
+/* The heap has two halves, and a call may have more than one stack; what has no end is told as such. */
+START_TEST(a_private_daemon_has_room_for_the_limits_asked_for)
+{
+    file("hello.wat", HELLO);
+    ck_raises("--private-fd 3 --raise stack=1048576 --raise heap=3145728 --raise memory=1082130432\n", "--heap",
+              "3MiB");
+    ck_raises("--private-fd 3 --raise stack=1048576 --raise linear_memory=9223372036854775808 --raise "
+              "memory=18446744073709551615\n",
+              "--memory", "9223372036854775808");
+    ck_raises("--private-fd 3 --raise stack=1048576 --raise heap=9223372036854775807 --raise "
+              "memory=18446744073709551615\n",
+              "--heap", "9223372036854775807");
+}
+END_TEST
+
 /* It was given less than it asked for, without a word. */
 START_TEST(more_than_the_tenant_may_have_is_refused)
 {
@@ -152,6 +185,7 @@ static void tests(TCase *t)
     tcase_add_test(t, start_may_have_results);
     tcase_add_test(t, initialize_runs_once);
     tcase_add_test(t, limits_are_given_with_units);
+    tcase_add_test(t, a_private_daemon_has_room_for_the_limits_asked_for);
     tcase_add_test(t, more_than_the_tenant_may_have_is_refused);
     tcase_add_test(t, an_unknown_function_of_wasi_does_not_link);
     tcase_add_test(t, only_terminals_are_terminals);
