@@ -71,9 +71,25 @@ START_TEST(a_module_that_is_invalid_and_malformed_later_is_malformed)
         ROW("misplaced ELSE opcode", "\3\2\1\0\12\5\1\3\0\5\13"),
         ROW("section size mismatch", "\3\2\1\0\12\5\1\3\0\13\1"),
         ROW("data count section required", "\3\2\1\0\12\7\1\5\0\xFC\x09\0\13"),
+        ROW("data count section required", "\3\2\1\0\12\x08\1\6\0\xFC\x08\0\0\13"),
+        ROW("data count section required", "\3\2\1\0\12\x08\1\6\0\xFB\x09\0\0\13"),
+        ROW("malformed memop flags", "\3\2\1\0\12\x09\1\7\0\x28\x80\1\0\0\13"),
+        ROW("too many locals", "\3\2\1\0\12\x0C\1\x0A\2\xFF\xFF\xFF\xFF\xF\x7F\1\x7F\13"),
+        ROW("length out of bounds", "\3\2\5\0"),
+        ROW("section size mismatch", "\10\2\0\0"),
     };
-    refuse(MODULE(INVALID), "unknown type 0");
-    ck_assert(!err.malformed);
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } well_formed[] = {
+#define WELL(rest) {HEADER INVALID rest, sizeof(HEADER INVALID rest) - 1}
+        WELL(""), WELL("\3\2\1\0\12\x0A\1\x08\1\xFF\xFF\xFF\xFF\xF\x7F\13"), /* as many locals as can be counted */
+        WELL("\6\x08\1\x7F\0\xFB\x09\0\0\13"), /* outside of functions no count is required */
+    };
+    for (size_t i = 0; i < sizeof well_formed / sizeof well_formed[0]; i++) {
+        refuse((const uint8_t *)well_formed[i].bytes, well_formed[i].n, "unknown type 0");
+        ck_assert(!err.malformed);
+    }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         refuse((const uint8_t *)rows[i].rest, rows[i].n, rows[i].text);
         ck_assert_msg(err.malformed, "%s", rows[i].text);
@@ -348,6 +364,14 @@ START_TEST(long_work_yields)
         refuse_as(HEMI_CANCELLED, bytes, (size_t)(at - bytes), "");
         ck_assert_uint_eq(yields, stop_at);
     }
+    stop_at = 0;
+    at[-2] = 0x1A; /* a DROP of nothing: all of it is read again for its form */
+    yields = 0;
+    refuse(bytes, (size_t)(at - bytes), "type mismatch");
+    ck_assert_uint_ge(yields, 2 * (NOPS / 16384));
+    stop_at = yields;
+    yields = 0;
+    refuse_as(HEMI_CANCELLED, bytes, (size_t)(at - bytes), "");
     stop_at = 0;
     free(bytes);
 }

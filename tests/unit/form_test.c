@@ -19,20 +19,21 @@ static void setup(void)
 }
 static void teardown(void) { engine_free(e); }
 
-/* A struct may extend type 3, and not type 0, a function's. */
+/* A struct may extend $s, and not $f, a function. */
 #define TYPES(super)                                                                                                   \
-    "(module $m (type $f (func)) (type $r (func (param i32) (result i32 (ref null $f))))\n"                            \
+    "(module $m (type $f (func))\n"                                                                                    \
     "(rec (type $a (array (mut i8))) (type $s (sub (struct (field i16) (field (mut (ref null $a)))))))\n"              \
-    "(type $z (sub final $s (struct (field i16) (field (mut (ref null $a))))))\n"                                      \
-    "(type $fs (array (mut funcref))) (type $d (struct (field i64) (field v128)))\n"                                   \
-    "(type $last (sub " super " (struct (field i16) (field (mut (ref null $a))))))\n"
+    "(type $first (sub " super " (struct (field i16) (field (mut (ref null $a))))))\n"                                 \
+    "(rec (type $z (sub final $s (struct (field i16) (field (mut (ref null $a))) (field i8)))) (type (array i16)))\n"  \
+    "(type $r (func (param i32) (result i32 (ref null $f)))) (type (sub (func (param (ref $a)))))\n"                   \
+    "(type $fs (array (mut funcref))) (type $d (struct (field i64) (field v128)))\n"
 /* All kinds of sections, segments and immediates. */
 #define REST                                                                                                           \
     "(import \"m\" \"f\" (func $im (type $f))) (import \"m\" \"t\" (table 1 2 funcref))\n"                             \
     "(import \"m\" \"m\" (memory 1)) (import \"m\" \"g\" (global $ig (mut (ref null $s))))\n"                          \
     "(import \"m\" \"e\" (tag $ie (param i32)))\n"                                                                     \
     "(table $t 3 (ref null func)) (table $u 3 (ref $f) (ref.func $im)) (table $w i64 1 externref)\n"                   \
-    "(memory $n 1 2) (memory $l i64 1) (tag $x (param i32)) (global $g i32 (i32.const 1))\n"                           \
+    "(memory $n 1 2) (memory $l i64 1) (memory 0) (memory $k 1) (tag $x (param i32)) (global $g i32 (i32.const 1))\n"  \
     "(global $h (mut f64) (f64.const 2)) (global (ref null extern) (ref.null extern))\n"                               \
     "(export \"f\" (func $im)) (export \"t\" (table $t)) (export \"m\" (memory $n)) (export \"g\" (global $g))\n"      \
     "(export \"x\" (tag $x)) (start $im)\n"                                                                            \
@@ -40,7 +41,7 @@ static void teardown(void) { engine_free(e); }
     "(elem declare func $im) (elem (table 0) (i32.const 0) funcref (ref.func $im) (item ref.null func))\n"             \
     "(elem $q (ref null func) (ref.func $im)) (elem (table $u) (i32.const 0) (ref $f) (ref.func $im))\n"               \
     "(elem declare funcref (ref.func $im))\n"                                                                          \
-    "(data $i \"abc\") (data (i32.const 1) \"d\") (data (memory $n) (i32.const 1) \"\")\n"                             \
+    "(data $i \"abc\") (data (i32.const 1) \"d\") (data (memory $k) (i32.const 1) \"\")\n"                             \
     "(func (param i32 anyref) (result i32) (local i64 f32) (local (ref null $s))\n"                                    \
     "  (drop (block $c (result anyref) (br_on_cast $c anyref (ref $s) (local.get 1))))\n"                              \
     "  (drop (block $c (result anyref) (br_on_cast_fail $c anyref (ref null $s) (local.get 1))))\n"                    \
