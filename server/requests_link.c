@@ -82,13 +82,13 @@ static bool is_wasi(const struct request *r, const struct module *m, uint32_t i)
     return !given && r->uses[2] && m->imports[i].kind == EXTERN_FUNC && names_wasi(&m->imports[i]);
 }
 
-static enum hemi_status missing(const struct module *m, uint32_t i, struct rt_error *err)
+static enum hemi_status missing(const struct request *r, const struct module *m, uint32_t i, struct rt_error *err)
 {
     if (!err) return HEMI_LINK;
     char import[sizeof err->message - 80];
     import_describe(m, i, import, sizeof import);
     return rt_fail(err, HEMI_LINK, "unknown %s, %s", import,
-                   names_wasi(&m->imports[i]) ? "no WASI was given" : "nothing was given for it");
+                   names_wasi(&m->imports[i]) && !r->uses[2] ? "no WASI was given" : "nothing was given for it");
 }
 
 /* Nothing is said without an err. */
@@ -98,7 +98,7 @@ static enum hemi_status check_import(struct request *r, const struct module *m, 
     const struct import *im = &m->imports[i];
     const struct object *o = i < r->npins ? r->pins[i] : NULL;
     if (is_wasi(r, m, i)) return wasi_check(r->store, im->name, m->funcs[im->index].type, err);
-    if (!o) return missing(m, i, err);
+    if (!o) return missing(r, m, i, err);
     if (import_of_object(o, x)) return import_check(r->store->store, m, i, x, err);
     return request_fail(r, HEMI_HANDLE, "import %u: a %s cannot be imported", i,
                         object_kind_text((enum object_kind)o->kind));

@@ -69,6 +69,8 @@ START_TEST(imports_that_are_missing_and_of_other_types_are_told_together)
     hemi_instance *owner = instance_from(client, "(module (func (export \"f\") (param i64)))", &store);
     hemi_object *imports[] = {export_of(owner, "f"), NULL, NULL};
     hemi_instance *instance;
+    struct hemi_wasi_options nothing = {0};
+    hemi_wasi *wasi;
     hemi_module *module =
         module_from(client, "(module (import \"a\" \"f\" (func (param i32))) (import \"a\" \"g\" (func))\n"
                             "  (import \"a\" \"m\" (memory 1)))");
@@ -76,6 +78,10 @@ START_TEST(imports_that_are_missing_and_of_other_types_are_told_together)
     ck_says("incompatible import type: import 0 \"a\" \"f\" (func): wanted (func (param i32)), got (func (param i64)); "
             "unknown import 1 \"a\" \"g\" (func): ");
     ck_says("; unknown import 2 \"a\" \"m\" (memory): ");
+    ok(client, hemi_wasi_new(store, &nothing, &wasi, NULL)); /* which is for what nothing else is given for */
+    module = module_from(client, "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))))");
+    expect(client, HEMI_LINK, hemi_instance_new(store, module, imports, 1, wasi, &instance, NULL));
+    ck_says("(func): wanted (func (result i32)), got (func (param i64))");
     stop();
 }
 END_TEST
@@ -92,6 +98,37 @@ START_TEST(imports_of_wasi_are_told_among_the_others)
     refused(text, NULL, 0, false);
     ck_says("unknown import 0 \"wasi_snapshot_preview1\" \"fd_write\" (func): wanted (func (param i32)), no WASI was "
             "given");
+    refused("(module (import \"wasi_snapshot\" \"fd_write\" (func (param i32 i32 i32 i32) (result i32))))", NULL, 0,
+            true);
+    ck_says("unknown import 0 \"wasi_snapshot\" \"fd_write\" (func): ");
+    ck_says(", nothing was given for it");
+    refused("(module (import \"wasi_snapshot_preview1\" \"m\" (memory 1)))", NULL, 0, true);
+    ck_says("unknown import 0 \"wasi_snapshot_preview1\" \"m\" (memory): wanted (memory 1), nothing was given for it");
+    stop();
+}
+END_TEST
+
+/* What has no room is counted, and so is what comes behind it. */
+START_TEST(missing_imports_with_long_names_are_told_whole_or_counted)
+{
+    char text[4096], name[181];
+    size_t used = (size_t)sprintf(text, "(module");
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    for (int i = 0; i < 7; i++)
+        used +=
+            (size_t)sprintf(text + used, "(import \"%s\" \"%d%s\" (func (param i32 i32 i32 i32 i32)))", name, i, name);
+    used += (size_t)sprintf(text + used, "(import \"m\" \"short\" (func))");
+    strcpy(text + used, ")");
+    start_with("");
+    refused(text, NULL, 0, false);
+    const char *said = hemi_client_error(client);
+    unsigned whole = 0;
+    for (const char *at = said; (at = strstr(at, "nothing was given for it")) != NULL; at++) whole++;
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "nothing was given for it; and %u more imports", 8 - whole);
+    ck_assert_msg(whole < 7 && strlen(said) > strlen(wanted), "%s", said);
+    ck_assert_str_eq(said + strlen(said) - strlen(wanted), wanted);
     stop();
 }
 END_TEST
@@ -333,6 +370,7 @@ static Suite *suite(void)
     tcase_add_test(imports, all_missing_imports_are_told_at_once_with_their_types);
     tcase_add_test(imports, imports_that_are_missing_and_of_other_types_are_told_together);
     tcase_add_test(imports, imports_of_wasi_are_told_among_the_others);
+    tcase_add_test(imports, missing_imports_with_long_names_are_told_whole_or_counted);
     tcase_add_test(imports, missing_imports_beyond_the_first_are_counted);
     suite_add_tcase(s, imports);
     TCase *limits = tcase_create("limits");

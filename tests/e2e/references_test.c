@@ -101,6 +101,25 @@ START_TEST(nothing_else_becomes_a_function)
 }
 END_TEST
 
+/* What turns out to be null, and what is only said to be a function. */
+START_TEST(nothing_else_is_linked_as_a_function)
+{
+    hemi_module *taker = module_from(client, "(module (import \"a\" \"f\" (func)))");
+    hemi_val null, pair = reference_of("pair");
+    hemi_ticket call, made;
+    hemi_object *objects[2];
+    hemi_instance *in;
+    hemi_object *no_function = export_of(instance, "no_function");
+    ok(client, hemi_call(no_function, NULL, 0, &null, 1, &call));
+    ok(client, hemi_object_from_ref(store, &null, &objects[0], &made));
+    ok(client, hemi_wait(client, made));
+    pair.of.ref.class_ = HEMI_CLASS_FUNC;
+    ok(client, hemi_object_from_ref(store, &pair, &objects[1], NULL));
+    for (int i = 0; i < 2; i++)
+        expect(client, HEMI_HANDLE, hemi_instance_new(store, taker, &objects[i], 1, NULL, &in, NULL));
+}
+END_TEST
+
 START_TEST(the_dynamic_type_tells_structures_apart)
 {
     const hemi_val one = reference_of("pair"), two = reference_of("pair"), other = reference_of("other");
@@ -222,6 +241,7 @@ int main(void)
     tcase_add_checked_fixture(tests, start, stop);
     tcase_add_test(tests, a_function_reference_can_be_called);
     tcase_add_test(tests, nothing_else_becomes_a_function);
+    tcase_add_test(tests, nothing_else_is_linked_as_a_function);
     tcase_add_test(tests, the_dynamic_type_tells_structures_apart);
     tcase_add_test(tests, a_host_function_throws_what_the_guest_catches);
     tcase_add_test(tests, an_exception_of_one_call_is_thrown_in_another);
