@@ -179,6 +179,37 @@ START_TEST(an_interrupt_from_the_keyboard_ends_the_program_by_that_signal)
 }
 END_TEST
 
+/* As nohup and `trap ''` ask for. The program writes one byte, and ends when it has read one. */
+START_TEST(an_interrupt_that_is_ignored_stays_so)
+{
+    int out[2], in[2], status;
+    char path[128], byte;
+    snprintf(
+        path, sizeof path, "%s",
+        file("pass.wat",
+             "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"
+             "  " WASI "\"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))\n"
+             "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\08\\00\\00\\00\\01\\00\\00\\00!\")\n"
+             "  (func (export \"_start\") (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64)))\n"
+             "    (drop (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 64)))))"));
+    ck_assert(pipe(out) == 0 && pipe(in) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGINT, SIG_IGN);
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        execl(built("hemi"), "hemi", "run", path, (char *)NULL);
+        _exit(127);
+    }
+    ck_assert_int_eq(read(out[0], &byte, 1), 1); /* it runs */
+    kill(pid, SIGINT);
+    ck_assert_int_eq(write(in[1], "?", 1), 1);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x", (unsigned)status);
+    for (int i = 0; i < 2; i++) close(out[i]), close(in[i]);
+}
+END_TEST
+
 /* Only run has a daemon of its own, and only where nobody named one and there is none. */
 START_TEST(only_run_starts_a_daemon_and_says_so)
 {
@@ -196,7 +227,26 @@ START_TEST(only_run_starts_a_daemon_and_says_so)
     ck_assert_msg(o.status == 211 && !strstr(o.err, "private"), "%d: %s", o.status, o.err);
     outcome_deinit(&o);
     unsetenv("HEMI_SOCKET");
-    char place[128];
+    o = hemi(NULL, "run", "--socket", "/nowhere/hemi.sock", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 211 && !strstr(o.err, "private"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    setenv("HEMI_SOCKET", "", 1); /* names none */
+    o = hemi(NULL, "run", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 0 && strstr(o.err, "private"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    unsetenv("HEMI_SOCKET");
+    char place[128], loop[128];
+    snprintf(loop, sizeof loop, "%s/loop", dir);
+    ck_assert_int_eq(symlink(loop, loop), 0);
+    setenv("XDG_RUNTIME_DIR", loop, 1); /* what is there cannot be told */
+    o = hemi(NULL, "run", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 211 && !strstr(o.err, "private"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    setenv("XDG_RUNTIME_DIR", file("hello.wat", HELLO), 1); /* there can be none */
+    o = hemi(NULL, "run", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 0 && strstr(o.err, "private"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    setenv("XDG_RUNTIME_DIR", dir, 1);
     snprintf(place, sizeof place, "%s/hemi", dir);
     ck_assert_int_eq(mkdir(place, 0700), 0);
     file("hemi/hemi.sock", "what was left by a daemon that nobody runs");
@@ -272,6 +322,7 @@ static void tests(TCase *t)
     tcase_add_test(t, outcome_json_says_which_trap_and_where);
     tcase_add_test(t, an_outcome_that_cannot_be_written_is_an_error);
     tcase_add_test(t, an_interrupt_from_the_keyboard_ends_the_program_by_that_signal);
+    tcase_add_test(t, an_interrupt_that_is_ignored_stays_so);
     tcase_add_test(t, only_run_starts_a_daemon_and_says_so);
     tcase_add_test(t, stats_are_of_the_tenant_and_keep_what_has_ended);
     tcase_add_test(t, the_page_about_the_command_is_what_it_prints);

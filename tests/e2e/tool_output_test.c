@@ -75,6 +75,15 @@ START_TEST(output_that_cannot_be_written_is_an_error)
     o = shell("\"$0\" run \"$1\" >&-", file("quiet.wat", "(module (func (export \"_start\")))"));
     ck_assert_msg(o.status == 0, "nothing was written: %d: %s", o.status, o.err);
     outcome_deinit(&o);
+    o = shell("\"$0\" run --invoke f \"$1\" >/dev/full", /* nor does another function run behind the one that wrote */
+              file("init.wat",
+                   "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"
+                   "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\08\\00\\00\\00\\01\\00\\00\\00!\")\n"
+                   "  (func (export \"_initialize\")\n"
+                   "    (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64))))\n"
+                   "  (func (export \"f\") (loop $l (br $l))))"));
+    ck_assert_msg(o.status == 210 && strstr(o.err, "hemi: standard output: "), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
     static const char *const silent[] = {"\"$0\" run \"$1\" 2>/dev/full", "\"$0\" run \"$1\" 2>&-"};
     for (size_t i = 0; i < 2; i++) {
         o = shell(silent[i], file("hello.wat", HELLO));

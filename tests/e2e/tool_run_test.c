@@ -36,6 +36,10 @@ START_TEST(initialize_runs_once)
     expect_run(0, "", "", hemi(NULL, "run", "--invoke", "_initialize", path));
     expect_run(0, "1\n", "", hemi(NULL, "run", "--invoke", "count", path));
     expect_run(0, "1\n", "", hemi(NULL, "run", path, "--invoke", "count"));
+    expect_run(200, "", "count: arguments: 0 are needed, 1 given", hemi(NULL, "run", "--invoke", "count", path, "1"));
+    path = file("failing.wat", "(module (func (export \"_initialize\") unreachable)\n"
+                               "  (func (export \"count\") (result i32) (i32.const 1)))");
+    expect_run(205, "", "_initialize: trap: unreachable", hemi(NULL, "run", "--invoke", "count", path));
 }
 END_TEST
 
@@ -64,10 +68,23 @@ START_TEST(limits_are_given_with_units)
     expect_run(0, "-1\n", "", hemi(NULL, "run", "--invoke", "grow", "--memory", "131072B", grow, "2"));
     expect_run(205, "", "heap exhausted", hemi(NULL, "run", "--invoke", "list", "--heap", "1MiB", trees, "200000"));
     expect_run(0, "", "", hemi(NULL, "run", "--invoke", "list", "--heap", "64MiB", trees, "200000"));
-    expect_run(0, "0\n", "", hemi(NULL, "run", "--invoke", "depth", "--deadline", "10m", depth, "0"));
-    static const char *const wrong[][2] = {{"--stack", "1MB"}, {"--heap", "1 MiB"},    {"--memory", "-1"},
-                                           {"--heap", "0"},    {"--deadline", "1.5s"}, {"--stack", "17179869184GiB"},
-                                           {"--heap", ""},     {"--deadline", "2000h"}};
+    static const char *const longest[] = {"4294967295", "4294967s", "71582m", "1193h"};
+    for (size_t i = 0; i < sizeof longest / sizeof *longest; i++)
+        expect_run(0, "0\n", "", hemi(NULL, "run", "--invoke", "depth", "--deadline", longest[i], depth, "0"));
+    static const char *const wrong[][2] = {{"--stack", "1MB"},
+                                           {"--heap", "1 MiB"},
+                                           {"--memory", "-1"},
+                                           {"--heap", "0"},
+                                           {"--deadline", "1.5s"},
+                                           {"--stack", "17179869184GiB"},
+                                           {"--heap", ""},
+                                           {"--deadline", "2000h"},
+                                           {"--stack", "17179869185GiB"},
+                                           {"--heap", "99999999999999999999"},
+                                           {"--deadline", "4294967296ms"},
+                                           {"--deadline", "4294968s"},
+                                           {"--deadline", "71583m"},
+                                           {"--deadline", "1194h"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         expect_run(200, "", wrong[i][0], hemi(NULL, "run", wrong[i][0], wrong[i][1], depth));
 }

@@ -326,6 +326,13 @@ START_TEST(wrong_usage_is_status_200_and_says_what)
     o = hemi(NULL, "asm", "--frobnicate");
     ck_assert_msg(o.status == 200 && strstr(o.err, "hemi: ") == o.err, "%d: %s", o.status, o.err);
     outcome_deinit(&o);
+    o = hemi(NULL, "asm", "-x", "x");
+    ck_assert_msg(o.status == 200 && strcmp(o.err, "hemi: no such option: -x\n") == 0, "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "asm", "x", "-o");
+    ck_assert_msg(o.status == 200 && strcmp(o.err, "hemi: -o: an argument is missing\n") == 0, "%d: %s", o.status,
+                  o.err);
+    outcome_deinit(&o);
     o = hemi(NULL, "--help");
     ck_assert_msg(o.status == 0 && strstr(o.out, "run"), "%s", o.out);
     outcome_deinit(&o);
