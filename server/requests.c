@@ -264,11 +264,21 @@ static void drop_wasi(struct request *r)
     wasi_unref(r->wasi);
 }
 
+/* Who asked for no deadline, or for a later one, is told whose it is. */
+static void explain_deadline(struct request *r)
+{
+    char *text = r->reply.error.message;
+    size_t n = strlen(text);
+    snprintf(text + n, sizeof r->reply.error.message - n, "%sthe tenant's limit, deadline: %llu ms", n ? "; " : "",
+             (unsigned long long)r->conn->worker->boot->limits.deadline);
+}
+
 void request_finish(struct request *r, enum hemi_status status)
 {
     SERVER_ASSERT(!r->answered); /* .one-reply */
     r->answered = true;
     status = account_explain(r->conn->account, status, &r->reply.error);
+    if (status == HEMI_DEADLINE && r->cut) explain_deadline(r);
     if (status == HEMI_TRAP || status == HEMI_HOST)
         atomic_fetch_add_explicit(&r->conn->worker->boot->page->traps_total, 1, memory_order_relaxed);
     stop_waiting(r);

@@ -66,6 +66,7 @@ struct request {
     struct activation act;     /* when the row runs on a fiber */
     struct host_call *calling; /* its outstanding host call, if any */
     struct timeout deadline;
+    bool cut; /* the deadline is the tenant's limit, which is less than was asked for */
     struct outcome *outcome;
     struct outcome *previous;    /* IF_PREVIOUS_OK: of the request before it */
     struct outcome *chunk;       /* of the one that brought the module's chunk before this one's */

@@ -139,7 +139,8 @@ static void set_deadline(struct request *r)
 {
     uint64_t ms = r->row->deadline ? body_u32(r, r->row->deadline) : 0;
     uint64_t longest = r->conn->worker->boot->limits.deadline;
-    if (longest > 0 && (ms == 0 || ms > longest) && r->row->fiber) ms = longest;
+    r->cut = longest > 0 && (ms == 0 || ms > longest) && r->row->fiber;
+    if (r->cut) ms = longest;
     struct worker *w = r->conn->worker;
     if (ms > 0) timeout_set(&w->timeouts, &r->deadline, worker_now_ms(w) + ms, past_deadline);
 }

@@ -87,7 +87,7 @@ static enum readiness depends_on(struct request *r, const struct object *o)
     }
     if (made->status == HEMI_OK) return READY; /* bound to nothing: whoever uses it says so */
     r->reply.failed_request = made->root;
-    request_fail(r, HEMI_DEPENDENCY_FAILED, "request %u, which was to make a %s used here, failed", made->root,
+    request_fail(r, HEMI_DEPENDENCY_FAILED, "request %u, which was to make the %s used here, failed", made->root,
                  object_kind_text((enum object_kind)o->kind));
     return FAILED;
 }

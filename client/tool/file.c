@@ -96,6 +96,8 @@ static bool assemble(struct module_file *m, const struct hemi_wat_options *optio
     hemi_status status = hemi_wat_assemble(m->text, m->text_size, options, &m->bytes, &m->size, &e);
     if (status == HEMI_OK) return true;
     m->exit = status == HEMI_INVALID_MODULE ? EXIT_INVALID : EXIT_LIMIT;
+    m->line = e.line;
+    m->column = e.column;
     if (e.line)
         snprintf(m->why, sizeof m->why, "%s:%u:%u: %s", m->path, e.line, e.column, e.message);
     else
@@ -164,7 +166,7 @@ static int read_operand(const struct tool_options *o, const char *command, struc
     if (o->nrest == 0) return fail_with(EXIT_USAGE, "%s which file? Try: hemi %s --help", command, command);
     if (o->nrest > 1) return fail_with(EXIT_USAGE, "%s takes one file; '%s' is one more", command, o->rest[1]);
     if (module_read(o->rest[0], &options, m)) return EXIT_OK;
-    return fail_with(m->exit, "%s", m->why);
+    return fail_file(m);
 }
 
 int command_asm(const struct tool_options *o)

@@ -52,7 +52,7 @@ const struct command *command_find(const char *name)
     "refused, a longer time is cut to the tenant's; a private daemon gives as much as its configuration\n"             \
     "could say. A size below the least (a heap's 64 KiB) is rounded up. The value of an argument of\n"                 \
     "`--invoke` is a number as in the text format, without `_`; `null` for a reference; `0x` and 32\n"                 \
-    "hexadecimal digits for a v128, its bytes in order."
+    "hexadecimal digits for a v128, of which the last two are byte 0; for an anyref also a number, an i31."
 #define ABOUT_EXIT                                                                                                     \
     "0 to 125 are the program's own (run), and 0 that all went well. From 200 on it is Hemi's, for\n"                  \
     "every command. 128 and a signal's number only come from a signal: ^C ends the program by SIGINT,\n"               \
@@ -61,12 +61,13 @@ const struct command *command_find(const char *name)
     "`--outcome-json FD` writes one JSON object and a newline to that descriptor at the end: `outcome`\n"              \
     "(a word of the table; or `ok`, `exit` where the program called `proc_exit`, `interrupted`), `status`,\n"          \
     "and what is known of `message`, `exit_code`, `hemi_status`, `limit`, `trap` (`kind`, `number`), `function`,\n"    \
-    "`offset`, `backtrace` (`kind`, `index`, `offset`, `module`, `name`; `line`, `column` of a text). Nothing is\n"    \
-    "written if a signal ends `hemi` at once."
+    "`offset`, `line` and `column` (of a text), `backtrace` (`kind`, `index`, `offset`, `module`, `name`; `line`,\n"   \
+    "`column`). Nothing is written if a signal ends `hemi` at once."
 #define ABOUT_DAEMON                                                                                                   \
     "The daemon listens at `--socket`, else `$HEMI_SOCKET`, else `$XDG_RUNTIME_DIR/hemi/hemi.sock`,\n"                 \
     "else `/run/hemi/hemi.sock`. Only if none of the first two is given and there is no such file does\n"              \
-    "`run` start a daemon for itself, and says so. The other commands never do: `ping` with its status\n"              \
+    "`run` start a daemon for itself, and says so (but with `--quiet`). The other commands never do: `ping` with its " \
+    "status\n"                                                                                                         \
     "is a health check."
 #define ABOUT_RUN                                                                                                      \
     "`run` calls `_start`, whose results it ignores; else `_initialize`. `--invoke NAME` calls that\n"                 \

@@ -94,25 +94,65 @@ static void add_limit(cJSON *o, const char *text)
     if (end && end > name) add_format(o, "limit", "%.*s", (int)(end - name), name);
 }
 
-void outcome_keep(int exit, const char *text)
+static void add_in_text(cJSON *to, uint32_t line, uint32_t column)
+{
+    cJSON_AddNumberToObject(to, "line", line);
+    cJSON_AddNumberToObject(to, "column", column);
+}
+
+static void add_place(cJSON *to, const hemi_client *client)
+{
+    uint64_t offset;
+    uint32_t function;
+    if (hemi_client_function(client, &function)) cJSON_AddNumberToObject(to, "function", function);
+    if (!hemi_client_offset(client, &offset)) return;
+    cJSON_AddNumberToObject(to, "offset", (double)offset);
+    if (find_place(offset)) add_in_text(to, place.line, place.column);
+}
+
+void outcome_keep(int exit, const char *text, const struct module_file *m, const hemi_client *client)
 {
     cJSON *o = begin(word_of(exit), exit);
     cJSON_AddStringToObject(o, "message", text);
     if (exit == EXIT_LIMIT) add_limit(o, text);
+    if (client)
+        add_place(o, client);
+    else if (m && m->line > 0)
+        add_in_text(o, m->line, m->column);
     keep(o);
+}
+
+static int fail_text(int exit, const struct module_file *m, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static int fail_text(int exit, const struct module_file *m, const char *format, va_list args)
+{
+    char *text = escaped(format, args);
+    tell("%s", text ? text : "out of memory");
+    outcome_keep(exit, text ? text : "out of memory", m, NULL);
+    free(text);
+    return exit;
 }
 
 int fail_with(int exit, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *text = escaped(format, args);
+    int status = fail_text(exit, NULL, format, args);
     va_end(args);
-    tell("%s", text ? text : "out of memory");
-    outcome_keep(exit, text ? text : "out of memory");
-    free(text);
-    return exit;
+    return status;
 }
+
+static int fail_at(const struct module_file *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int fail_at(const struct module_file *m, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int status = fail_text(m->exit, m, format, args);
+    va_end(args);
+    return status;
+}
+
+int fail_file(const struct module_file *m) { return fail_at(m, "%s", m->why); }
 
 /* --- failures of the client --- */
 static int exit_of(hemi_status status)
@@ -196,10 +236,7 @@ static void add_frame(cJSON *to, const struct hemi_trace_entry *e)
     cJSON_AddNumberToObject(frame, "index", e->index);
     if (e->kind == HEMI_TRACE_FUNC || e->kind == HEMI_TRACE_CONST)
         cJSON_AddNumberToObject(frame, "offset", (double)e->offset);
-    if (e->kind == HEMI_TRACE_FUNC && find_place(e->offset)) {
-        cJSON_AddNumberToObject(frame, "line", place.line);
-        cJSON_AddNumberToObject(frame, "column", place.column);
-    }
+    if (e->kind == HEMI_TRACE_FUNC && find_place(e->offset)) add_in_text(frame, place.line, place.column);
     if (e->module_length > 0) add_format(frame, "module", "%s", e->module);
     if (e->name_length > 0) add_format(frame, "name", "%s", e->name);
     if (!cJSON_AddItemToArray(to, frame)) cJSON_Delete(frame);
@@ -220,14 +257,6 @@ static void tell_trace(const hemi_client *client, cJSON *to)
             tell_more("    %s", text);
         add_frame(frames, &trace[i]);
     }
-}
-
-static void add_place(cJSON *to, const hemi_client *client)
-{
-    uint64_t offset;
-    uint32_t function;
-    if (hemi_client_function(client, &function)) cJSON_AddNumberToObject(to, "function", function);
-    if (hemi_client_offset(client, &offset)) cJSON_AddNumberToObject(to, "offset", (double)offset);
 }
 
 /* The flag that sets the store's limit which the text names; NULL: none. */

@@ -253,7 +253,7 @@ int command_run(const struct tool_options *o)
     if (!p.invoke) take_invoke(&p);
     int status = take_limits(&p, o);
     if (status != 0) return status;
-    if (!module_read(p.file, NULL, &p.module_file)) return fail_with(p.module_file.exit, "%s", p.module_file.why);
+    if (!module_read(p.file, NULL, &p.module_file)) return fail_file(&p.module_file);
     outcome_of(&p.module_file);
     status = run_in_session(&p, o);
     outcome_of(NULL);

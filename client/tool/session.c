@@ -138,7 +138,7 @@ int session_open(struct session *s, const struct tool_options *o)
         options.token = token;
     }
     bool private = needs_private(o, path, sizeof path);
-    if (private) tell("no daemon at %s: a private one serves this run", path);
+    if (private && !o->values[OPTION_QUIET]) tell("no daemon at %s: a private one serves this run", path);
     int status =
         private ? open_private(s, o, &options) : connected(s, hemi_connect(&options, &s->client), "connecting");
     if (status != 0) session_close(s);

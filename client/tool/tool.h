@@ -29,7 +29,7 @@
     X(CODE, 209, "exit-code", "the guest ended with a code that is not from 0 to 125")                                 \
     X(OUTPUT, 210, "output", "standard output or error could not be written, or standard input not read")              \
     X(NO_DAEMON, 211, "no-daemon", "no daemon can be reached, or it is ending, or it speaks another version")          \
-    X(DENIED, 212, "denied", "the daemon refuses this user or token")                                                  \
+    X(DENIED, 212, "denied", "the daemon refuses this user or token (211: the socket's mode does)")                    \
     X(LOST, 213, "lost", "the connection or the worker was lost")                                                      \
     X(INTERNAL, 214, "internal", "a defect in Hemi")
 enum {
@@ -48,6 +48,7 @@ enum {
     X(OUTCOME_JSON, "outcome-json", "FD", "rvawips.", "write to this descriptor what happened, as JSON")               \
     X(INVOKE, "invoke", "NAME", "r", "call this export with ARGS as its arguments, and print its results")             \
     X(ENV, "env", "NAME=VALUE", "r", "give the program this variable (may be repeated)")                               \
+    X(QUIET, "quiet", NULL, "r", "do not say that a private daemon serves this run")                                   \
     X(STATS, "stats", NULL, "r", "afterwards print counters to stderr")                                                \
     X(DEADLINE, "deadline", "TIME", "r", "end the program after this time")                                            \
     X(STACK, "stack", "SIZE", "r", "most memory the program's stack of calls may take")                                \
@@ -136,12 +137,15 @@ void die_of_interrupt(void) __attribute__((noreturn));
 /* --- outcome.c --- */
 /* Tells what went wrong, keeps it for --outcome-json (the first one), and gives the exit status again. */
 int fail_with(int exit, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Keeps it, told already. `text` is escaped. */
-void outcome_keep(int exit, const char *text);
+/* The same of a file that could not be read, or is no module. */
+struct module_file;
+int fail_file(const struct module_file *m);
+/* Keeps it, told already. `text` is escaped. Where it is: the file's own failure knows (`client` NULL), or the client.
+ */
+void outcome_keep(int exit, const char *text, const struct module_file *m, const hemi_client *client);
 /* The same of the client's last failure, and where. */
 int tell_failure(hemi_client *client, const char *where);
 /* Failures are of this module from now on, which tells their places if it is text; NULL: of none. */
-struct module_file;
 void outcome_of(const struct module_file *m);
 /* A guest that called proc_exit. */
 int guest_exit(const char *file, int32_t code);
@@ -184,8 +188,9 @@ struct module_file {
     size_t size;
     char *text; /* what it was assembled from; NULL: the file is binary */
     size_t text_size;
-    int exit;       /* after a failure: EXIT_FILE; EXIT_INVALID: the file was read, but is no module; EXIT_LIMIT */
-    char why[4600]; /* after a failure: path, place and message */
+    int exit; /* after a failure: EXIT_FILE; EXIT_INVALID: the file was read, but is no module; EXIT_LIMIT */
+    uint32_t line, column; /* after a failure: where it is; 0: at no place of a text */
+    char why[4600];        /* after a failure: path, place and message */
 };
 /* Reads a module: binary, or text, which is assembled with `options`. False: m->exit and m->why, and nothing to free.
  */

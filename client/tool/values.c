@@ -49,6 +49,21 @@ static bool parse_float(const char *text, hemi_type type, hemi_val *out)
     return *text != 0 && *end == 0;
 }
 
+static const char *form_of(hemi_type type)
+{
+    switch (hemi_type_kind(type)) {
+    case HEMI_F32:
+    case HEMI_F64:
+        return "a number such as 1.5, -1e3, 0x1p-3, inf or nan";
+    case HEMI_V128:
+        return "0x and 32 hexadecimal digits";
+    case HEMI_REF:
+        return hemi_type_class(type) == HEMI_CLASS_ANY ? "null, or an i31's number" : "null only";
+    default:
+        return "a whole number in range, such as 10, -1 or 0x1f";
+    }
+}
+
 int parse_value(const char *text, hemi_type type, hemi_val *out)
 {
     char name[64];
@@ -76,7 +91,7 @@ int parse_value(const char *text, hemi_type type, hemi_val *out)
         break;
     }
     hemi_type_text(type, name, sizeof name);
-    return ok ? 0 : fail_with(EXIT_USAGE, "'%s' is not a value of type %s", text, name);
+    return ok ? 0 : fail_with(EXIT_USAGE, "'%s' is not a value of type %s, which is %s", text, name, form_of(type));
 }
 
 static void print_reference(const hemi_ref *ref)

@@ -142,6 +142,74 @@ START_TEST(a_refused_file_is_named_once)
 }
 END_TEST
 
+START_TEST(the_place_of_an_invalid_text_is_in_the_outcome)
+{
+    static const char *const texts[] = {"(module\n  (func nop)\n  (func (drop)))",
+                                        "(module (func)\n  (func\n     (bogus)))"};
+    static const char *const places[] = {"\"line\":3,\"column\":10", "\"line\":3,\"column\":7"};
+    struct daemon d;
+    daemon_start(&d, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        const char *path = file("invalid.wat", texts[i]);
+        struct outcome o = hemi(NULL, "run", "--outcome-json", "1", path);
+        ck_in(o.out, places[i]);
+        outcome_deinit(&o);
+        o = hemi(NULL, "validate", "--socket", d.socket, "--outcome-json", "1", path);
+        ck_in(o.out, places[i]);
+        outcome_deinit(&o);
+    }
+    daemon_stop(&d);
+}
+END_TEST
+
+START_TEST(a_private_daemon_may_serve_without_a_word)
+{
+    struct outcome o = hemi(NULL, "run", "--quiet", file("hello.wat", HELLO));
+    ck_assert_str_eq(o.out, "hello, world\n");
+    ck_assert_str_eq(o.err, "");
+    outcome_deinit(&o);
+}
+END_TEST
+
+START_TEST(a_wrong_argument_is_told_how_its_type_is_written)
+{
+    static const char *const rows[][3] = {
+        {"i32", "1_000", "which is a whole number in range, such as 10, -1 or 0x1f\n"},
+        {"f64", "one", "which is a number such as 1.5, -1e3, 0x1p-3, inf or nan\n"},
+        {"v128", "1", "which is 0x and 32 hexadecimal digits\n"},
+        {"externref", "1", "which is null only\n"},
+        {"anyref", "x", "which is null, or an i31's number\n"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[96];
+        snprintf(text, sizeof text, "(func (export \"f\") (param %s))", rows[i][0]);
+        struct outcome o = hemi(NULL, "run", "--quiet", "--invoke", "f", file("value.wat", text), rows[i][1]);
+        ck_in(o.err, rows[i][2]);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
+START_TEST(a_deadline_that_is_the_tenants_is_told_as_its_limit)
+{
+    static const char spin[] = "(func (export \"_start\") (loop (br 0)))";
+    static const char said[] = "the tenant's limit, deadline: 500 ms";
+    struct daemon d;
+    daemon_start_tenants(&d, 1, "deadline = \"500ms\";");
+    struct outcome o = hemi(NULL, "run", "--socket", d.socket, "--deadline", "10m", file("spin.wat", spin));
+    ck_assert_int_eq(o.status, 208);
+    ck_in(o.err, said);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--socket", d.socket, file("spin.wat", spin));
+    ck_in(o.err, said);
+    outcome_deinit(&o);
+    o = hemi(NULL, "run", "--socket", d.socket, "--deadline", "100ms", file("spin.wat", spin));
+    ck_assert_int_eq(o.status, 208);
+    ck_assert_msg(!strstr(o.err, said), "%s", o.err);
+    outcome_deinit(&o);
+    daemon_stop(&d);
+}
+END_TEST
+
 #define TESTS(t)                                                                                                       \
     tcase_add_test(t, a_trap_in_a_text_shows_line_and_column_of_each_frame);                                           \
     tcase_add_test(t, a_trap_in_a_binary_shows_its_offset);                                                            \
@@ -149,6 +217,10 @@ END_TEST
     tcase_add_test(t, an_invalid_text_is_refused_at_its_field_or_instruction);                                         \
     tcase_add_test(t, a_limit_that_a_flag_set_names_the_flag);                                                         \
     tcase_add_test(t, a_component_is_told_by_its_proposal);                                                            \
+    tcase_add_test(t, the_place_of_an_invalid_text_is_in_the_outcome);                                                 \
+    tcase_add_test(t, a_private_daemon_may_serve_without_a_word);                                                      \
+    tcase_add_test(t, a_wrong_argument_is_told_how_its_type_is_written);                                               \
+    tcase_add_test(t, a_deadline_that_is_the_tenants_is_told_as_its_limit);                                            \
     tcase_add_test(t, a_refused_file_is_named_once)
 
 TOOL_SUITE("tool_message", TESTS)
