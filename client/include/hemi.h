@@ -19,8 +19,8 @@
  * Otherwise it returns as soon as the request is queued, and hemi_wait() on the ticket gives its status. What it makes
  * (a module, an instance, ...) can be used in further requests at once, without waiting: if it comes to nothing, they
  * fail with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must stay until hemi_wait() or hemi_forget() of
- * that ticket, and are filled in by then. Every ticket is waited for or forgotten; there is none, and *ticket is as it
- * was, when the function itself does not return HEMI_OK. Requests to one store run in order.
+ * that ticket, and are filled in by then. Every ticket is waited for or forgotten; there is none, and *ticket is 0,
+ * when the function itself does not return HEMI_OK. Requests to one store run in order.
  *
  * Ownership. A client owns all that is made from it; hemi_client_free() frees what is left. Freeing something ends
  * the client's hold on it; what the guest still uses stays. All of a store dies with hemi_store_close().
@@ -476,8 +476,9 @@ HEMI_API hemi_status hemi_object_from_ref(hemi_store *store, const hemi_val *ref
 /* ---------------------------------------------------------------------------------------------------------------- */
 /* Functions */
 
-/* Calls. nargs and the kinds of args must be the function's, and nresults at least its number of results. Inside a host
- * function this calls back into the guest. */
+/* Calls. nargs and the kinds of args must be the function's, and nresults at least its number of results; so its type
+ * must be known: wait for its hemi_export_get (of which this then says DEPENDENCY_FAILED, if it failed), or use
+ * hemi_call_ahead. Inside a host function this calls back into the guest. */
 HEMI_API hemi_status hemi_call(hemi_object *function, const hemi_val *args, size_t nargs, hemi_val *results,
                                size_t nresults, hemi_ticket *ticket);
 /* As hemi_call with a ticket, for a function whose type is not known yet (its hemi_export_get has not been waited

@@ -51,7 +51,7 @@ hemi_status hemi_memory_new(hemi_store *store, uint64_t min, uint64_t max, bool 
     hemi_client *c = CLIENT_OF(store);
     const struct hemi_entry type = {
         .kind = HEMI_MEMORY_OBJECT, .min = min, .max = max, .has_max = max != UINT64_MAX, .is64 = is64};
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     *out = object_of(store, &type);
@@ -124,14 +124,14 @@ static hemi_status in_pieces(hemi_object *memory, uint64_t offset, uint8_t *to, 
 hemi_status hemi_memory_read(hemi_object *memory, uint64_t offset, void *bytes, size_t n, hemi_ticket *ticket)
 {
     uint8_t none;
-    ENTER(CLIENT_OF(memory), refusal);
+    ENTER_ASKING(CLIENT_OF(memory), ticket);
     if (n > 0 && !bytes) return fail_null(entered, "bytes");
     return in_pieces(memory, offset, n ? bytes : &none, NULL, n, ticket);
 }
 
 hemi_status hemi_memory_write(hemi_object *memory, uint64_t offset, const void *bytes, size_t n, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(memory), refusal);
+    ENTER_ASKING(CLIENT_OF(memory), ticket);
     if (n > 0 && !bytes) return fail_null(entered, "bytes");
     return in_pieces(memory, offset, NULL, n ? bytes : (const uint8_t *)"", n, ticket);
 }
@@ -139,7 +139,7 @@ hemi_status hemi_memory_write(hemi_object *memory, uint64_t offset, const void *
 hemi_status hemi_memory_size(hemi_object *memory, uint64_t *pages, hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(memory);
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     hemi_status status = check(memory, HEMI_MEMORY_OBJECT, "memory");
     if (status != HEMI_OK) return status;
     Hemi__V1__MemorySize body = HEMI__V1__MEMORY_SIZE__INIT;
@@ -154,7 +154,7 @@ hemi_status hemi_memory_size(hemi_object *memory, uint64_t *pages, hemi_ticket *
 hemi_status hemi_memory_grow(hemi_object *memory, uint64_t delta, uint64_t *previous, hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(memory);
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     hemi_status status = check(memory, HEMI_MEMORY_OBJECT, "memory");
     if (status != HEMI_OK) return status;
     Hemi__V1__MemoryGrow body = HEMI__V1__MEMORY_GROW__INIT;
@@ -198,7 +198,7 @@ static hemi_status get_one(hemi_object *o, struct sending *s, uint32_t *result_h
 
 hemi_status hemi_global_get(hemi_object *global, hemi_val *out, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(global), refusal);
+    ENTER_ASKING(CLIENT_OF(global), ticket);
     hemi_status status = check(global, HEMI_GLOBAL_OBJECT, "global");
     if (status == HEMI_OK && !out) status = fail_null(global->node.client, "out");
     if (status != HEMI_OK) return status;
@@ -211,7 +211,7 @@ hemi_status hemi_global_get(hemi_object *global, hemi_val *out, hemi_ticket *tic
 
 hemi_status hemi_table_get(hemi_object *table, uint64_t index, hemi_val *out, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(table), refusal);
+    ENTER_ASKING(CLIENT_OF(table), ticket);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
     if (status == HEMI_OK && !out) status = fail_null(table->node.client, "out");
     if (status != HEMI_OK) return status;
@@ -244,7 +244,7 @@ static hemi_status put_one(hemi_object *o, struct sending *s, const hemi_val *va
 
 hemi_status hemi_global_set(hemi_object *global, const hemi_val *value, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(global), refusal);
+    ENTER_ASKING(CLIENT_OF(global), ticket);
     hemi_status status = check(global, HEMI_GLOBAL_OBJECT, "global");
     if (status != HEMI_OK) return status;
     Hemi__V1__GlobalSet body = HEMI__V1__GLOBAL_SET__INIT;
@@ -256,7 +256,7 @@ hemi_status hemi_global_set(hemi_object *global, const hemi_val *value, hemi_tic
 
 hemi_status hemi_table_set(hemi_object *table, uint64_t index, const hemi_val *value, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(table), refusal);
+    ENTER_ASKING(CLIENT_OF(table), ticket);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
     if (status != HEMI_OK) return status;
     Hemi__V1__TableSet body = HEMI__V1__TABLE_SET__INIT;
@@ -270,7 +270,7 @@ hemi_status hemi_table_set(hemi_object *table, uint64_t index, const hemi_val *v
 hemi_status hemi_table_grow(hemi_object *table, uint64_t delta, const hemi_val *init, uint64_t *previous,
                             hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(table), refusal);
+    ENTER_ASKING(CLIENT_OF(table), ticket);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
     if (status != HEMI_OK) return status;
     Hemi__V1__TableGrow body = HEMI__V1__TABLE_GROW__INIT;
@@ -285,7 +285,7 @@ hemi_status hemi_table_grow(hemi_object *table, uint64_t delta, const hemi_val *
 hemi_status hemi_table_size(hemi_object *table, uint64_t *elements, hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(table);
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     hemi_status status = check(table, HEMI_TABLE_OBJECT, "table");
     if (status != HEMI_OK) return status;
     Hemi__V1__TableSize body = HEMI__V1__TABLE_SIZE__INIT;
@@ -317,7 +317,7 @@ hemi_status hemi_global_new(hemi_store *store, hemi_type type, bool is_mutable, 
 {
     hemi_client *c = CLIENT_OF(store);
     const struct hemi_entry entry = {.kind = HEMI_GLOBAL_OBJECT, .type = type, .is_mutable = is_mutable};
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     *out = object_of(store, &entry);
@@ -337,7 +337,7 @@ hemi_status hemi_table_new(hemi_store *store, hemi_type type, uint64_t min, uint
     hemi_client *c = CLIENT_OF(store);
     const struct hemi_entry entry = {
         .kind = HEMI_TABLE_OBJECT, .type = type, .min = min, .max = max, .has_max = max != UINT64_MAX, .is64 = is64};
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     *out = object_of(store, &entry);

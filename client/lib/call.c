@@ -43,11 +43,22 @@ static hemi_status call(hemi_object *function, const struct values *args, hemi_v
     return request_finish(c, r, ticket);
 }
 
+/* What a call would be answered, had it been sent. */
+static hemi_status no_type(hemi_client *c, const hemi_object *function)
+{
+    if (function->failed == 0)
+        return fail(c, HEMI_ARGUMENT,
+                    "the function's type is not known yet: wait for what makes it, or use hemi_call_ahead");
+    fail(c, HEMI_DEPENDENCY_FAILED, "request %u, which was to make the function used here, failed", function->failed);
+    c->last.failed_request = function->failed;
+    return HEMI_DEPENDENCY_FAILED;
+}
+
 /* Is it a function, and do the counts fit its type? */
 static hemi_status check(hemi_client *c, const hemi_object *function, size_t nargs, size_t nresults)
 {
     const struct hemi_entry *type = hemi_object_entry(function);
-    if (!type) return fail(c, HEMI_ARGUMENT, "the function's type is not known yet: wait for what makes it");
+    if (!type) return no_type(c, function);
     if (type->kind != HEMI_FUNC_OBJECT) return fail(c, HEMI_ARGUMENT, "not a function");
     if (nargs != type->nparams)
         return fail(c, HEMI_ARGUMENT, "%zu arguments where there are %zu parameters", nargs, type->nparams);
@@ -60,7 +71,7 @@ hemi_status hemi_call(hemi_object *function, const hemi_val *args, size_t nargs,
                       hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(function);
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     hemi_status status = usable(c, function->store);
     if (status == HEMI_OK) status = check(c, function, nargs, nresults);
     if (status != HEMI_OK) return status;
@@ -75,7 +86,7 @@ hemi_status hemi_call_ahead(hemi_object *function, const hemi_val *args, size_t 
                             size_t nresults, size_t nrefs, hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(function);
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     hemi_status status = usable(c, function->store);
     if (status != HEMI_OK) return status;
     if (hemi_object_entry(function)) return hemi_call(function, args, nargs, results, nresults, ticket);

@@ -195,7 +195,7 @@ void hemi_client_stats_get(const hemi_client *c, struct hemi_client_stats *out)
 /* --- small requests --- */
 hemi_status hemi_ping(hemi_client *c, hemi_ticket *ticket)
 {
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     struct sending s = {.f = {.type = FRAME_PING}};
     return request_run(c, &s, ticket);
 }

@@ -380,7 +380,7 @@ hemi_status hemi_func_new(hemi_store *store, const struct hemi_func_options *opt
 {
     struct hemi_func_options o;
     hemi_client *c = CLIENT_OF(store);
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     struct entries type = {0}, copy = {0};
     struct host_func *func = NULL;
     uint32_t id = 0;

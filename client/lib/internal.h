@@ -77,6 +77,13 @@ const char *refusal_text(hemi_status refusal);
     if (out) *(out) = NULL;                                                                                            \
     ENTER(client, refusal);                                                                                            \
     if (!(out)) return fail_null(client, #out)
+/* The same where there may be a ticket: 0 until the request is made. */
+#define ENTER_ASKING(client, ticket)                                                                                   \
+    if (ticket) *(ticket) = 0;                                                                                         \
+    ENTER(client, refusal)
+#define ENTER_MAKING(client, out, ticket)                                                                              \
+    if (ticket) *(ticket) = 0;                                                                                         \
+    ENTER_FOR(client, out)
 #define CLIENT_OF(thing) ((thing) ? (thing)->node.client : NULL)
 
 /* --- handles.c: which handle ids are in use, scopes, batched drops --- */
@@ -213,6 +220,7 @@ struct hemi_object {
     struct node node;
     hemi_store *store;
     struct entries entry; /* none or one */
+    hemi_ticket failed;   /* the request in which its making failed; 0: none */
 };
 struct hemi_wasi {
     struct node node;
@@ -253,9 +261,10 @@ struct answer {
     take_fn *take; /* on success; NULL: there is nothing to take. PROTOCOL: the answer is malformed */
     void *to;
     size_t count;
-    struct node *node;                  /* counted; what it makes or calls */
-    void (*refused)(struct node *node); /* on failure; NULL: nothing follows from it */
-    bool ours;                          /* it is all about the node: taken also when the caller has forgotten it */
+    struct node *node; /* counted; what it makes or calls */
+    /* On failure, with the request that it began with; NULL: nothing follows from it. */
+    void (*refused)(struct node *node, hemi_ticket root);
+    bool ours; /* it is all about the node: taken also when the caller has forgotten it */
 };
 struct request {
     uint32_t id, parent;

@@ -74,7 +74,7 @@ static hemi_status send_module(hemi_module *m, const uint8_t *bytes, size_t size
 
 hemi_status hemi_module_new(hemi_client *c, const void *bytes, size_t size, hemi_module **out, hemi_ticket *ticket)
 {
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, NULL);
     if (status == HEMI_OK && size > 0 && !bytes) status = fail_null(c, "bytes");
     if (status == HEMI_OK && size > UINT32_MAX) status = fail(c, HEMI_LIMIT, "a module of 4 GiB or more");

@@ -286,7 +286,7 @@ static hemi_status take_failure(hemi_client *c, struct request *r, const Hemi__V
 {
     size_t used;
     refused(c, r, reply);
-    if (r->answer.refused) r->answer.refused(r->answer.node);
+    if (r->answer.refused) r->answer.refused(r->answer.node, reply->failed_request ? reply->failed_request : r->id);
     hemi_status status = trace_read(r->failure, reply->trace_entries, f->raw, f->raw_length, &used);
     if (status != HEMI_OK) return status;
     if (reply->status == HEMI_EXCEPTION) return take_exception(c, r, f->raw + used, f->raw_length - used);
@@ -444,7 +444,7 @@ hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
     ENTER(c, refusal);
     if (c->quiet) return fail(c, HEMI_BUSY, "not inside a stream callback");
     struct request *r = ticket_of(c, ticket);
-    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
+    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
     if (!r->answered && waits_for_itself(c, r))
         return fail(c, HEMI_DEADLOCK, "request %u waits for the call that is running here", ticket);
     while (!r->answered) {
@@ -481,7 +481,7 @@ hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)
 {
     ENTER(c, refusal);
     struct request *r = ticket_of(c, ticket);
-    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
+    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
     if (r->answered || c->ended != HEMI_OK) return HEMI_OK;
     hemi_status status = cancel(c, r, HEMI_CANCELLED);
     send_queued(c);
@@ -493,7 +493,7 @@ hemi_status hemi_then(hemi_client *c, hemi_ticket ticket, void (*done)(hemi_clie
     ENTER(c, refusal);
     if (!done) return fail_null(c, "done");
     struct request *r = ticket_of(c, ticket);
-    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before", ticket);
+    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
     if (r->done) return fail(c, HEMI_ARGUMENT, "ticket %u has a callback already", ticket);
     r->done = done;
     r->done_env = env;

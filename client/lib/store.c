@@ -6,7 +6,11 @@
 /* --- stores --- */
 hemi_client *hemi_store_client(const hemi_store *store) { return CLIENT_OF(store); }
 
-static void store_failed(struct node *node) { ((hemi_store *)node)->failed = true; }
+static void store_failed(struct node *node, hemi_ticket root)
+{
+    (void)root;
+    ((hemi_store *)node)->failed = true;
+}
 
 static hemi_status store_request(hemi_store *store, const struct hemi_store_options *o, hemi_ticket *ticket)
 {
@@ -50,8 +54,9 @@ static hemi_status take_store_end(hemi_client *c, struct request *r, const Hemi_
 }
 
 /* A store that never came to be cannot be closed, but the client is done with it. */
-static void close_refused(struct node *node)
+static void close_refused(struct node *node, hemi_ticket root)
 {
+    (void)root;
     hemi_store *store = (hemi_store *)node;
     if (store->failed) store_end(store);
 }
@@ -70,13 +75,13 @@ static hemi_status close_store(hemi_store *store, bool in_order, hemi_ticket *ti
 
 hemi_status hemi_store_close(hemi_store *store, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(store), refusal);
+    ENTER_ASKING(CLIENT_OF(store), ticket);
     return close_store(store, false, ticket);
 }
 
 hemi_status hemi_store_close_in_order(hemi_store *store, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(store), refusal);
+    ENTER_ASKING(CLIENT_OF(store), ticket);
     return close_store(store, true, ticket);
 }
 
@@ -91,7 +96,7 @@ hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *opti
                            hemi_ticket *ticket)
 {
     struct hemi_store_options o;
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, NULL);
     if (status == HEMI_OK) status = options_take(c, OPTIONS_store, options, &o);
     if (status != HEMI_OK) return status;
@@ -109,7 +114,7 @@ hemi_status hemi_store_new(hemi_client *c, const struct hemi_store_options *opti
 
 hemi_status hemi_store_gc(hemi_store *store, hemi_ticket *ticket)
 {
-    ENTER(CLIENT_OF(store), refusal);
+    ENTER_ASKING(CLIENT_OF(store), ticket);
     Hemi__V1__StoreGc body = HEMI__V1__STORE_GC__INIT;
     body.store = store->node.handle;
     body.deadline_ms = store->node.client->deadline_ms;
@@ -154,7 +159,7 @@ hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, hemi_objec
                               hemi_wasi *wasi, hemi_instance **out, hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(store);
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, store);
     if (status == HEMI_OK && !module) status = fail_null(c, "module");
     if (status == HEMI_OK && module->node.client != c) status = fail(c, HEMI_HANDLE, "the module is of another client");
@@ -202,12 +207,14 @@ static hemi_status take_object(hemi_client *c, struct request *r, const Hemi__V1
     return status != HEMI_OK || o->entry.count == 1 ? status : HEMI_PROTOCOL;
 }
 
+static void object_failed(struct node *node, hemi_ticket root) { ((hemi_object *)node)->failed = root; }
+
 /* Runs the request that makes or describes *out; frees it when that fails. */
 static hemi_status object_request(hemi_object **out, struct sending *s, hemi_ticket *ticket)
 {
     hemi_object *o = *out;
     s->store = o->store;
-    s->answer = (struct answer){.take = take_object, .node = &o->node, .ours = true};
+    s->answer = (struct answer){.take = take_object, .node = &o->node, .refused = object_failed, .ours = true};
     hemi_status status = request_run(o->node.client, s, ticket);
     if (status == HEMI_OK) return status;
     hemi_object_free(o);
@@ -227,7 +234,7 @@ hemi_status hemi_export_get_n(hemi_instance *instance, const char *name, size_t 
                               hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(instance);
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, instance->store);
     if (status == HEMI_OK && length > 0 && !name) status = fail_null(c, "name");
     if (status != HEMI_OK) return status;
@@ -244,7 +251,7 @@ hemi_status hemi_export_get_n(hemi_instance *instance, const char *name, size_t 
 hemi_status hemi_export_get(hemi_instance *instance, const char *name, hemi_object **out, hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(instance);
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     return name ? hemi_export_get_n(instance, name, strlen(name), out, ticket) : fail_null(c, "name");
 }
 
@@ -252,7 +259,7 @@ hemi_status hemi_export_get(hemi_instance *instance, const char *name, hemi_obje
 hemi_status hemi_object_from_ref(hemi_store *store, const hemi_val *ref, hemi_object **out, hemi_ticket *ticket)
 {
     hemi_client *c = CLIENT_OF(store);
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, store);
     if (status != HEMI_OK) return status;
     if (!ref || ref->kind != HEMI_REF || ref->of.ref.kind != HEMI_REF_HANDLE || ref->of.ref.class_ != HEMI_CLASS_FUNC)
@@ -302,7 +309,7 @@ static hemi_status check_handle(hemi_client *c, const hemi_val *v)
 
 static hemi_status ask_type(hemi_client *c, const hemi_val *ref, struct answer answer, hemi_ticket *ticket)
 {
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     hemi_status status = answer.to ? check_handle(c, ref) : fail_null(c, "out");
     if (status != HEMI_OK) return status;
     Hemi__V1__RefType body = HEMI__V1__REF_TYPE__INIT;
@@ -370,7 +377,7 @@ static hemi_status ask_equal(hemi_client *c, const hemi_val *a, const hemi_val *
 hemi_status hemi_ref_eq(hemi_client *c, const hemi_val *a, const hemi_val *b, bool *equal, hemi_ticket *ticket)
 {
     const hemi_val null = hemi_null(HEMI_CLASS_ANY);
-    ENTER(c, refusal);
+    ENTER_ASKING(c, ticket);
     if (!equal) return fail_null(c, "equal");
     if (!a) a = &null;
     if (!b) b = &null;

@@ -75,7 +75,11 @@ void wasi_end(struct hemi_wasi *w)
     node_count_down(&w->node);
 }
 
-static void wasi_failed(struct node *node) { wasi_end((struct hemi_wasi *)node); }
+static void wasi_failed(struct node *node, hemi_ticket root)
+{
+    (void)root;
+    wasi_end((struct hemi_wasi *)node);
+}
 
 static bool add_streams(hemi_client *c, struct hemi_wasi *w)
 {
@@ -109,7 +113,7 @@ hemi_status hemi_wasi_new(hemi_store *store, const struct hemi_wasi_options *opt
 {
     struct hemi_wasi_options o;
     hemi_client *c = CLIENT_OF(store);
-    ENTER_FOR(c, out);
+    ENTER_MAKING(c, out, ticket);
     hemi_status status = usable(c, store);
     if (status == HEMI_OK) status = options_take(c, OPTIONS_wasi, options, &o);
     if (status == HEMI_OK) status = check_strings(c, o.args, o.nargs, "args");

@@ -192,6 +192,62 @@ START_TEST(failures_say_what)
 }
 END_TEST
 
+/* It went on with whatever number the variable had held. */
+START_TEST(what_was_not_asked_has_no_ticket)
+{
+    struct peer p;
+    hemi_val arg = hemi_i32(1);
+    hemi_object *made;
+    peer_open(&p);
+    hemi_object *func = peer_func(&p, NULL, 0, NULL, 0);
+    hemi_ticket t = 9999;
+    ck_assert_int_eq(hemi_wait(p.client, t), HEMI_ARGUMENT);
+    ck_assert_str_eq(hemi_client_error(p.client), "ticket 9999 was waited for or forgotten before, or never made");
+    ck_assert_int_eq(hemi_call(func, &arg, 1, NULL, 0, &t), HEMI_ARGUMENT);
+    ck_assert_uint_eq(t, 0);
+    t = 9999;
+    ck_assert_int_eq(hemi_export_get(NULL, "f", &made, &t), HEMI_ARGUMENT);
+    ck_assert_uint_eq(t, 0);
+    t = 9999;
+    ck_assert_int_eq(hemi_memory_size(func, NULL, &t), HEMI_ARGUMENT);
+    ck_assert_uint_eq(t, 0);
+    peer_deinit(&p);
+}
+END_TEST
+
+/* It was ARGUMENT, and the advice to wait for what had been waited for. */
+START_TEST(calling_what_was_not_exported_is_a_failed_dependency)
+{
+    struct peer p;
+    hemi_module *module;
+    hemi_instance *instance;
+    hemi_object *func;
+    hemi_ticket t;
+    Hemi__V1__Reply body = HEMI__V1__REPLY__INIT;
+    peer_open(&p);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_store_new(p.client, NULL, &p.store, NULL), HEMI_OK);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_module_new(p.client, "x", 1, &module, NULL), HEMI_OK);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_instance_new(p.store, module, NULL, 0, NULL, &instance, NULL), HEMI_OK);
+    ck_assert_int_eq(hemi_export_get(instance, "f", &func, &t), HEMI_OK);
+    ck_assert_int_eq(hemi_call(func, NULL, 0, NULL, 0, NULL), HEMI_ARGUMENT);
+    peer_fail(&p, HEMI_NOT_FOUND);
+    ck_assert_int_eq(hemi_wait(p.client, t), HEMI_NOT_FOUND);
+    ck_assert_int_eq(hemi_call(func, NULL, 0, NULL, 0, NULL), HEMI_DEPENDENCY_FAILED);
+    ck_assert_uint_eq(hemi_client_failed_request(p.client), t);
+    ck_assert_int_eq(hemi_export_get(instance, "g", &func, &t), HEMI_OK);
+    body.status = HEMI_DEPENDENCY_FAILED;
+    body.failed_request = 2; /* where it began is told on */
+    peer_reply(&p, &body, NULL, 0);
+    ck_assert_int_eq(hemi_wait(p.client, t), HEMI_DEPENDENCY_FAILED);
+    ck_assert_int_eq(hemi_call(func, NULL, 0, NULL, 0, NULL), HEMI_DEPENDENCY_FAILED);
+    ck_assert_uint_eq(hemi_client_failed_request(p.client), 2);
+    peer_deinit(&p);
+}
+END_TEST
+
 START_TEST(pipelines)
 {
     struct peer p;
@@ -789,6 +845,8 @@ int main(void)
     tcase_add_test(c, failures_have_traces);
     tcase_add_test(c, malformed_traces_end_the_connection);
     tcase_add_test(c, event_loop);
+    tcase_add_test(c, what_was_not_asked_has_no_ticket);
+    tcase_add_test(c, calling_what_was_not_exported_is_a_failed_dependency);
     tcase_add_test(c, mutated_workers);
     suite_add_tcase(s, c);
     return run_suite(s);
