@@ -331,6 +331,28 @@ START_TEST(tables_that_were_stopped_keep_no_elements)
 }
 END_TEST
 
+/* What was filled and not to be is emptied, with polls: nulls are not written, but are what is there already. */
+START_TEST(a_table_that_was_stopped_grows_by_nulls)
+{
+    enum { STEPS = 3, MORE = STEPS * (BULK_STEP / 4) + 5 };
+    struct world w;
+    struct rt_extern x;
+    uint32_t old;
+    world_init(&w, false);
+    world_instance(&w, S "(table $t (export \"t\") 5 (ref null $s) " MAKE(55) ")");
+    ck_assert(instance_export(w.in, "t", 1, &x));
+    union val value = {.ref = x.table->elems[0]};
+    w.stop_at = STEPS;
+    ck_assert_int_eq(table_grow(x.table, MORE, value, &old), HEMI_CANCELLED);
+    ck_assert_int_ge(w.polls, STEPS + STEPS - 1);
+    ck_assert_uint_eq(x.table->size, 5);
+    w.stop_at = NEVER;
+    ck_assert_int_eq(table_grow(x.table, MORE, (union val){.ref = 0}, &old), HEMI_OK);
+    for (uint32_t i = 5; i < x.table->size; i++) ck_assert_uint_eq(x.table->elems[i], 0);
+    rig_deinit(&w.rig);
+}
+END_TEST
+
 /* ---- Instantiation */
 static const char large[] = S "(type $a (array (mut (ref $s)))) (func $new) (table $t %refs (ref $s) " MAKE(
     57) ") (table $f %refs (ref null func)) (elem (table $f) (i32.const 0) func %items)"
@@ -418,6 +440,7 @@ int main(void)
     tcase_add_loop_test(tc, an_operation_stopped_at_any_poll_is_whole_or_leaves_old_and_new, 0, OPS);
     tcase_add_loop_test(tc, a_table_that_the_embedder_makes_or_grows_is_whole_or_not_there, 0, 2);
     tcase_add_test(tc, tables_that_were_stopped_keep_no_elements);
+    tcase_add_test(tc, a_table_that_was_stopped_grows_by_nulls);
     tcase_add_test(tc, an_instantiation_stopped_at_any_poll_leaves_a_store_that_goes_on);
     tcase_add_test(tc, the_verifier_finds_what_is_of_no_such_type);
     suite_add_tcase(suite, tc);
