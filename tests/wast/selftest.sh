@@ -59,6 +59,12 @@ check "a list names the scripts and runs none" ends_with scripts/calls.wast
 "$runner" --list selftest/folder >"$dir/out" 2>&1
 check "a folder's folders are listed behind its scripts, proposals are not" \
     [ "$(cat "$dir/out")" = $'selftest/folder/texts.wast\nselftest/folder/deeper/classes.wast' ]
+mkdir -p "$dir"/f/{legacy,proposals,.hidden,b,a}
+touch "$dir"/f/{z,m,d,c}.wast "$dir"/f/notes.txt "$dir"/f/{legacy,proposals,.hidden,b,a}/x.wast
+ln -s . "$dir/f/link"
+"$runner" --list "$dir/f" >"$dir/out" 2>&1
+check "in order, and nothing else: no other files, no links to folders, no folders of other languages" \
+    [ "$(sed "s|^$dir/f/||" "$dir/out" | tr '\n' ' ')" = 'c.wast d.wast m.wast z.wast a/x.wast b/x.wast ' ]
 "$runner" selftest/folder >"$dir/out" 2>&1
 check "a trap's text is compared" has '^texts.wast +1 passed +3 failed'
 "$runner" --any-text selftest/folder >"$dir/out" 2>&1
