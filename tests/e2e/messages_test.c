@@ -280,7 +280,7 @@ static int bound(const char *path, int type)
 
 START_TEST(what_is_wrong_with_a_socket_is_told_apart)
 {
-    char path[96], too_long[200];
+    char path[96], too_long[109];
     start_with("");
     snprintf(path, sizeof path, "%s/none", d.dir);
     ck_connects(path, HEMI_CONNECT, "/none: no daemon: there is no such socket; start hemid, or name the socket");
@@ -294,7 +294,7 @@ START_TEST(what_is_wrong_with_a_socket_is_told_apart)
     close(other);
     memset(too_long, 'x', sizeof too_long - 1);
     too_long[sizeof too_long - 1] = 0;
-    ck_connects(too_long, HEMI_ARGUMENT, "xxx...: a path of 199 bytes, a Unix socket's has at most 107");
+    ck_connects(too_long, HEMI_ARGUMENT, "xxx...: a path of 108 bytes, a Unix socket's has at most 107");
     stop();
 }
 END_TEST
@@ -339,6 +339,15 @@ START_TEST(what_is_no_hemid_is_said_to_be_none)
         ck_assert(waitpid(child, &status, 0) == child && status == 0);
         close(listener);
     }
+    snprintf(path, sizeof path, "%s/silent", d.dir);
+    int listener = bound(path, SOCK_STREAM);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    struct hemi_connect_options options = {.socket = path, .timeout_ms = 50};
+    hemi_client *c;
+    ck_assert_int_eq(hemi_connect(&options, &c), HEMI_DEADLINE);
+    ck_assert_ptr_nonnull(strstr(hemi_client_error(c), "/silent: connecting: no WELCOME came in time"));
+    hemi_client_free(c);
+    close(listener);
     stop();
 }
 END_TEST

@@ -227,6 +227,7 @@ static void meets_another_thread(hemi_client *client, hemi_ticket ticket, void *
     ck_assert_int_eq(hemi_wait(client, ticket), HEMI_OK);
 }
 
+/* However deep the first one is in it. */
 START_TEST(a_second_thread_is_told_so)
 {
     struct peer p;
@@ -235,6 +236,7 @@ START_TEST(a_second_thread_is_told_so)
     ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
     ck_assert_int_eq(hemi_then(p.client, ticket, meets_another_thread, &p), HEMI_OK);
     peer_ok(&p);
+    if (_i == 1) ck_assert_int_eq(hemi_client_dispatch(p.client), HEMI_OK);
     ck_assert_int_eq(hemi_ping(p.client, NULL), HEMI_INTERRUPTED);
     peer_ok(&p);
     peer_deinit(&p);
@@ -390,6 +392,9 @@ START_TEST(any_references_can_be_compared)
     ck_assert_int_eq(hemi_ref_eq(p.client, &v[0], NULL, &equal, NULL), HEMI_ARGUMENT);
     v[4].of.ref.id += 1000;
     ck_assert_int_eq(hemi_ref_eq(p.client, &v[4], NULL, &equal, NULL), HEMI_HANDLE);
+    peer_die(&p);
+    ck_assert_int_eq(hemi_ping(p.client, NULL), HEMI_WORKER_LOST);
+    ck_assert_int_eq(hemi_ref_eq(p.client, &v[2], &v[3], &equal, NULL), HEMI_WORKER_LOST);
     peer_deinit(&p);
 }
 END_TEST
@@ -404,7 +409,7 @@ int main(void)
     tcase_add_loop_test(c, a_child_can_use_nothing_of_the_client, 0, 2);
     tcase_add_test(c, a_childs_descriptors_are_closed_and_none_outlives_exec);
     tcase_add_test(c, a_child_of_a_callback_may_free_the_client);
-    tcase_add_test(c, a_second_thread_is_told_so);
+    tcase_add_loop_test(c, a_second_thread_is_told_so, 0, 2);
     tcase_add_test(c, where_there_is_no_client_that_is_said);
     tcase_add_test(c, a_client_may_move_to_another_thread);
     tcase_add_test(c, threads_at_the_same_time_break_nothing);

@@ -218,6 +218,7 @@ START_TEST(an_extern_that_was_dropped_and_never_sent_is_finalized)
 {
     struct peer p;
     int object = 0, twice = 0;
+    hemi_ticket ticket;
     hemi_val v, a, b;
     Hemi__V1__Reply unread = HEMI__V1__REPLY__INIT;
     peer_open(&p);
@@ -236,7 +237,15 @@ START_TEST(an_extern_that_was_dropped_and_never_sent_is_finalized)
     unread.values_unread = 1;
     peer_reply(&p, &unread, NULL, 0);
     ck_assert_int_eq(hemi_call(func, &b, 1, NULL, 0, NULL), HEMI_CANCELLED);
+    ping(&p);
+    ck_assert_int_eq(twice, 0);
+    ck_assert_int_eq(hemi_call(func, &b, 1, NULL, 0, &ticket), HEMI_OK);
+    hemi_drop(p.client, &b); /* a copy of it is on the way */
     hemi_drop(p.client, &b);
+    ck_assert(!hemi_client_pending(p.client) || hemi_client_dispatch(p.client) == HEMI_OK);
+    ck_assert_int_eq(twice, 0);
+    peer_reply(&p, &unread, NULL, 0);
+    ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_CANCELLED);
     ping(&p);
     ck_assert_int_eq(twice, 1);
     peer_deinit(&p);
@@ -277,6 +286,31 @@ START_TEST(externs_that_were_never_looked_at)
     peer_reply(&p, &unread, NULL, 0);
     ck_assert_int_eq(hemi_call(func, &v, 1, NULL, 0, NULL), HEMI_CANCELLED);
     death(&p, v.of.ref.id, 1);
+    ping(&p);
+    ck_assert_int_eq(object, 1);
+    peer_deinit(&p);
+}
+END_TEST
+
+/* The guest let go of the copy that it got; the other one it never saw. */
+START_TEST(an_extern_that_died_before_its_last_copy_came_back_unread_is_finalized)
+{
+    struct peer p;
+    int object = 0;
+    hemi_ticket ticket;
+    hemi_val v;
+    Hemi__V1__Reply unread = HEMI__V1__REPLY__INIT;
+    peer_open(&p);
+    hemi_object *func = peer_func(&p, &externref, 1, NULL, 0);
+    ck_assert_int_eq(hemi_extern_new(p.store, &object, count_up, &v), HEMI_OK);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_call(func, &v, 1, NULL, 0, NULL), HEMI_OK);
+    ck_assert_int_eq(hemi_call(func, &v, 1, NULL, 0, &ticket), HEMI_OK);
+    death(&p, v.of.ref.id, 1);
+    unread.status = HEMI_CANCELLED;
+    unread.values_unread = 1;
+    peer_reply(&p, &unread, NULL, 0);
+    ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_CANCELLED);
     ping(&p);
     ck_assert_int_eq(object, 1);
     peer_deinit(&p);
@@ -615,6 +649,122 @@ START_TEST(host_functions_answer_later)
 }
 END_TEST
 
+/* Also when they come late. */
+START_TEST(results_that_are_not_those_of_the_type_fail_the_call)
+{
+    static const struct {
+        size_t n;
+        bool given;
+        const char *text;
+    } rows[] = {
+        {0, true, "0 results where there are 1"}, {2, true, "2 results where there are 1"}, {1, false, "`results`"}};
+    struct peer p;
+    struct frame f;
+    struct host_test t = {.p = &p};
+    hemi_ticket ticket;
+    hemi_val results[2] = {hemi_i32(5), hemi_i32(6)};
+    peer_open(&p);
+    host_func(&p, later, NULL, &i32, &t);
+    ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        peer_host_call(&p, i + 1, 1, ticket, NULL, 0);
+        ck_assert_int_eq(hemi_client_dispatch(p.client), HEMI_OK);
+        hemi_deferred_finish(t.deferred, HEMI_OK, rows[i].given ? results : NULL, rows[i].n, NULL);
+        const Hemi__V1__HostReply *reply = host_reply(&p, i + 1, &f);
+        ck_assert_int_eq(reply->status, HEMI_HOST);
+        ck_assert_mem_eq(reply->message.data, rows[i].text, strlen(rows[i].text));
+    }
+    peer_deinit(&p);
+}
+END_TEST
+
+START_TEST(a_host_functions_type_is_checked)
+{
+    struct peer p, other;
+    hemi_module *module;
+    hemi_object *object;
+    peer_open(&p);
+    peer_store(&p);
+    peer_open(&other);
+    peer_ok(&other);
+    ck_assert_int_eq(hemi_module_new(other.client, "x", 1, &module, NULL), HEMI_OK);
+    const struct {
+        struct hemi_func_options options;
+        hemi_status status;
+        const char *text;
+    } rows[] = {{{.module = module}, HEMI_HANDLE, "another client"},
+                {{.nparams = 1}, HEMI_ARGUMENT, "`params`"},
+                {{.nresults = 1}, HEMI_ARGUMENT, "`results`"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ck_assert_int_eq(hemi_func_new(p.store, &rows[i].options, later, NULL, &object, NULL), rows[i].status);
+        ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), rows[i].text));
+        ck_assert_ptr_null(object);
+    }
+    peer_deinit(&other);
+    peer_deinit(&p);
+}
+END_TEST
+
+START_TEST(what_is_of_others_makes_no_instance)
+{
+    struct peer p, other;
+    hemi_module *module;
+    hemi_store *second;
+    hemi_wasi *w;
+    hemi_instance *instance;
+    hemi_object *object;
+    peer_open(&p);
+    peer_store(&p);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_store_new(p.client, NULL, &second, NULL), HEMI_OK);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_wasi_new(second, NULL, &w, NULL), HEMI_OK);
+    instance = peer_instance(&p);
+    ck_assert_int_eq(hemi_export_get_n(instance, NULL, 1, &object, NULL), HEMI_ARGUMENT);
+    ck_assert_ptr_null(object);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_module_new(p.client, "x", 1, &module, NULL), HEMI_OK);
+    ck_assert_int_eq(hemi_instance_new(p.store, module, NULL, 0, w, &instance, NULL), HEMI_HANDLE);
+    ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), "another store"));
+    peer_open(&other);
+    peer_ok(&other);
+    ck_assert_int_eq(hemi_module_new(other.client, "x", 1, &module, NULL), HEMI_OK);
+    ck_assert_int_eq(hemi_instance_new(p.store, module, NULL, 0, NULL, &instance, NULL), HEMI_HANDLE);
+    ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), "another client"));
+    ck_assert_ptr_null(instance);
+    peer_deinit(&other);
+    peer_deinit(&p);
+}
+END_TEST
+
+START_TEST(arguments_and_variables_are_checked)
+{
+    static const char *const hole[] = {"a", NULL};
+    static char large[(1 << 20) + 1];
+    const char *const too_long[] = {large};
+    struct peer p;
+    hemi_wasi *w;
+    memset(large, 'x', sizeof large - 1);
+    peer_open(&p);
+    peer_store(&p);
+    const struct {
+        struct hemi_wasi_options options;
+        const char *text;
+    } rows[] = {{{.args = hole, .nargs = 2}, "`args[1]` is NULL"},
+                {{.envs = hole, .nenvs = 2}, "`envs[1]` is NULL"},
+                {{.nargs = 1}, "`args` is NULL"},
+                {{.nenvs = 1}, "`envs` is NULL"},
+                {{.args = hole, .nargs = SIZE_MAX}, "more than 1 MiB"},
+                {{.args = too_long, .nargs = 1}, "more than 1 MiB"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ck_assert_int_eq(hemi_wasi_new(p.store, &rows[i].options, &w, NULL), HEMI_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), rows[i].text));
+        ck_assert_ptr_null(w);
+    }
+    peer_deinit(&p);
+}
+END_TEST
+
 static hemi_status keep_some(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env)
 {
     struct host_test *t = env;
@@ -780,6 +930,7 @@ int main(void)
     tcase_add_test(c, an_extern_that_was_dropped_and_never_sent_is_finalized);
     tcase_add_test(c, deaths_that_never_were);
     tcase_add_test(c, externs_that_were_never_looked_at);
+    tcase_add_test(c, an_extern_that_died_before_its_last_copy_came_back_unread_is_finalized);
     tcase_add_test(c, externs_come_back);
     tcase_add_test(c, a_store_ends_its_externs);
     tcase_add_test(c, externs_come_back_to_life);
@@ -788,6 +939,10 @@ int main(void)
     tcase_add_test(c, nesting_is_limited);
     tcase_add_test(c, only_its_own_chain_runs_inside);
     tcase_add_test(c, host_functions_answer_later);
+    tcase_add_test(c, results_that_are_not_those_of_the_type_fail_the_call);
+    tcase_add_test(c, a_host_functions_type_is_checked);
+    tcase_add_test(c, what_is_of_others_makes_no_instance);
+    tcase_add_test(c, arguments_and_variables_are_checked);
     tcase_add_test(c, arguments_are_dropped_unless_kept);
     tcase_add_test(c, output_streams);
     tcase_add_test(c, input_streams);

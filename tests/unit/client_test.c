@@ -34,6 +34,29 @@ START_TEST(says_hello)
 }
 END_TEST
 
+/* And what is given to be connected is closed. */
+START_TEST(a_token_is_checked)
+{
+    static char token[HELLO_TOKEN_MAX + 1];
+    const struct hemi_connect_options wrong[] = {{.token = token, .token_length = sizeof token}, {.token_length = 1}};
+    struct peer p;
+    struct hemi_connect_options o = {.token = token, .token_length = HELLO_TOKEN_MAX};
+    for (size_t i = 0; i < 2; i++) {
+        int fd = peer_init(&p);
+        ck_assert_int_eq(hemi_connect_fd(fd, &wrong[i], &p.client), HEMI_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), "the token: "));
+        ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+        peer_deinit(&p);
+    }
+    int fd = peer_init(&p);
+    peer_welcome(&p, 64);
+    ck_assert_int_eq(hemi_connect_fd(fd, &o, &p.client), HEMI_OK);
+    peer_read_hello(&p);
+    ck_assert_uint_eq(p.hello.token_length, HELLO_TOKEN_MAX);
+    peer_deinit(&p);
+}
+END_TEST
+
 START_TEST(is_refused)
 {
     struct peer p;
@@ -821,6 +844,7 @@ int main(void)
     TCase *c = tcase_create("client");
     tcase_set_timeout(c, 120);
     tcase_add_test(c, says_hello);
+    tcase_add_test(c, a_token_is_checked);
     tcase_add_test(c, is_refused);
     tcase_add_test(c, is_not_welcomed);
     tcase_add_test(c, sends_before_welcome);
