@@ -92,7 +92,8 @@
 /* A listening socket. */
 #define SOCKET_OPTIONS(X)                                                                                              \
     X(path, TEXT, "", 1, 107,                                                                                          \
-      "where it is; its directory must exist, and holds PATH.lock as well, which says whose it is")                    \
+      "where it is; its directory must exist (but hemid makes that of the usual place), and holds PATH.lock as well, " \
+      "which says whose it is")                                                                                        \
     X(mode, MODE, 0600, 0, 0777, "its file mode, whatever the umask")                                                  \
     X(owner, TEXT, "", 0, 64, "user name or id that owns it; empty: the daemon's")                                     \
     X(group, TEXT, "", 0, 64, "group name or id that owns it; empty: the daemon's")
@@ -101,7 +102,9 @@
 #define TENANT_OPTIONS(X)                                                                                              \
     X(name, TEXT, "", 1, 63, "letters, digits, '-', '_' and '.'; unique")                                              \
     X(token_file, TEXT, "", 0, 1023, "file with the token that its clients send (one line)")                           \
-    X(uids, UIDS, 0, 0, 4294967294, "users whose processes are this tenant")
+    X(uids, UIDS, 0, 0, 4294967294,                                                                                    \
+      "users whose processes are this tenant: ids, or names in quotes; `[1000, 1001]`, or `(1000, \"alice\")` where "  \
+      "both stand")
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 enum log_format { FORMAT_AUTO, FORMAT_PLAIN, FORMAT_JSON };

@@ -33,6 +33,14 @@ static bool is_same_file(int fd, const char *path)
            opened.st_dev == named.st_dev;
 }
 
+static int no_lock(const char *path, const char *name, int why, struct config_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    if (why == ENOENT && slash != NULL && slash > path)
+        return config_fail(error, -why, "%s: the directory %.*s does not exist", path, (int)(slash - path), path);
+    return config_fail(error, -why, "%s: its lock file, %s: %s", path, name, strerror(why));
+}
+
 /* Holds PATH.lock. The daemon that leaves unlinks it, so what was locked must still be what is named. */
 static int take_lock(const char *path, int *out, struct config_error *error)
 {
@@ -40,7 +48,7 @@ static int take_lock(const char *path, int *out, struct config_error *error)
     snprintf(name, sizeof name, "%s.lock", path);
     for (int i = 0; i < LOCK_TRIES; i++) {
         int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-        if (fd < 0) return config_fail(error, -errno, "%s: its lock file, %s: %s", path, name, strerror(errno));
+        if (fd < 0) return no_lock(path, name, errno, error);
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             close(fd);
             return config_fail(error, -EADDRINUSE, "%s: another hemid serves it", path);

@@ -41,7 +41,9 @@ static void print_help(void)
            (argument) != NULL ? (argument) : "", meaning);
     COMMAND_OPTIONS(X)
 #undef X
-    fputs("\nSIGTERM drains and stops; SIGHUP reads the configuration again. See docs/config.md.\n", stdout);
+    fputs(
+        "\nSIGTERM drains and stops; SIGHUP reads the configuration again. See docs/config.md and docs/operating.md.\n",
+        stdout);
 }
 
 /* --check-config and --dump-config. */
@@ -61,7 +63,15 @@ static int show_config(const struct supervisor_options *options, bool dump)
 
 static int usage_error(const char *option, const char *value)
 {
-    log_complain("--%s: \"%s\" is not possible; see hemid --help", option, value);
+    static const char *const rows[][2] = {
+#define X(name, letter, argument, meaning) {name, meaning},
+        COMMAND_OPTIONS(X)
+#undef X
+    };
+    const char *takes = "";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i][0], option) == 0) takes = rows[i][1];
+    log_complain("--%s: \"%s\" is not possible (%s); see hemid --help", option, value, takes);
     return EXIT_USAGE;
 }
 

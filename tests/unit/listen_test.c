@@ -51,6 +51,17 @@ static struct stat opened(const struct socket_options *options)
     return st;
 }
 
+START_TEST(a_directory_that_is_not_there_is_named)
+{
+    struct socket_options options = socket_at("nowhere/s", 0600);
+    struct listener listener;
+    char wanted[256];
+    snprintf(wanted, sizeof wanted, "%s: the directory %s/nowhere does not exist", options.path, directory);
+    ck_assert_int_eq(listen_open(&options, 5, &listener, &error), -ENOENT);
+    ck_assert_str_eq(error.text, wanted);
+}
+END_TEST
+
 START_TEST(the_mode_is_the_options_whatever_the_umask)
 {
     static const mode_t modes[] = {0600, 0660, 0666, 0, 0777, 0640}, masks[] = {0, 022, 077, 0777};
@@ -127,6 +138,7 @@ int main(void)
     TCase *tests = tcase_create("listen");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_directory_that_is_not_there_is_named);
     tcase_add_test(tests, the_mode_is_the_options_whatever_the_umask);
     tcase_add_test(tests, the_owner_is_the_options);
     tcase_add_test(tests, a_rival_in_the_directory_gets_no_other_file_changed);
