@@ -138,7 +138,8 @@ HEMI_API size_t hemi_socket_path(char *out, size_t size);
  * inside a callback of this client, or while another thread is inside (does nothing then). */
 HEMI_API void hemi_client_free(hemi_client *client);
 
-/* Why the last function that failed on this client did. Texts live until the next call on this client. */
+/* Why the last function that failed on this client did. These texts, and the rest of what is told here, stay
+ * until the next failure on this client; a success, or asking for them, ends none. */
 HEMI_API hemi_status hemi_client_status(const hemi_client *client);
 HEMI_API const char *hemi_client_error(const hemi_client *client);
 HEMI_API unsigned hemi_client_trap(const hemi_client *client);
@@ -165,7 +166,7 @@ struct hemi_trace_entry {
 };
 /* Where the guest was when the last function that failed did, innermost frame first: the 48 innermost frames and the 16
  * outermost. A frame that a tail call replaced is missing; inside host functions the frames around them follow. Returns
- * how many entries *out has; 0 when no guest was running. They live until the next call on this client. */
+ * how many entries *out has; 0 when no guest was running. They live as long as the failure's text. */
 HEMI_API size_t hemi_client_trace(const hemi_client *client, const struct hemi_trace_entry **out);
 /* "module.name at 0x2f"; truncates like snprintf, returns the length. What shows nothing, or something else than it is,
  * is escaped: \x1b, \u{202e}. */
@@ -331,8 +332,8 @@ static inline hemi_val hemi_i31(int32_t v)
 static inline bool hemi_is_null(const hemi_val *v) { return v->kind == HEMI_REF && v->of.ref.kind == HEMI_REF_NULL; }
 
 /* Lets go of a reference's handle (numbers, nulls: nothing happens). Batched: costs no round trip. Using the reference
- * afterwards fails with HEMI_HANDLE. One from hemi_extern_new lives on as long as the guest can reach it; dropped as
- * often as it was made, and never sent, it is finalized. */
+ * afterwards fails with HEMI_HANDLE. One from hemi_extern_new has no handle: it and its pointer can be used until it is
+ * finalized, which a drop brings about only if it was never sent, and was dropped as often as it was made. */
 HEMI_API void hemi_drop(hemi_client *client, hemi_val *val);
 /* References got from here on belong to the scope, until it or an outer one is closed, which drops them all at once
  * (and the scopes opened within it). Each host function runs in a scope of its own: keep what is to outlive it. */
@@ -391,7 +392,7 @@ HEMI_API hemi_status hemi_module_exports(hemi_module *module, const struct hemi_
 struct hemi_store_options {
     size_t size;
     uint64_t memory_bytes;   /* linear memories, together */
-    uint64_t heap_bytes;     /* the garbage-collected heap; at least 64 KiB */
+    uint64_t heap_bytes;     /* the garbage-collected heap; less than 64 KiB: 64 KiB */
     uint64_t stack_bytes;    /* of one activation */
     uint64_t table_elements; /* together */
     uint32_t instances;
@@ -490,7 +491,10 @@ HEMI_API hemi_status hemi_call_ahead(hemi_object *function, const hemi_val *args
  * for is dropped at the next failure. */
 HEMI_API hemi_val hemi_client_exception(hemi_client *client);
 
-/* A host function: the guest calls it, it runs in the client, inside a wait or a dispatch. It fills in results (preset
+/* What a host has no function for: making a tag or an exception of its own (a module that exports the tag and a
+ * function that throws does both), and reading what is in an exception, a struct or an array (exported functions do).
+ *
+ * A host function: the guest calls it, it runs in the client, inside a wait or a dispatch. It fills in results (preset
  * to zeroes and nulls) and returns HEMI_OK; or any other status (but those of hemi_caller_exit and hemi_caller_throw):
  * the guest traps, and the call that it was in fails with HEMI_HOST and the text set by hemi_caller_fail, or else that
  * status's own text. References among args are dropped when it returns, unless kept. It may use the client freely, also
