@@ -40,7 +40,7 @@ static uint64_t stack_bytes(const struct store *s)
 
 void text_limit_of_trap(struct text *t, const struct store *s, enum wasm_trap trap)
 {
-    if (trap == TRAP_HEAP_EXHAUSTED && !s->charge_refused)
+    if (trap == TRAP_ALLOCATION || (trap == TRAP_HEAP_EXHAUSTED && !s->charge_refused))
         text_add(t, " (%s: at most %llu bytes)", s->opt.names.heap, (unsigned long long)s->opt.heap_limit);
     else if (trap == TRAP_STACK_OVERFLOW && stack_bytes(s) > 0)
         text_add(t, " (%s: at most %llu bytes)", s->opt.names.stack, (unsigned long long)stack_bytes(s));

@@ -215,7 +215,8 @@ START_TEST(a_trap_that_a_limit_caused_names_it)
     static const char text[] =
         "(module (func $f (export \"deep\") (call $f)) (type $n (struct (field (ref null $n))))\n"
         "  (func (export \"keep\") (local $r (ref null $n)) (loop $l\n"
-        "    (local.set $r (struct.new $n (local.get $r))) (br $l))))";
+        "    (local.set $r (struct.new $n (local.get $r))) (br $l)))\n"
+        "  (type $a (array i64)) (func (export \"array\") (drop (array.new_default $a (i32.const 1000000)))))";
     hemi_instance *instance;
     start_with("stack = \"256KiB\";");
     const struct hemi_store_options options = {.heap_bytes = 2 << 20};
@@ -224,6 +225,8 @@ START_TEST(a_trap_that_a_limit_caused_names_it)
     ck_says("call stack exhausted (stack: at most 262144 bytes) in ");
     expect(client, HEMI_TRAP, hemi_call(export_of(instance, "keep"), NULL, 0, NULL, 0, NULL));
     ck_says("garbage-collected heap exhausted (heap_bytes: at most 2097152 bytes) in ");
+    expect(client, HEMI_TRAP, hemi_call(export_of(instance, "array"), NULL, 0, NULL, 0, NULL)); /* had none */
+    ck_says("allocation size too large (heap_bytes: at most 2097152 bytes) in ");
     stop();
 }
 END_TEST
