@@ -90,8 +90,8 @@ static void report(hemi_store *store, int n, int visited)
     printf("heap                %llu bytes live, %llu allocated in all, %llu committed\n",
            (unsigned long long)s.bytes_live, (unsigned long long)s.bytes_allocated,
            (unsigned long long)s.bytes_committed);
-    printf("round trips         %llu for %llu requests\n", (unsigned long long)c.round_trips,
-           (unsigned long long)c.requests);
+    printf("round trips         %llu for %llu requests and the answers to %llu host calls\n",
+           (unsigned long long)c.round_trips, (unsigned long long)c.requests, (unsigned long long)c.host_calls);
 }
 
 int main(int argc, char **argv)

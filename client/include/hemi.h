@@ -17,8 +17,8 @@
  *
  * Tickets. A function whose last parameter is `hemi_ticket *ticket` makes a request. With NULL it waits for the answer.
  * Otherwise it returns as soon as the request is queued, and hemi_wait() on the ticket gives its status. What it makes
- * (a module, an instance, ...) can be used in further requests at once, without waiting: if it comes to nothing, they
- * fail with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must stay until hemi_wait() or hemi_forget() of
+ * (a module, an instance, ...) can be used in further requests at once, without waiting (an exported function: with
+ * hemi_call_ahead); if it comes to nothing, they fail with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must stay until hemi_wait() or hemi_forget() of
  * that ticket, and are filled in by then. Every ticket is waited for or forgotten; there is none, and *ticket is 0,
  * when the function itself does not return HEMI_OK. Requests to one store run in order.
  *
