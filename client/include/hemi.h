@@ -130,7 +130,8 @@ struct hemi_connect_options {
 /* Connects. *out is a client even on failure, so that hemi_client_error() can say why (NULL only with HEMI_NO_MEMORY);
  * free it in any case. `options` may be NULL. CONNECT, DENIED, DRAINING, VERSION_MISMATCH, DEADLINE, ARGUMENT, ... */
 HEMI_API hemi_status hemi_connect(const struct hemi_connect_options *options, hemi_client **out);
-/* As hemi_connect over a connected stream socket, which the client owns from now on (also on failure). */
+/* As hemi_connect over a connected stream socket (ARGUMENT: it is none), which the client owns from now on, also on
+ * failure. */
 HEMI_API hemi_status hemi_connect_fd(int fd, const struct hemi_connect_options *options, hemi_client **out);
 /* The path that hemi_connect(NULL) would use. Returns its length; truncates like snprintf. */
 HEMI_API size_t hemi_socket_path(char *out, size_t size);

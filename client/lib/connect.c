@@ -187,15 +187,27 @@ hemi_status hemi_connect(const struct hemi_connect_options *options, hemi_client
     return status == HEMI_OK ? at_socket(*out, where, greet(*out, &o, until)) : status;
 }
 
+/* What is to be a stream socket and is not; NULL: it is one. */
+static const char *descriptor_text(int fd)
+{
+    int type;
+    socklen_t size = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return strerror(errno);
+    return type == SOCK_STREAM ? NULL : "a socket of another kind than hemid's";
+}
+
+/* A number that is no descriptor is looked at, and forgotten, before the client opens one of its own under it. */
 hemi_status hemi_connect_fd(int fd, const struct hemi_connect_options *options, hemi_client **out)
 {
     struct hemi_connect_options o;
+    const char *wrong = descriptor_text(fd);
+    bool is_open = fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
     hemi_status status = out ? begin(options, &o, out) : HEMI_ARGUMENT;
+    if (status == HEMI_OK && wrong) status = end_connect(*out, HEMI_ARGUMENT, "the descriptor", wrong);
     if (status != HEMI_OK) {
-        close(fd);
+        if (is_open) close(fd);
         return status;
     }
     (*out)->socket = fd;
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
     return greet(*out, &o, time_limit(&o));
 }

@@ -172,7 +172,9 @@ bool send_queued(hemi_client *c)
             c->send_blocked = true;
         }
     }
-    if (c->writer.error == PROTO_IO || c->writer.error == PROTO_LENGTH)
+    if (c->writer.error == PROTO_IO)
+        client_end(c, c->welcomed ? HEMI_WORKER_LOST : HEMI_CONNECT, "sending failed: %s", strerror(errno));
+    if (c->writer.error == PROTO_LENGTH)
         client_end(c, HEMI_INTERNAL, "sending failed: %s", proto_error_text(c->writer.error));
     if (c->writer.error == PROTO_END) c->send_blocked = false; /* only the reading side says how it ended */
     want_events(c);

@@ -1,4 +1,6 @@
 /* libhemi: what is waited for ends, whatever the worker does; and so does a guest whose output nobody takes. */
+#include <fcntl.h>
+
 #include "client_peer.h"
 
 static bool readable(int fd)
@@ -328,6 +330,55 @@ START_TEST(an_instantiation_whose_output_is_not_taken_ends)
 }
 END_TEST
 
+/* --- what is no connection --- */
+static int unused_number(void)
+{
+    int fd = open("/dev/null", O_RDONLY);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    return fd;
+}
+
+static hemi_status connect_to(int fd, const char *text)
+{
+    hemi_client *client;
+    hemi_status status = hemi_connect_fd(fd, NULL, &client);
+    ck_assert_msg(strstr(hemi_client_error(client), text), "%s", hemi_client_error(client));
+    hemi_client_free(client);
+    ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+    return status;
+}
+
+START_TEST(a_descriptor_that_is_no_stream_socket_is_an_argument)
+{
+    int unused = unused_number(); /* which the client's own next descriptor gets */
+    ck_assert_int_eq(connect_to(-1, "Bad file descriptor"), HEMI_ARGUMENT);
+    ck_assert_int_eq(connect_to(unused, "Bad file descriptor"), HEMI_ARGUMENT);
+    ck_assert_int_eq(connect_to(open("/dev/null", O_RDWR), "non-socket"), HEMI_ARGUMENT);
+    ck_assert_int_eq(connect_to(socket(AF_UNIX, SOCK_DGRAM, 0), "another kind"), HEMI_ARGUMENT);
+    ck_assert_int_eq(connect_to(socket(AF_UNIX, SOCK_STREAM, 0), "not connected"), HEMI_CONNECT);
+    ck_assert_int_eq(unused_number(), unused);
+}
+END_TEST
+
+/* The program has put something else under the descriptor's number: no defect of Hemi's. */
+START_TEST(a_socket_that_fails_is_a_worker_lost)
+{
+    struct peer p;
+    hemi_ticket ticket;
+    int fd = peer_init(&p), other = socket(AF_UNIX, SOCK_STREAM, 0);
+    peer_welcome(&p, WINDOW_DEFAULT_REQUESTS);
+    ck_assert_int_eq(hemi_connect_fd(fd, NULL, &p.client), HEMI_OK);
+    ck_assert_int_eq(dup2(other, fd), fd);
+    close(other);
+    ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    ck_assert_int_eq(hemi_flush(p.client), HEMI_WORKER_LOST);
+    ck_assert_ptr_nonnull(strstr(hemi_client_error(p.client), "not connected"));
+    ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_WORKER_LOST);
+    peer_deinit(&p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("client_ends");
@@ -345,6 +396,8 @@ int main(void)
     tcase_add_test(c, an_interrupt_by_an_input_callback_ends_the_wait);
     tcase_add_loop_test(c, a_guest_whose_output_is_not_taken_ends, 0, sizeof refusals / sizeof *refusals);
     tcase_add_test(c, an_instantiation_whose_output_is_not_taken_ends);
+    tcase_add_test(c, a_descriptor_that_is_no_stream_socket_is_an_argument);
+    tcase_add_test(c, a_socket_that_fails_is_a_worker_lost);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
