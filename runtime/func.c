@@ -35,7 +35,8 @@ enum hemi_status activation_enter(struct store *s, struct activation *a, struct 
     if (depth > ACTIVATIONS_MAX)
         return error_limit(err, "nesting", depth, " calls inside one another's host functions", ACTIVATIONS_MAX);
     if (ENTRY_BYTES + (size_t)slots * SLOT_BYTES > stack.size) {
-        error_set(err, HEMI_TRAP, "call stack exhausted");
+        error_set(err, HEMI_TRAP, "call stack exhausted (%s: at most %llu bytes)", s->opt.names.stack,
+                  (unsigned long long)stack.size);
         if (err != NULL) err->trap = TRAP_STACK_OVERFLOW;
         return HEMI_TRAP;
     }

@@ -221,9 +221,17 @@ static struct store_limit_names limit_names(const Hemi__V1__StoreNew *b, const s
 }
 
 enum {
-    GC_GROWTH_MAX = 10000,   /* per cent; a wish of 0 is the heap's own default, not this */
-    HEAP_WISH_MIN = 64 << 10 /* bytes; a smaller wish is rounded up */
+    GC_GROWTH_MAX = 10000,    /* per cent; a wish of 0 is the heap's own default, not this */
+    HEAP_WISH_MIN = 64 << 10, /* bytes; a smaller wish is rounded up */
+    STACK_UNIT = 16           /* so is that for a stack, to one of these */
 };
+
+/* 0: nothing was asked for. */
+static size_t stack_of(uint64_t asked, uint64_t limit)
+{
+    uint64_t bytes = asked == 0 || asked >= STACK_UNIT ? asked : STACK_UNIT;
+    return (size_t)least(bytes, limit) / STACK_UNIT * STACK_UNIT;
+}
 
 enum hemi_status run_store_new(struct request *r)
 {
@@ -239,7 +247,7 @@ enum hemi_status run_store_new(struct request *r)
         .gc_stress = b->gc_stress_every,
         .gc_growth = b->gc_growth_percent < GC_GROWTH_MAX ? b->gc_growth_percent : GC_GROWTH_MAX,
     };
-    r->store->stack = (size_t)least(b->stack_bytes, limits->stack) & ~(size_t)15;
+    r->store->stack = stack_of(b->stack_bytes, limits->stack);
     enum hemi_status status = wstore_open(r->store, &opt);
     r->store->failed = status != HEMI_OK;
     r->makes->bound = status == HEMI_OK;

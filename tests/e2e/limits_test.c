@@ -247,6 +247,30 @@ START_TEST(the_default_growth_keeps_garbage_in_bounds)
 }
 END_TEST
 
+/* Fewer bytes than a stack is counted in were none, which means the tenant's whole. */
+START_TEST(the_smallest_stack_is_not_the_largest)
+{
+    static const char text[] =
+        "(module (func $f (export \"f\") (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) "
+        "(i32.const 1)))))))";
+    static const uint64_t sizes[] = {1, 15, 16, 17, 100};
+    start_with("");
+    hemi_client *c = client_open(d.socket);
+    hemi_module *m = module_from(c, text);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct hemi_store_options o = {.stack_bytes = sizes[i]};
+        hemi_store *store;
+        hemi_instance *in;
+        hemi_val depth = hemi_i32(100);
+        ok(c, hemi_store_new(c, &o, &store, NULL));
+        ok(c, hemi_instance_new(store, m, NULL, 0, NULL, &in, NULL));
+        expect_named(c, HEMI_TRAP, "stack_bytes", hemi_call(export_of(in, "f"), &depth, 1, NULL, 0, NULL));
+    }
+    hemi_client_free(c);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("limits");
@@ -260,6 +284,7 @@ int main(void)
     tcase_add_test(t, memory_that_the_kernel_refuses);
     tcase_add_test(t, three_hundred_idle_connections);
     tcase_add_test(t, heap_and_stack);
+    tcase_add_test(t, the_smallest_stack_is_not_the_largest);
     tcase_add_test(t, the_default_growth_keeps_garbage_in_bounds);
     suite_add_tcase(s, t);
     return run_suite(s);
