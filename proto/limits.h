@@ -37,6 +37,8 @@
 
 /* Handles: 0 names nothing; the client chooses below HANDLE_WORKER, the worker (arguments of host calls) from it. */
 #define HANDLE_WORKER 0x80000000u
+/* Both begin elsewhere for each of their connections, this far apart: what is of one names nothing in another. */
+#define HANDLE_SPREAD 0x9e3779b1u
 #define DROP_IDS_MAX 65536u /* sum of the counts of one DROP's ranges */
 
 #define PROTO_PARAMS_MAX 1000u   /* parameters, and results, of a function */

@@ -38,7 +38,8 @@
  *
  * Processes: the client stays with the process that made it. In a child that was forked since, all of it is
  * HEMI_CLOSED, or does nothing; hemi_client_free() there frees the child's copy and closes its descriptors, sends
- * nothing and runs no finalizer. (Forked inside a callback, or while another thread was inside, the copy's memory
+ * nothing and runs no finalizer. (That holds from inside a callback on, whose return in the child ends the copy of
+ * the call around it with HEMI_CLOSED. Freed there, or forked while another thread was inside, the copy's memory
  * stays.) Descriptors are closed by exec.
  *
  * Binary compatibility (docs/abi.md). Fill in structures of options from zeros or by name: members are added at their
@@ -78,7 +79,7 @@ typedef enum hemi_status {
     HEMI_DEADLOCK = 12,      /* waiting would close a circle of waits */
     HEMI_DEPENDENCY_FAILED =
         13,                /* what the request uses was to be made by one that failed: hemi_client_failed_request() */
-    HEMI_HANDLE = 14,      /* something used here was dropped, closed, or belongs to another store */
+    HEMI_HANDLE = 14,      /* something used here was dropped, closed, or belongs to another store or client */
     HEMI_ARGUMENT = 15,    /* an argument is out of range or of the wrong type */
     HEMI_NOT_FOUND = 16,   /* no such export */
     HEMI_HOST = 17,        /* a host function reported a failure */
@@ -337,7 +338,9 @@ static inline bool hemi_is_null(const hemi_val *v) { return v->kind == HEMI_REF 
  * finalized, which a drop brings about only if it was never sent, and was dropped as often as it was made. */
 HEMI_API void hemi_drop(hemi_client *client, hemi_val *val);
 /* References got from here on belong to the scope, until it or an outer one is closed, which drops them all at once
- * (and the scopes opened within it). Each host function runs in a scope of its own: keep what is to outlive it. */
+ * and frees the scopes opened within it. Each host function runs in a scope of its own, which is closed when it
+ * returns: keep what is to outlive it. Closed inside a host function, a scope from outside drops what that has got,
+ * too. */
 HEMI_API hemi_status hemi_scope_open(hemi_client *client, hemi_scope **out);
 HEMI_API void hemi_scope_close(hemi_scope *scope);
 /* Takes a reference out of its scope: it lives until hemi_drop(). */
@@ -496,10 +499,10 @@ HEMI_API hemi_val hemi_client_exception(hemi_client *client);
  * function that throws does both), and reading what is in an exception, a struct or an array (exported functions do).
  *
  * A host function: the guest calls it, it runs in the client, inside a wait or a dispatch. It fills in results (preset
- * to zeroes and nulls) and returns HEMI_OK; or any other status (but those of hemi_caller_exit and hemi_caller_throw):
- * the guest traps, and the call that it was in fails with HEMI_HOST and the text set by hemi_caller_fail, or else that
- * status's own text. References among args are dropped when it returns, unless kept. It may use the client freely, also
- * call back into the guest; requests it makes are answered before those of others. */
+ * to zeroes and nulls) and returns HEMI_OK; or any other status (but those that hemi_caller_exit and hemi_caller_throw
+ * have just returned to it): the guest traps, and the call that it was in fails with HEMI_HOST and the text set by
+ * hemi_caller_fail, or else that status's own text. References among args are dropped when it returns, unless kept. It
+ * may use the client freely, also call back into the guest; requests it makes are answered before those of others. */
 typedef hemi_status (*hemi_host_function)(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env);
 
 struct hemi_func_options {
@@ -525,7 +528,8 @@ HEMI_API hemi_status hemi_caller_fail(hemi_caller *caller, const char *text);
 HEMI_API hemi_status hemi_caller_exit(hemi_caller *caller, int32_t code);
 /* Throws an exception reference; returns HEMI_EXCEPTION, to be returned. */
 HEMI_API hemi_status hemi_caller_throw(hemi_caller *caller, const hemi_val *exception);
-/* The answer will come later: return HEMI_OK, and call hemi_deferred_finish exactly once. */
+/* The answer will come later: return HEMI_OK, and call hemi_deferred_finish exactly once. (Returned anything else, that
+ * is the answer; hemi_deferred_finish then only frees, and says HEMI_ARGUMENT.) */
 HEMI_API hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out);
 /* status OK: nresults values. Otherwise the guest traps, its caller gets HEMI_HOST and `text` (NULL: the status's).
  * Frees `deferred`; before the client is freed. */

@@ -35,6 +35,7 @@ static hemi_client *client_new(const struct hemi_connect_options *o)
     hemi_client *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     origin_init(&c->origin);
+    handles_init(c);
     c->socket = c->poll_fd = -1;
     c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->wake < 0) {

@@ -48,13 +48,23 @@ void client_leave(hemi_client *const *client)
     if (--c->inside == 0) atomic_store_explicit(&c->owner, 0, memory_order_release);
 }
 
+static const char of_another_process[] = "the client is of the process that this one was forked from";
+
+bool client_is_back(hemi_client *c)
+{
+    if (origin_is_here(&c->origin)) return true;
+    c->forked = true;
+    client_end(c, HEMI_CLOSED, "%s", of_another_process);
+    return false;
+}
+
 const char *refusal_text(hemi_status refusal)
 {
     switch (refusal) {
     case HEMI_ARGUMENT:
         return "there is no client";
     case HEMI_CLOSED:
-        return "the client is of the process that this one was forked from";
+        return of_another_process;
     default:
         return "another thread is inside a function of this client";
     }

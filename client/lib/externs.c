@@ -210,8 +210,8 @@ void externs_end(hemi_client *c, const hemi_store *store)
 
 bool externs_due(const hemi_client *c) { return c->externs.due_head != 0; }
 
-/* Frees the slot, then calls (.once): the finalizer may use the client, and this pointer, again. */
-static void finalize(hemi_client *c, uint32_t slot)
+/* Frees the slot, then calls (.once): the finalizer may use the client, and this pointer, again. False: it forked. */
+static bool finalize(hemi_client *c, uint32_t slot)
 {
     struct extern_table *t = &c->externs;
     struct extern_slot s = t->slots[slot];
@@ -222,7 +222,9 @@ static void finalize(hemi_client *c, uint32_t slot)
     t->live--;
     c->stats.externs_finalized++;
     store_let_go(s.store);
-    if (s.finalizer) s.finalizer(s.pointer);
+    if (!s.finalizer) return true;
+    s.finalizer(s.pointer);
+    return client_is_back(c);
 }
 
 /* None is left: what a burst of them took goes. The generation stays, so that old ids mean nothing. */
@@ -242,7 +244,7 @@ void externs_run(hemi_client *c)
         uint32_t slot = t->due_head - 1;
         t->due_head = t->slots[slot].next;
         t->slots[slot].listed = false;
-        if (t->slots[slot].state == EXTERN_DUE) finalize(c, slot);
+        if (t->slots[slot].state == EXTERN_DUE && !finalize(c, slot)) return;
     }
     if (t->live == 0) forget_slots(t);
 }

@@ -68,6 +68,12 @@ static struct handle_block *block_with_room(struct handle_space *s, uint32_t cou
     return b;
 }
 
+void handles_init(hemi_client *c)
+{
+    static _Atomic uint32_t clients;
+    c->ours.cursor = atomic_fetch_add(&clients, 1) * HANDLE_SPREAD / BLOCK_IDS % BLOCKS_MAX;
+}
+
 uint32_t handles_new(hemi_client *c, uint32_t count)
 {
     assert(count > 0 && count < BLOCK_IDS);
@@ -193,9 +199,9 @@ bool scope_add(hemi_client *c, uint32_t handle)
     return true;
 }
 
-void scope_init(struct hemi_scope *s, hemi_client *c)
+void scope_init(struct hemi_scope *s, hemi_client *c, bool of_host)
 {
-    *s = (struct hemi_scope){.client = c, .outer = c->scope};
+    *s = (struct hemi_scope){.client = c, .outer = c->scope, .of_host = of_host};
     c->scope = s;
 }
 
@@ -205,9 +211,15 @@ static void drop_unless_kept(hemi_client *c, uint32_t handle)
     if (b && !bit(b->kept, handle % BLOCK_IDS)) handle_drop(c, handle);
 }
 
-void scope_end(struct hemi_scope *s)
+static void scope_empty(struct hemi_scope *s)
 {
     for (size_t i = 0; i < s->count; i++) drop_unless_kept(s->client, s->ids[i]);
+    s->count = 0;
+}
+
+void scope_end(struct hemi_scope *s)
+{
+    scope_empty(s);
     free(s->ids);
     s->client->scope = s->outer;
 }
@@ -217,7 +229,7 @@ hemi_status hemi_scope_open(hemi_client *c, hemi_scope **out)
     ENTER_FOR(c, out);
     *out = malloc(sizeof **out);
     if (!*out) return fail(c, HEMI_NO_MEMORY, "out of memory");
-    scope_init(*out, c);
+    scope_init(*out, c, false);
     return HEMI_OK;
 }
 
@@ -225,10 +237,16 @@ void hemi_scope_close(hemi_scope *scope)
 {
     hemi_client *c = scope ? scope->client : NULL;
     ENTER(c, );
-    for (bool last = false; !last && c->scope;) { /* those opened within it first */
-        struct hemi_scope *s = c->scope;
-        last = s == scope;
-        scope_end(s);
+    struct hemi_scope **at = &c->scope;
+    for (struct hemi_scope *s = NULL; s != scope && *at;) { /* those opened within it first */
+        s = *at;
+        scope_empty(s);
+        if (s->of_host) { /* its function still runs, and adds to it */
+            at = &s->outer;
+            continue;
+        }
+        *at = s->outer;
+        free(s->ids);
         free(s);
     }
 }

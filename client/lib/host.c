@@ -103,7 +103,7 @@ static void answer_returned(hemi_client *c, struct hemi_caller *caller, hemi_sta
     struct host_call *call = caller->call;
     if (status == HEMI_OK)
         answer_ok(c, call, results, type_of(call)->nresults);
-    else if (status == HEMI_EXIT)
+    else if (status == HEMI_EXIT && caller->exits)
         answer(c, call, HEMI_EXIT, caller->exit_code, "", NULL, 0);
     else if (status == HEMI_EXCEPTION && caller->exception.kind != 0)
         answer_exception(c, call, &caller->exception);
@@ -128,9 +128,22 @@ static hemi_status call_function(hemi_client *c, struct hemi_caller *caller, con
     c->running = caller;
     c->depth++;
     hemi_status status = func->function(caller, args, results, func->env);
+    client_is_back(c);
     c->depth--;
     c->running = caller->outer;
     return status;
+}
+
+/* The call has its answer; who has the deferred one still finishes it. */
+static void spoil(struct hemi_caller *caller)
+{
+    hemi_deferred *d = caller->deferred;
+    if (!d) return;
+    d->call = NULL;
+    caller->call->deferred = NULL;
+    d->next = caller->client->spoilt;
+    caller->client->spoilt = d;
+    caller->deferred = NULL;
 }
 
 static void run_with(hemi_client *c, struct host_call *call, hemi_val *args, hemi_val *results)
@@ -138,7 +151,7 @@ static void run_with(hemi_client *c, struct host_call *call, hemi_val *args, hem
     const struct hemi_entry *type = type_of(call);
     struct hemi_caller caller = {.client = c, .call = call};
     struct hemi_scope scope;
-    scope_init(&scope, c);
+    scope_init(&scope, c, true);
     for (size_t i = 0; i < type->nresults; i++) results[i] = val_zero(type->results[i]);
     hemi_status status = vals_read(c, call->func->store, NULL, type->params, type->nparams, call->args, args);
     if (status == HEMI_NO_MEMORY) {
@@ -150,11 +163,7 @@ static void run_with(hemi_client *c, struct host_call *call, hemi_val *args, hem
         c->stats.host_calls++;
         status = call_function(c, &caller, args, results);
         end_inner_scopes(c, &scope);
-        if (caller.deferred && status != HEMI_OK) {
-            call->deferred = NULL;
-            free(caller.deferred);
-            caller.deferred = NULL;
-        }
+        if (status != HEMI_OK) spoil(&caller);
         if (!caller.deferred) answer_returned(c, &caller, status, results);
     }
     scope_end(&scope);
@@ -220,6 +229,7 @@ void host_calls_deinit(hemi_client *c)
         free(call->deferred);
         call_free(call);
     }
+    for (struct hemi_deferred *d; (d = c->spoilt) != NULL; free(d)) c->spoilt = d->next;
     idmap_deinit(&c->host_calls);
 }
 
@@ -250,6 +260,7 @@ hemi_status hemi_caller_fail(hemi_caller *caller, const char *text)
 hemi_status hemi_caller_exit(hemi_caller *caller, int32_t code)
 {
     ENTER(client_of(caller), refusal);
+    caller->exits = true;
     caller->exit_code = code;
     return HEMI_EXIT;
 }
@@ -272,12 +283,22 @@ hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out)
     return HEMI_OK;
 }
 
+static hemi_status spoilt_free(hemi_client *c, hemi_deferred *d)
+{
+    struct hemi_deferred **at = &c->spoilt;
+    while (*at != d) at = &(*at)->next;
+    *at = d->next;
+    free(d);
+    return fail(c, HEMI_ARGUMENT, "the call was answered already: its host function deferred it, and then failed");
+}
+
 hemi_status hemi_deferred_finish(hemi_deferred *d, hemi_status status, const hemi_val *results, size_t nresults,
                                  const char *text)
 {
     hemi_client *c = d ? d->client : NULL;
     ENTER(c, refusal);
     struct host_call *call = d->call;
+    if (!call) return spoilt_free(c, d);
     for (const struct hemi_caller *at = c->running; at; at = at->outer)
         if (at->call == call) return fail(c, HEMI_BUSY, "a call is finished only after its host function returned");
     if (c->quiet) return fail(c, HEMI_BUSY, "not inside a stream callback");
@@ -446,5 +467,6 @@ void host_funcs_run(hemi_client *c)
         void *env = f->env;
         func_undo(f);
         if (env_free) env_free(env);
+        if (!client_is_back(c)) return;
     }
 }

@@ -19,7 +19,8 @@
  *              it.
  *   .inside    A public function has the client to itself: client->owner is its thread, and client->inside how many of
  *              them are under way in it (callbacks call more). Who finds another thread, or himself in a child of the
- *              client's process, looks at nothing and returns a status.
+ *              client's process, looks at nothing and returns a status. A function of the program's may return in a
+ *              child only: so after each of them client_is_back is asked.
  *   .quiet     Stream callbacks may not call the client (client->quiet): they run in the middle of reading frames.
  */
 #ifndef HEMI_CLIENT_INTERNAL_H
@@ -65,6 +66,9 @@ bool origin_is_here(const struct origin *o); /* for signal handlers, too */
 /* .inside. Without OK nothing of the client may be looked at. NULL allowed. */
 hemi_status client_enter(const hemi_client *client);
 void client_leave(hemi_client *const *client);
+/* After each of the program's functions that was called. False in a child that it forked and returned in: there the
+ * client has ended, and calls nothing any more (.inside). */
+bool client_is_back(hemi_client *c);
 const char *refusal_text(hemi_status refusal);
 
 /* How a public function begins: it returns `refused`, in which `refusal` is why, or has the client until it returns. */
@@ -98,9 +102,11 @@ struct drop_range {
 struct hemi_scope {
     hemi_client *client;
     struct hemi_scope *outer;
+    bool of_host; /* a host function's own, which ends when that returns */
     uint32_t *ids;
     size_t count, capacity;
 };
+void handles_init(hemi_client *c); /* ids begin elsewhere for each of a process's clients: one's are not another's */
 uint32_t handles_new(hemi_client *c, uint32_t count);    /* consecutive ids; 0: no memory */
 bool handle_live(const hemi_client *c, uint32_t handle); /* is it ours to use? */
 /* Marks one that the worker chose. PROTOCOL: it is in use, or not for the worker to choose. NO_MEMORY. */
@@ -109,7 +115,7 @@ void handle_refuse(hemi_client *c, uint32_t handle); /* drops one that the worke
 void handle_drop(hemi_client *c, uint32_t handle);   /* 0 allowed */
 void handles_release(hemi_client *c, uint32_t first, uint32_t count); /* ids that the worker never bound */
 bool scope_add(hemi_client *c, uint32_t handle);                      /* to the innermost scope, if any */
-void scope_init(struct hemi_scope *s, hemi_client *c);
+void scope_init(struct hemi_scope *s, hemi_client *c, bool of_host);
 void scope_end(struct hemi_scope *s);
 void drops_flush(hemi_client *c); /* queues what is pending as DROP frames (.order) */
 void handles_deinit(hemi_client *c);
@@ -357,13 +363,15 @@ struct hemi_caller {
     struct host_call *call;
     struct hemi_caller *outer;
     hemi_deferred *deferred;
+    bool exits; /* with: */
     int32_t exit_code;
     hemi_val exception;
     char text[PROTO_TEXT_MAX + 1];
 };
 struct hemi_deferred {
     hemi_client *client;
-    struct host_call *call;
+    struct host_call *call; /* NULL: answered, for its host function failed after it was made; in client->spoilt */
+    struct hemi_deferred *next;
 };
 enum proto_error host_call_received(hemi_client *c, const struct frame *f);
 /* Runs one host call that may run now (.chain). False: there is none. */
@@ -399,6 +407,7 @@ struct hemi_client {
     uint32_t interrupts; /* how many were passed on */
     bool welcomed, quiet, no_memfd, send_blocked;
     bool in_due; /* finalizers or `done` callbacks are running */
+    bool forked; /* this is the copy in a child that a callback forked */
     bool chained;
     uint32_t deadline_ms, max_nesting, depth;
     hemi_status ended; /* HEMI_OK while the connection stands */
@@ -419,6 +428,7 @@ struct hemi_client {
     struct idmap host_calls;               /* outstanding */
     struct host_call *calls, **calls_last; /* received, not begun */
     struct hemi_caller *running;           /* innermost */
+    struct hemi_deferred *spoilt;
     struct idmap streams;
     uint32_t last_stream;
     struct hemi_wasi *inputs; /* whose guests want input */

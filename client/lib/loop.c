@@ -231,7 +231,7 @@ void hemi_client_interrupt(hemi_client *c)
 /* --- callbacks that wait for the outermost level --- */
 static bool due(const hemi_client *c)
 {
-    return !c->running && !c->in_due && (c->done_first || externs_due(c) || host_funcs_due(c));
+    return !c->running && !c->in_due && !c->forked && (c->done_first || externs_due(c) || host_funcs_due(c));
 }
 
 static void run_done(hemi_client *c)
@@ -243,6 +243,7 @@ static void run_done(hemi_client *c)
         void (*done)(hemi_client *, hemi_ticket, void *) = r->done;
         r->done = NULL;
         done(c, r->id, r->done_env);
+        if (!client_is_back(c)) return;
     }
 }
 
@@ -252,8 +253,8 @@ static bool run_due(hemi_client *c)
     if (!due(c)) return false;
     c->in_due = true;
     run_done(c);
-    externs_run(c);
-    host_funcs_run(c);
+    if (!c->forked) externs_run(c);
+    if (!c->forked) host_funcs_run(c);
     c->in_due = false;
     return true;
 }

@@ -378,8 +378,10 @@ static void undo_done(hemi_client *c, struct request *r)
 /* Takes an answered request's outcome and forgets the request. */
 static hemi_status outcome(hemi_client *c, struct request *r)
 {
-    hemi_status status = r->status;
-    if (r->failure)
+    hemi_status status = c->forked ? c->ended : r->status;
+    if (c->forked)
+        fail(c, status, "%s", c->ended_text);
+    else if (r->failure)
         failure_move(c, r->failure);
     else if (status != HEMI_OK)
         fail(c, status, "%s", hemi_status_text(status));

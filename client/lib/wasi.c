@@ -184,7 +184,7 @@ static void output(hemi_client *c, struct hemi_wasi *w, int which, const struct 
     c->quiet = true; /* .quiet */
     hemi_status status = callback(f->raw, f->raw_length, w->options.env);
     c->quiet = false;
-    if (status == HEMI_OK) return;
+    if (!client_is_back(c) || status == HEMI_OK) return;
     if (status == HEMI_TRAP || status == HEMI_EXCEPTION || status == HEMI_EXIT) status = HEMI_HOST;
     w->refused = program_refuse(c, w->store, status, names[which]);
 }
@@ -197,7 +197,7 @@ static enum proto_error data(hemi_client *c, struct hemi_wasi *w, int which, con
     w->credit[which] -= f->raw_length;
     w->used[which] += f->raw_length;
     output(c, w, which, f);
-    renew_credit(c, w, which);
+    if (!c->forked) renew_credit(c, w, which);
     return PROTO_OK;
 }
 
@@ -245,7 +245,7 @@ static bool feed(hemi_client *c, struct hemi_wasi *w)
     c->quiet = true; /* .quiet */
     if (w->options.in) n = w->options.in(piece, room, w->options.env);
     c->quiet = false;
-    if (n == HEMI_INPUT_LATER) return false;
+    if (!client_is_back(c) || n == HEMI_INPUT_LATER) return false;
     if (n > room) n = room;
     if (n == 0) {
         send_eof(c, w);
