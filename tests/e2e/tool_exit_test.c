@@ -1,8 +1,12 @@
 /* How the `hemi` command ends: exit statuses, --outcome-json, which commands start a daemon. */
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
+#include "proto/frame.h"
+#include "proto/hemi.pb-c.h"
 #include "tests/e2e/tool_rig.h"
 
 #define EXIT_WITH(code)                                                                                                \
@@ -67,6 +71,53 @@ START_TEST(other_commands_have_the_same_exit_statuses)
     expect_end(&o, 211, "no-daemon");
     o = hemi(NULL, "ping", "--outcome-json", "1", "--token-file", "/nowhere/token");
     expect_end(&o, 201, "file");
+}
+END_TEST
+
+/* One connection, which is told that and ends. With PROTOCOL it is told something else. */
+static void close_once(int listener, hemi_status status)
+{
+    static const char noise[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    static uint8_t text[] = "for a reason";
+    char hello[512];
+    int fd = accept(listener, NULL, NULL);
+    Hemi__V1__Close body = HEMI__V1__CLOSE__INIT;
+    struct frame_writer w;
+    body.status = status;
+    body.text = (ProtobufCBinaryData){.data = text, .len = sizeof text - 1};
+    frame_writer_init(&w);
+    frame_writer_put(&w, &(struct frame_out){.type = FRAME_CLOSE, .body = &body.base});
+    bool done = read(fd, hello, sizeof hello) > 0;
+    done = done && (status == HEMI_PROTOCOL ? write(fd, noise, strlen(noise)) > 0 : frame_writer_send(&w, fd));
+    close(fd);
+    _exit(done ? 0 : 1);
+}
+
+START_TEST(what_a_daemon_says_has_its_exit_status)
+{
+    static const struct {
+        hemi_status status;
+        int exit;
+        const char *word;
+    } rows[] = {
+        {HEMI_LIMIT, 207, "limit"},        {HEMI_NO_MEMORY, 207, "limit"},
+        {HEMI_DRAINING, 211, "no-daemon"}, {HEMI_VERSION_MISMATCH, 211, "no-daemon"},
+        {HEMI_DENIED, 212, "denied"},      {HEMI_CLOSED, 213, "lost"},
+        {HEMI_PROTOCOL, 213, "lost"},      {HEMI_WORKER_LOST, 213, "lost"},
+        {HEMI_INTERNAL, 214, "internal"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int status, listener = socket(AF_UNIX, SOCK_STREAM, 0);
+        snprintf(address.sun_path, sizeof address.sun_path, "%s/%zu", dir, i);
+        ck_assert(bind(listener, (const struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 1) == 0);
+        pid_t pid = fork();
+        if (pid == 0) close_once(listener, rows[i].status);
+        struct outcome o = hemi(NULL, "ping", "--outcome-json", "1", "--socket", address.sun_path);
+        expect_end(&o, rows[i].exit, rows[i].word);
+        ck_assert(waitpid(pid, &status, 0) == pid && status == 0);
+        close(listener);
+    }
 }
 END_TEST
 
@@ -318,6 +369,7 @@ static void tests(TCase *t)
 {
     tcase_add_test(t, each_end_of_a_run_has_its_exit_status_and_its_word);
     tcase_add_test(t, other_commands_have_the_same_exit_statuses);
+    tcase_add_test(t, what_a_daemon_says_has_its_exit_status);
     tcase_add_test(t, a_wrong_token_is_denied);
     tcase_add_test(t, outcome_json_says_which_trap_and_where);
     tcase_add_test(t, an_outcome_that_cannot_be_written_is_an_error);
