@@ -375,6 +375,7 @@ static int try_instance(int stop_at, bool collect)
     int polls = w.polls;
     verify(&w);
     ck_assert_int_eq(status, stop_at <= polls ? HEMI_CANCELLED : HEMI_OK);
+    if (status != HEMI_OK) ck_assert_int_eq(w.rig.err.status, status);
     w.stop_at = NEVER;
     if (status != HEMI_OK)
         ck_assert_int_eq(instance_new(w.rig.store, w.module, NULL, w.rig.stack, &w.in, &w.rig.err), HEMI_OK);

@@ -116,6 +116,7 @@ START_TEST(a_value_of_another_type_is_found)
     for (int i = 0; i < SPOTS; i++) {
         plant(&r, &spots[i], spots[i].is_func ? other_func : other);
         plant(&r, &spots[i], spots[i].is_func ? func_id(in, in->module->nfuncs) : heap_i31(7).bits);
+        if (spots[i].is_func) plant(&r, &spots[i], UINT32_MAX);
     }
     rig_deinit(&r);
 }
@@ -154,6 +155,11 @@ START_TEST(what_is_miscounted_or_has_lost_its_id_is_found)
     in->id--;
     root_init(r.store, &root, HEAP_SLOT_FUNC, func_id(in, in->module->nfuncs));
     finds(&r, "root", "root holds no function");
+    root.bits = func_id(in, 0);
+    holds(&r);
+    root.next->prev = root.next;
+    finds(&r, "roots", "root list broken");
+    root.next->prev = &root;
     root_deinit(&root);
     rig_deinit(&r);
 }
