@@ -796,6 +796,7 @@ START_TEST(arguments_are_dropped_unless_kept)
     ck_assert_msg(dropped(&p, ids, 64) == 1 && ids[0] == HANDLE_WORKER + 11, "only the second");
     hemi_drop(p.client, &t.kept);
     ck_assert_msg(dropped(&p, ids, 64) == 1 && ids[0] == HANDLE_WORKER + 10, "now the first");
+    hemi_keep(p.client, &t.kept); /* nothing is kept of what was dropped */
     peer_deinit(&p);
 }
 END_TEST
