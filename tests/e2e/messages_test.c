@@ -127,7 +127,7 @@ START_TEST(missing_imports_with_long_names_are_told_whole_or_counted)
     for (const char *at = said; (at = strstr(at, "nothing was given for it")) != NULL; at++) whole++;
     char wanted[64];
     snprintf(wanted, sizeof wanted, "nothing was given for it; and %u more imports", 8 - whole);
-    ck_assert_msg(whole < 7 && strlen(said) > strlen(wanted), "%s", said);
+    ck_assert_msg(whole < 7 && strlen(said) > strlen(wanted) && !strstr(said, "short"), "%s", said);
     ck_assert_str_eq(said + strlen(said) - strlen(wanted), wanted);
     stop();
 }
