@@ -178,7 +178,7 @@ HEMI_API size_t hemi_trace_text(const struct hemi_trace_entry *entry, char *out,
 HEMI_API hemi_status hemi_client_ended(const hemi_client *client);
 
 /* Settings for the requests that follow. */
-HEMI_API void hemi_client_set_deadline(hemi_client *client, uint32_t ms); /* relative, each; 0: none */
+HEMI_API void hemi_client_set_deadline(hemi_client *client, uint32_t ms); /* each, from when it is sent; 0: none */
 /* A request runs only if the one before it succeeded (else HEMI_DEPENDENCY_FAILED). */
 HEMI_API void hemi_client_set_chained(hemi_client *client, bool on);
 

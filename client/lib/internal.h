@@ -278,6 +278,7 @@ struct request {
     bool answered, forgotten, given_up;
     hemi_store *store; /* counted */
     uint64_t bytes;
+    uint32_t deadline_ms;    /* 0: none */
     int64_t give_up_at;      /* ms; 0: never */
     hemi_status give_up_for; /* DEADLINE, CANCELLED, INTERRUPTED, or why its output was refused */
     hemi_status refused_for; /* not OK: its guest's output was not taken, and so it fails */
@@ -318,6 +319,7 @@ hemi_status request_run(hemi_client *c, struct sending *s, hemi_ticket *ticket);
 /* A ticket for what needed no request. */
 hemi_status request_answered_here(hemi_client *c, hemi_ticket *ticket);
 void request_answered(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
+void requests_begin(hemi_client *c);     /* those queued are sent now: the time of their deadlines runs */
 bool requests_expire(hemi_client *c);    /* `done` for those that the client gives up; true: there are some */
 void requests_interrupt(hemi_client *c); /* those unanswered are given up soon */
 void requests_end(hemi_client *c);       /* all unanswered ones fail as the connection did */
@@ -421,7 +423,7 @@ struct hemi_client {
     uint64_t nested_bytes;
 
     struct idmap requests; /* unanswered, or answered and not yet taken */
-    uint32_t last_request, unanswered;
+    uint32_t last_request, begun_request, unanswered;
     struct request *done_first, **done_last;
     struct idmap host_funcs; /* by host id */
     uint32_t last_host_func;

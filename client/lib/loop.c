@@ -162,6 +162,7 @@ static void want_events(hemi_client *c)
 bool send_queued(hemi_client *c)
 {
     if (c->ended != HEMI_OK) return true;
+    requests_begin(c);
     drops_flush(c);
     c->send_blocked = false;
     while (frame_writer_pending(&c->writer) > 0 && !c->send_blocked) {

@@ -87,8 +87,16 @@ static struct request *record(hemi_client *c, const struct sending *s)
     r->store = store_hold(s->store);
     r->answer = s->answer;
     if (r->answer.node) r->answer.node->counts++;
-    if (c->deadline_ms != 0) give_up_after(r, c->deadline_ms + (int64_t)GIVE_UP_AFTER_MS, HEMI_DEADLINE);
+    r->deadline_ms = c->deadline_ms;
     return r;
+}
+
+void requests_begin(hemi_client *c)
+{
+    while (c->begun_request != c->last_request) {
+        struct request *r = idmap_get(&c->requests, ++c->begun_request);
+        if (r && r->deadline_ms != 0) give_up_after(r, r->deadline_ms + (int64_t)GIVE_UP_AFTER_MS, HEMI_DEADLINE);
+    }
 }
 
 static hemi_status out_of_memory(hemi_client *c) { return fail(c, HEMI_NO_MEMORY, "out of memory"); }
@@ -449,6 +457,7 @@ hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
     if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
     if (!r->answered && waits_for_itself(c, r))
         return fail(c, HEMI_DEADLOCK, "request %u waits for the call that is running here", ticket);
+    requests_begin(c);
     while (!r->answered) {
         bool late =
             r->give_up_at != 0 && now_ms() >= r->give_up_at; /* looks once more: a callback may have taken long */

@@ -36,6 +36,7 @@ START_TEST(a_wait_ends_at_the_first_of_two_ends)
     peer_open(&p);
     hemi_client_set_deadline(p.client, 1);
     ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    ck_assert_int_eq(hemi_flush(p.client), HEMI_OK);
     poll(NULL, 0, 50);
     ck_assert_int_eq(hemi_cancel(p.client, ticket), HEMI_OK);
     ck_assert_int_eq(hemi_wait(p.client, ticket), HEMI_DEADLINE);
@@ -330,6 +331,28 @@ START_TEST(an_instantiation_whose_output_is_not_taken_ends)
 }
 END_TEST
 
+/* --- time --- */
+START_TEST(a_deadline_runs_from_when_the_request_is_sent)
+{
+    struct peer p;
+    hemi_ticket first, second;
+    peer_open(&p);
+    hemi_client_set_deadline(p.client, 1);
+    ck_assert_int_eq(hemi_ping(p.client, &first), HEMI_OK);
+    hemi_client_set_deadline(p.client, 0);
+    ck_assert_int_eq(hemi_ping(p.client, &second), HEMI_OK);
+    ck_assert_int_eq(hemi_client_timeout(p.client), -1);
+    if (_i == 0) ck_assert_int_eq(hemi_flush(p.client), HEMI_OK);
+    if (_i == 1) ck_assert_int_eq(hemi_client_dispatch(p.client), HEMI_OK);
+    if (_i < 2) ck_assert_int_ge(hemi_client_timeout(p.client), 0);
+    ck_assert_int_eq(hemi_wait(p.client, first), HEMI_DEADLINE);
+    peer_ok(&p);
+    peer_ok(&p);
+    ck_assert_int_eq(hemi_wait(p.client, second), HEMI_OK);
+    peer_deinit(&p);
+}
+END_TEST
+
 /* --- what is no connection --- */
 static int unused_number(void)
 {
@@ -396,6 +419,7 @@ int main(void)
     tcase_add_test(c, an_interrupt_by_an_input_callback_ends_the_wait);
     tcase_add_loop_test(c, a_guest_whose_output_is_not_taken_ends, 0, sizeof refusals / sizeof *refusals);
     tcase_add_test(c, an_instantiation_whose_output_is_not_taken_ends);
+    tcase_add_loop_test(c, a_deadline_runs_from_when_the_request_is_sent, 0, 3);
     tcase_add_test(c, a_descriptor_that_is_no_stream_socket_is_an_argument);
     tcase_add_test(c, a_socket_that_fails_is_a_worker_lost);
     suite_add_tcase(s, c);

@@ -725,6 +725,7 @@ START_TEST(event_loop)
     ck_assert_int_eq(done_calls, 3);
     hemi_client_set_deadline(p.client, 500);
     ck_assert_int_eq(hemi_ping(p.client, &ticket), HEMI_OK);
+    ck_assert_int_eq(hemi_client_dispatch(p.client), HEMI_OK);
     ck_assert_int_gt(hemi_client_timeout(p.client), 500);
     peer_die(&p);
     ck_assert_int_eq(poll(&fd, 1, 1000), 1);
