@@ -12,12 +12,11 @@
 #include "server/worker_state.h"
 
 enum {
-    SHOWN_MAX = 8,
     TAIL_BYTES = 48, /* for how many more there are */
     IMPORTS_PER_POLL = 256,
 };
 
-/* All that does not link, as one text. */
+/* All that does not link, as one text; what it has no room for is counted. */
 struct complaint {
     char text[PROTO_TEXT_MAX];
     size_t used;
@@ -25,7 +24,7 @@ struct complaint {
     struct rt_error err; /* the last one */
 };
 
-static bool is_full(const struct complaint *c) { return c->shown == SHOWN_MAX || c->shown < c->count; }
+static bool is_full(const struct complaint *c) { return c->shown < c->count; }
 
 static void complain(struct complaint *c)
 {

@@ -18,9 +18,10 @@
  * Tickets. A function whose last parameter is `hemi_ticket *ticket` makes a request. With NULL it waits for the answer.
  * Otherwise it returns as soon as the request is queued, and hemi_wait() on the ticket gives its status. What it makes
  * (a module, an instance, ...) can be used in further requests at once, without waiting (an exported function: with
- * hemi_call_ahead); if it comes to nothing, they fail with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must stay until hemi_wait() or hemi_forget() of
- * that ticket, and are filled in by then. Every ticket is waited for or forgotten; there is none, and *ticket is 0,
- * when the function itself does not return HEMI_OK. Requests to one store run in order.
+ * hemi_call_ahead); if it comes to nothing, they fail with HEMI_DEPENDENCY_FAILED. Buffers and results given to it must
+ * stay until hemi_wait() or hemi_forget() of that ticket, and are filled in by then. Every ticket is waited for or
+ * forgotten; there is none, and *ticket is 0, when the function itself does not return HEMI_OK. Requests to one store
+ * run in order.
  *
  * Ownership. A client owns all that is made from it; hemi_client_free() frees what is left. Freeing something ends
  * the client's hold on it; what the guest still uses stays. All of a store dies with hemi_store_close().
@@ -354,7 +355,8 @@ HEMI_API hemi_status hemi_extern_new(hemi_store *store, void *pointer, void (*fi
 /* Are two references the same? Any two of one store: all nulls are (NULL is one, too), i31s by their value. */
 HEMI_API hemi_status hemi_ref_eq(hemi_client *client, const hemi_val *a, const hemi_val *b, bool *equal,
                                  hemi_ticket *ticket);
-/* The dynamic type of a reference that has a handle. */
+/* The dynamic type of a reference that has a handle (ARGUMENT: nulls, i31s and what hemi_extern_new gave have none); of
+ * any function, (ref func): hemi_object_from_ref() tells its parameters and results. */
 HEMI_API hemi_status hemi_ref_type(hemi_client *client, const hemi_val *ref, hemi_type *out, hemi_ticket *ticket);
 /* The narrowest abstract type of a reference that has a handle: structref, arrayref, funcref, exnref, externref or
  * anyref, not nullable. */
@@ -458,7 +460,8 @@ HEMI_API hemi_status hemi_wasi_new(hemi_store *store, const struct hemi_wasi_opt
 HEMI_API void hemi_wasi_free(hemi_wasi *wasi);
 
 /* Makes an instance; its start function runs. imports[i] serves the module's i-th import; NULL or missing: `wasi` does
- * (may be NULL). LINK, TRAP, EXIT, LIMIT, ... */
+ * (may be NULL). LINK (the error names the imports that do not link, as many as it has room for, and counts the rest),
+ * TRAP, EXIT, LIMIT, ... */
 HEMI_API hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, hemi_object *const *imports,
                                        size_t nimports, hemi_wasi *wasi, hemi_instance **out, hemi_ticket *ticket);
 HEMI_API void hemi_instance_free(hemi_instance *instance);
