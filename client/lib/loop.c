@@ -280,11 +280,12 @@ static void sleep_until(hemi_client *c, int64_t until)
     if (fds[0].revents & ~POLLOUT) receive(c);
 }
 
-/* What is given at once wakes nobody to ask for more: asks until there is none now, or no credit is left. */
+/* What is given at once wakes nobody to ask for more: asks until there is none now, or no credit is left. A callback
+ * that blocks for input holds back nothing that was to be sent before. */
 static void feed_and_send(hemi_client *c)
 {
-    while (inputs_feed(c)) send_queued(c);
     send_queued(c);
+    while (inputs_feed(c)) send_queued(c);
 }
 
 hemi_status step(hemi_client *c, const struct request *waited, int64_t until)

@@ -31,6 +31,7 @@ static bool wait_for_room(int fd)
     return !interrupted() && (poll(&p, 1, -1) >= 0 || errno == EINTR);
 }
 
+/* All of it. A blocking write that an interrupt ended in its middle is not begun again: nothing would end that one. */
 static bool write_all(int fd, const char *at, size_t n)
 {
     while (n > 0) {
@@ -40,6 +41,10 @@ static bool write_all(int fd, const char *at, size_t n)
         if (written < 0) continue;
         at += written;
         n -= (size_t)written;
+        if (n > 0 && interrupted()) {
+            errno = EINTR;
+            return false;
+        }
     }
     return true;
 }

@@ -1,6 +1,7 @@
 /* hemi run: a program, its standard streams, its end. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +43,19 @@ static hemi_status on_err(const void *bytes, size_t n, void *env)
     return write_out(STDERR_FILENO, bytes, n);
 }
 
-/* Blocks for input, but not while the daemon has something to say. A closed one is empty. */
+/* As long as input may take: after the deadline the client looks for itself whether it was kept. */
+static int input_timeout(const struct program *p)
+{
+    return p->deadline_ms > 0 && p->deadline_ms < INT_MAX ? (int)p->deadline_ms : -1;
+}
+
+/* Blocks for input, but not while the daemon has something to say, nor for a program that is interrupted. A closed one
+ * is empty. */
 static size_t on_in(void *bytes, size_t n, void *env)
 {
     const struct program *p = env;
     struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = p->client_fd, .events = POLLIN}};
-    if (poll(fds, 2, -1) < 0) return HEMI_INPUT_LATER;
+    if (interrupted() || poll(fds, 2, input_timeout(p)) <= 0) return HEMI_INPUT_LATER;
     if (fds[0].revents == 0) return HEMI_INPUT_LATER;
     ssize_t got = read(STDIN_FILENO, bytes, n);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) return HEMI_INPUT_LATER;

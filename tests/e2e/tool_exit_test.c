@@ -230,35 +230,84 @@ START_TEST(an_interrupt_from_the_keyboard_ends_the_program_by_that_signal)
 }
 END_TEST
 
-/* As nohup and `trap ''` ask for. The program writes one byte, and ends when it has read one. */
-START_TEST(an_interrupt_that_is_ignored_stays_so)
+/* Writes one byte when it is called first, then reads what its export `name` is to read. */
+#define PASSING(name, and)                                                                                             \
+    "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"                                   \
+    "  " WASI "\"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))\n"                                          \
+    "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\08\\00\\00\\00\\01\\00\\00\\00!\")\n"                     \
+    "  (func $write (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64))))\n"                      \
+    "  (func $read (drop (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 64))))\n"                       \
+    "  (func (export \"" name "\") (call $write) (call $read)) " and ")"
+
+struct passing {
+    pid_t pid;
+    int in, out; /* our ends of its standard streams */
+};
+
+/* `hemi run` of the file, with these words before it, when it has written its byte. */
+static struct passing passing_start(const char *path, void (*ignored)(int), const char *option, const char *value)
 {
-    int out[2], in[2], status;
-    char path[128], byte;
-    snprintf(
-        path, sizeof path, "%s",
-        file("pass.wat",
-             "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"
-             "  " WASI "\"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))\n"
-             "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\08\\00\\00\\00\\01\\00\\00\\00!\")\n"
-             "  (func (export \"_start\") (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64)))\n"
-             "    (drop (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 64)))))"));
+    int out[2], in[2];
+    char byte;
     ck_assert(pipe(out) == 0 && pipe(in) == 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        signal(SIGINT, SIG_IGN);
+    struct passing p = {.pid = fork(), .in = in[1], .out = out[0]};
+    if (p.pid == 0) {
+        signal(SIGINT, ignored);
         dup2(in[0], STDIN_FILENO);
         dup2(out[1], STDOUT_FILENO);
-        execl(built("hemi"), "hemi", "run", path, (char *)NULL);
+        for (int i = 0; i < 2; i++) close(in[i]), close(out[i]);
+        execl(built("hemi"), "hemi", "run", option, value, path, (char *)NULL);
         _exit(127);
     }
-    ck_assert_int_eq(read(out[0], &byte, 1), 1); /* it runs */
-    kill(pid, SIGINT);
+    close(out[1]);
+    close(in[0]);
+    ck_assert_int_eq(read(p.out, &byte, 1), 1); /* it runs */
+    return p;
+}
+
+static int passing_end(struct passing *p)
+{
+    int status;
+    ck_assert_int_eq(waitpid(p->pid, &status, 0), p->pid);
+    close(p->in);
+    close(p->out);
+    return status;
+}
+
+/* As nohup and `trap ''` ask for. */
+START_TEST(an_interrupt_that_is_ignored_stays_so)
+{
+    struct passing p = passing_start(file("pass.wat", PASSING("_start", "")), SIG_IGN, "--gc-stress", "1000");
+    kill(p.pid, SIGINT);
     usleep(300000); /* in which one that is not ignored ends it */
-    ck_assert_int_eq(write(in[1], "?", 1), 1);
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x", (unsigned)status);
-    for (int i = 0; i < 2; i++) close(out[i]), close(in[i]);
+    ck_assert_int_eq(write(p.in, "?", 1), 1);
+    ck_assert_int_eq(passing_end(&p), 0);
+}
+END_TEST
+
+/* The interrupt was not even sent before there was input. */
+START_TEST(an_interrupt_ends_a_program_that_waits_for_input)
+{
+    char word[64] = {0};
+    struct passing p = passing_start(file("pass.wat", PASSING("_start", "")), SIG_DFL, "--outcome-json", "1");
+    usleep(100000); /* by now it probably waits */
+    kill(p.pid, SIGINT);
+    ck_assert_int_gt(read(p.out, word, sizeof word - 1), 0);
+    ck_assert_msg(strstr(word, "{\"outcome\":\"interrupted\"") != NULL, "%s", word);
+    int status = passing_end(&p);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "%x", (unsigned)status);
+}
+END_TEST
+
+/* The call was not sent before there was input, which the function before it had asked for. */
+START_TEST(a_function_that_reads_nothing_waits_for_no_input)
+{
+    const char *path = file("init.wat", PASSING("_initialize", "(export \"f\" (func $write))"));
+    char byte;
+    struct passing p = passing_start(path, SIG_DFL, "--invoke", "f");
+    ck_assert_int_eq(write(p.in, "?", 1), 1);
+    ck_assert_int_eq(read(p.out, &byte, 1), 1);
+    ck_assert_int_eq(passing_end(&p), 0);
 }
 END_TEST
 
@@ -376,6 +425,8 @@ static void tests(TCase *t)
     tcase_add_test(t, an_outcome_that_cannot_be_written_is_an_error);
     tcase_add_test(t, an_interrupt_from_the_keyboard_ends_the_program_by_that_signal);
     tcase_add_test(t, an_interrupt_that_is_ignored_stays_so);
+    tcase_add_test(t, an_interrupt_ends_a_program_that_waits_for_input);
+    tcase_add_test(t, a_function_that_reads_nothing_waits_for_no_input);
     tcase_add_test(t, only_run_starts_a_daemon_and_says_so);
     tcase_add_test(t, stats_are_of_the_tenant_and_keep_what_has_ended);
     tcase_add_test(t, the_page_about_the_command_is_what_it_prints);
