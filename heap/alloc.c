@@ -55,7 +55,7 @@ static enum heap_status alloc_bumped(struct heap *h, uint32_t desc, uint32_t siz
     }
     uint32_t at = h->mutator->top;
     uint8_t *p = h->space.base + at;
-    if (HEAP_STRESS) HEAP_ASSERT(heap_is_poison(p, size));
+    if (HEAP_STRESS) CHECK(heap_is_poison(p, size));
     heap_publish(h, at + size);
     memset(p, 0, size);
     set_header(h, desc, at);
@@ -109,9 +109,9 @@ static void stress(struct heap *h)
 
 enum heap_status heap_alloc(struct heap *h, uint32_t desc, uint32_t size, heap_ref *out)
 {
-    HEAP_DEBUG_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
-    HEAP_DEBUG_ASSERT(size >= sizeof(struct heap_head) && size % 4 == 0);
-    HEAP_DEBUG_ASSERT(h->descs.at[desc].kind != HEAP_FREE);
+    CHECK_DEBUG(h->magic == HEAP_MAGIC && !h->collecting);
+    CHECK_DEBUG(size >= sizeof(struct heap_head) && size % 4 == 0);
+    CHECK_DEBUG(h->descs.at[desc].kind != HEAP_FREE);
     *out = heap_null();
     if (h->stress_every != 0 && --h->stress_left == 0) stress(h);
     return size > HEAP_MEDIUM_MAX ? alloc_large(h, desc, size, out) : alloc_bumped(h, desc, size, out);
@@ -119,7 +119,7 @@ enum heap_status heap_alloc(struct heap *h, uint32_t desc, uint32_t size, heap_r
 
 enum heap_status heap_alloc_array(struct heap *h, uint32_t desc, uint32_t length, heap_ref *out)
 {
-    HEAP_DEBUG_ASSERT(h->descs.at[desc].kind == HEAP_ARRAY);
+    CHECK_DEBUG(h->descs.at[desc].kind == HEAP_ARRAY);
     uint64_t size = heap_array_size(&h->descs.at[desc], length);
     *out = heap_null();
     if (size > UINT32_MAX - 3) return HEAP_TOO_LARGE;

@@ -91,7 +91,7 @@ static uint32_t forward_large(struct heap_visitor *v, uint32_t old, uint32_t hea
 {
     struct heap *h = v->heap;
     uint32_t c = heap_chunk_of(old);
-    HEAP_DEBUG_ASSERT(heap_kind_of(h, c) == CHUNK_RUN && heap_chunk_start(c) == old);
+    CHECK_DEBUG(heap_kind_of(h, c) == CHUNK_RUN && heap_chunk_start(c) == old);
     if (h->label[c] == heap_label(CHUNK_RUN, h->space.id)) return old;
     uint32_t at = v->compact_chunks == 0 ? 0 : copy_large(v, old, header, size);
     if (at == 0) heap_relabel_run(h, c);
@@ -111,15 +111,15 @@ static inline uint32_t forward(struct heap_visitor *v, uint32_t old)
 {
     struct heap_head head = heap_load_head(v->from + old);
     if (head.header & HEAP_FORWARDED) return head.word;
-    HEAP_DEBUG_ASSERT(old % 4 == 0 && heap_chunk_of(old) < v->heap->mapped_end);
+    CHECK_DEBUG(old % 4 == 0 && heap_chunk_of(old) < v->heap->mapped_end);
     uint32_t desc = head.header >> 1;
     const struct heap_desc *d = &v->descs[desc];
-    HEAP_DEBUG_ASSERT(d->kind != HEAP_FREE);
+    CHECK_DEBUG(d->kind != HEAP_FREE);
     if (v->marks != NULL) v->marks[desc] = 1;
     uint64_t size = heap_object_size(d, head.word);
     if (size > HEAP_SMALL_MAX) return forward_big(v, old, head.header, (uint32_t)size);
     /* A slot visited twice would be copied out of the new space. */
-    HEAP_DEBUG_ASSERT(v->heap->label[heap_chunk_of(old)] == heap_label(CHUNK_SMALL, v->heap->from.id));
+    CHECK_DEBUG(v->heap->label[heap_chunk_of(old)] == heap_label(CHUNK_SMALL, v->heap->from.id));
     return copy(v, old, head.header, (uint32_t)size);
 }
 
@@ -181,7 +181,7 @@ static inline uint32_t scan_object(struct heap_visitor *v, uint8_t *object)
         scan_elements(v, d->elem, object + HEAP_ARRAY_DATA, head.word);
         return (uint32_t)heap_array_size(d, head.word);
     }
-    HEAP_DEBUG_ASSERT(d->kind == HEAP_EXTERN); /* its link is not a reference */
+    CHECK_DEBUG(d->kind == HEAP_EXTERN); /* its link is not a reference */
     return HEAP_EXTERN_SIZE;
 }
 
@@ -295,11 +295,11 @@ static uint64_t filled(const struct heap_space *s, uint32_t top)
 static void assert_reserve(const struct heap *h, const struct heap_visitor *v)
 {
     uint64_t reserved = heap_chunks_to_copy(h->from.retired, h->from.medium);
-    HEAP_ASSERT(filled(&h->space, v->top) <= h->from.retired); /* nothing was copied twice */
-    HEAP_ASSERT(h->space.medium <= h->from.medium);
-    HEAP_ASSERT(h->space.small.count <= reserved);
-    HEAP_ASSERT(h->resident <= h->committed);
-    HEAP_ASSERT(v->run_scanned == h->space.runs.tail);
+    CHECK(filled(&h->space, v->top) <= h->from.retired); /* nothing was copied twice */
+    CHECK(h->space.medium <= h->from.medium);
+    CHECK(h->space.small.count <= reserved);
+    CHECK(h->resident <= h->committed);
+    CHECK(v->run_scanned == h->space.runs.tail);
 }
 
 /* The new space becomes the mutator's. Its current chunk is opened up to the end if that is within .reserve. */
@@ -330,7 +330,7 @@ static void report(struct heap *h, uint64_t begun)
 
 void heap_collect_cycle(struct heap *h, bool compact)
 {
-    HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
+    CHECK(h->magic == HEAP_MAGIC && !h->collecting);
     struct heap_visitor v = {.heap = h, .descs = h->descs.at, .marks = h->descs.marks};
     uint64_t begun = heap_now_ns();
     h->collecting = true;

@@ -101,7 +101,7 @@ refused:
 
 enum heap_status heap_extern(struct heap *h, uint64_t id, heap_ref *out)
 {
-    HEAP_DEBUG_ASSERT(h->magic == HEAP_MAGIC && h->descs.at[h->extern_desc].kind == HEAP_EXTERN);
+    CHECK_DEBUG(h->magic == HEAP_MAGIC && h->descs.at[h->extern_desc].kind == HEAP_EXTERN);
     *out = (heap_ref){lookup(h, id)};
     if (!heap_is_null(*out)) return HEAP_OK;
     if (!grow(h)) return HEAP_NO_MEMORY;
@@ -116,7 +116,7 @@ enum heap_status heap_extern(struct heap *h, uint64_t id, heap_ref *out)
 
 uint64_t heap_extern_id(const struct heap *h, heap_ref r)
 {
-    HEAP_DEBUG_ASSERT(h->descs.at[heap_object_desc(h->space.base, r)].kind == HEAP_EXTERN);
+    CHECK_DEBUG(h->descs.at[heap_object_desc(h->space.base, r)].kind == HEAP_EXTERN);
     return load_id(h->space.base, r.bits);
 }
 

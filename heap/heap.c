@@ -1,29 +1,8 @@
-/* heap/heap.c -- making and freeing heaps, statistics, and the end of a corrupted one. */
+/* heap/heap.c -- making and freeing heaps, and statistics. */
 #include "heap/internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
-
-/* The only state outside a heap: whoever owns the process says where its last words go. */
-static void (*panic_hook)(const char *message);
-
-void heap_set_panic_hook(void (*hook)(const char *message)) { panic_hook = hook; }
-
-_Noreturn void heap_panic(const char *file, int line, const char *what)
-{
-    char message[160];
-    int n = snprintf(message, sizeof message, "heap: %s:%d: assertion failed: %s\n", file, line, what);
-    if (panic_hook != NULL) {
-        panic_hook(message);
-    } else if (n > 0) {
-        size_t size = (size_t)n < sizeof message ? (size_t)n : sizeof message - 1;
-        ssize_t ignored = write(STDERR_FILENO, message, size);
-        (void)ignored;
-    }
-    abort();
-}
 
 uint64_t heap_now_ns(void)
 {
@@ -54,7 +33,7 @@ static void set_options(struct heap *h, const struct heap_options *opt)
 enum heap_status heap_new(const struct heap_options *opt, const struct heap_embedder *emb, struct heap_descs descs,
                           struct heap_mutator *m, struct heap **out)
 {
-    HEAP_ASSERT(emb->roots != NULL && descs.at != NULL);
+    CHECK(emb->roots != NULL && descs.at != NULL);
     *out = NULL;
     struct heap *h = calloc(1, sizeof *h);
     if (h == NULL) return HEAP_NO_MEMORY;
@@ -80,7 +59,7 @@ no_limit:
 
 bool heap_free_some(struct heap *h, uint32_t *units)
 {
-    HEAP_ASSERT((h->magic == HEAP_MAGIC || h->magic == HEAP_MAGIC_ENDING) && !h->collecting);
+    CHECK((h->magic == HEAP_MAGIC || h->magic == HEAP_MAGIC_ENDING) && !h->collecting);
     h->magic = HEAP_MAGIC_ENDING;
     if (heap_extern_end_some(h, units) || heap_space_end_some(h, units)) return true;
     h->magic = 0;
@@ -113,7 +92,7 @@ void heap_get_stats(const struct heap *h, struct heap_stats *out)
     out->bytes_charged = h->charged;
 }
 
-void heap_assert_still(const struct heap *h) { HEAP_ASSERT(!h->collecting); }
+bool heap_is_collecting(const struct heap *h) { return h->collecting; }
 
 void heap_worked(struct heap *h, uint32_t bytes)
 {

@@ -1,8 +1,8 @@
 /* heap/heap.h -- the semi-space copying collector: public interface of heap/.
  *
  * School of checking: TRUSTED. Everything passed in comes from our own runtime, so broken preconditions are
- * asserted (HEAP_ASSERT: kept in release where the check is once per collection or chunk; HEAP_DEBUG_ASSERT: per
- * object, where HEMI_ASSERTS is set). Running out of memory is not a broken precondition: it is a status.
+ * checked (base/check.h: CHECK where it is once per collection or chunk, CHECK_DEBUG per object). Running out of memory
+ * is not a broken precondition: it is a status.
  *
  * Who owns what: a heap owns its window (address-space reservation), its chunks, its externref set and its free
  * list. It borrows the descriptor table and the callbacks of its embedder for its whole life. It knows descriptors
@@ -240,12 +240,8 @@ bool heap_verify(struct heap *h, char *why, size_t len);
  * meanwhile, and `seen` may only look. False: no memory, and not all were seen. */
 bool heap_each_reached(struct heap *h, void (*seen)(void *ctx, heap_ref object), void *ctx);
 
-/* Panics while a collection is under way, as its polls are: what is made a root then would not be visited. */
-void heap_assert_still(const struct heap *h);
-
-/* A broken precondition or corrupted state of the heap itself ends the process: the hook gets one line of text first
- * (last words; without a hook it goes to standard error), then abort(). Process-wide; NULL takes the hook away. */
-void heap_set_panic_hook(void (*hook)(const char *message));
+/* Is a collection under way? Asked in its polls. */
+bool heap_is_collecting(const struct heap *h);
 
 static inline uint32_t heap_object_desc(const uint8_t *base, heap_ref r)
 {

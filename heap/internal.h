@@ -6,20 +6,10 @@
 #ifndef HEMI_HEAP_INTERNAL_H
 #define HEMI_HEAP_INTERNAL_H
 
-#include "heap/heap.h"
-
 #include <string.h>
 
-/* --- Checks of our own state ------------------------------------------------------------------------------------ */
-
-_Noreturn void heap_panic(const char *file, int line, const char *what);
-
-#define HEAP_ASSERT(x) ((x) ? (void)0 : heap_panic(__FILE_NAME__, __LINE__, #x))
-#ifdef HEMI_ASSERTS
-#define HEAP_DEBUG_ASSERT(x) HEAP_ASSERT(x)
-#else
-#define HEAP_DEBUG_ASSERT(x) ((void)sizeof((x) ? 1 : 0)) /* not evaluated, but compiled */
-#endif
+#include "base/check.h"
+#include "heap/heap.h"
 
 /* --- Constants --------------------------------------------------------------------------------------------------- */
 

@@ -34,7 +34,7 @@ bool heap_policy_worthwhile(struct heap *h, uint32_t size)
 
 bool heap_trim_some(struct heap *h, uint32_t *units)
 {
-    HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
+    CHECK(h->magic == HEAP_MAGIC && !h->collecting);
     uint32_t used = h->resident - h->warm.count;
     h->trimming = h->warm.count > HEAP_YOUNG_MIN && (h->trimming || h->warm.count > HEAP_YOUNG_MIN + used / 8);
     while (h->trimming) {

@@ -63,7 +63,7 @@ static void see(const struct heap_reach *k, void (*seen)(void *ctx, heap_ref obj
 
 bool heap_each_reached(struct heap *h, void (*seen)(void *ctx, heap_ref object), void *ctx)
 {
-    HEAP_ASSERT(!h->collecting);
+    CHECK(!h->collecting);
     struct heap_reach k = {.heap = h, .ok = true};
     struct heap_visitor v = {.heap = h, .reach = &k, .descs = h->descs.at};
     k.marks = calloc(h->mapped_end, HEAP_CHUNK / 32);

@@ -103,7 +103,7 @@ bool heap_settle(struct heap *h)
 
 enum heap_status heap_space_init(struct heap *h)
 {
-    HEAP_ASSERT(HEAP_CHUNK % sysconf(_SC_PAGESIZE) == 0);
+    CHECK(HEAP_CHUNK % sysconf(_SC_PAGESIZE) == 0);
     size_t size = HEAP_WINDOW_BYTES + GUARD_BYTES;
     void *at = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) return HEAP_NO_MEMORY;
@@ -254,7 +254,7 @@ uint64_t heap_required_to(const struct heap *h, uint32_t end, uint64_t more_medi
 enum heap_status heap_commit(struct heap *h, uint64_t want)
 {
     if (want <= h->committed) return HEAP_OK;
-    HEAP_ASSERT(!h->collecting); /* .reserve */
+    CHECK(!h->collecting); /* .reserve */
     if (want > h->limit || !map_to(h, HEAP_FIRST + (uint32_t)want)) return HEAP_NO_MEMORY;
     uint32_t before = h->committed;
     h->committed = (uint32_t)want;
@@ -267,7 +267,7 @@ enum heap_status heap_commit(struct heap *h, uint64_t want)
 static void warm_up(struct heap *h, uint32_t c)
 {
     h->resident++;
-    HEAP_ASSERT(h->resident <= h->committed); /* .resident */
+    CHECK(h->resident <= h->committed); /* .resident */
     uint64_t bytes = (uint64_t)h->resident * HEAP_CHUNK;
     if (bytes > h->stats.bytes_peak) h->stats.bytes_peak = bytes;
     poison(h, c);
@@ -285,7 +285,7 @@ uint32_t heap_open_chunk(struct heap *h, uint32_t top)
     bool warm = h->warm.count != 0; /* the last one freed first: it is in the caches */
     struct heap_list *l = warm ? &h->warm : &h->cold;
     uint32_t c = l->head;
-    HEAP_ASSERT(c != 0); /* .reserve */
+    CHECK(c != 0); /* .reserve */
     list_remove(h, l, c);
     if (!warm) warm_up(h, c);
     set_label(h, c, CHUNK_SMALL);
@@ -349,7 +349,7 @@ static void make_resident(struct heap *h, uint32_t start, uint32_t n)
     uint32_t wanted = h->resident + count_cold(h, start, n);
     if (h->collecting || heap_commit(h, wanted) == HEAP_OK) return;
     while (wanted > h->committed) {
-        HEAP_ASSERT(h->warm.count != 0);
+        CHECK(h->warm.count != 0);
         heap_chill(h, wanted - h->committed);
         wanted = h->resident + count_cold(h, start, n);
     }
@@ -360,7 +360,7 @@ static void clear_chunk(struct heap *h, uint32_t c, uint32_t top, bool warm)
 {
     uint32_t end = heap_chunk_end(c) < top ? heap_chunk_end(c) : top;
     uint8_t *p = h->window + heap_chunk_start(c);
-    if (HEAP_STRESS) HEAP_ASSERT(heap_is_poison(p, HEAP_CHUNK));
+    if (HEAP_STRESS) CHECK(heap_is_poison(p, HEAP_CHUNK));
     if (warm || HEAP_STRESS) {
         memset(p, 0, end - heap_chunk_start(c));
         heap_worked(h, HEAP_CHUNK);
@@ -428,7 +428,7 @@ void heap_release_space(struct heap *h, struct heap_space *s)
 static void chill_range(struct heap *h, uint32_t start, uint32_t end)
 {
     int failed = madvise(h->window + heap_chunk_start(start), (size_t)(end - start) * HEAP_CHUNK, MADV_DONTNEED);
-    HEAP_ASSERT(failed == 0); /* the range is ours and not locked; cold chunks have to read as zero */
+    CHECK(failed == 0); /* the range is ours and not locked; cold chunks have to read as zero */
     for (uint32_t c = end; c-- > start;) {
         list_remove(h, &h->warm, c);
         set_label(h, c, CHUNK_COLD);
@@ -475,7 +475,7 @@ void heap_shrink(struct heap *h)
 {
     uint64_t want = heap_required_to(h, h->end, 0);
     if (want < h->resident) want = h->resident;
-    HEAP_ASSERT(want <= h->committed);
+    CHECK(want <= h->committed);
     uint32_t end = h->mapped_end;
     while (end > HEAP_FIRST + want && heap_kind_of(h, end - 1) == CHUNK_COLD) end--;
     if (h->mapped_end - end > (h->mapped_end - HEAP_FIRST) / 8) unmap_from(h, end);

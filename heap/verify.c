@@ -256,7 +256,7 @@ static void check_externs(struct heap_check *k)
 
 bool heap_verify(struct heap *h, char *why, size_t len)
 {
-    HEAP_ASSERT(h->magic == HEAP_MAGIC && !h->collecting);
+    CHECK(h->magic == HEAP_MAGIC && !h->collecting);
     struct heap_check k = {.heap = h, .ok = true, .why = why, .len = len};
     struct heap_visitor v = {.heap = h, .check = &k, .descs = h->descs.at};
     k.starts = calloc(h->mapped_end, HEAP_CHUNK / 32);

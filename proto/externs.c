@@ -1,11 +1,10 @@
 /* Entries of imports and exports. */
 #include "proto/externs.h"
-
-#include <assert.h>
+#include "base/check.h"
 
 size_t extern_entry_write(const struct extern_entry *e, uint8_t *out, uint8_t **types)
 {
-    assert(e->kind < EXTERN_KINDS && e->nparams <= PROTO_PARAMS_MAX && e->nresults <= PROTO_PARAMS_MAX);
+    CHECK(e->kind < EXTERN_KINDS && e->nparams <= PROTO_PARAMS_MAX && e->nresults <= PROTO_PARAMS_MAX);
     out[0] = e->kind;
     out[1] = e->flags;
     wire_put_u16(out + 2, e->module_length);

@@ -1,8 +1,6 @@
 /* The table of frame types at run time, error texts, and the fixed header. */
 #include "proto/frame.h"
 
-#include <assert.h>
-
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
 

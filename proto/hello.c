@@ -1,15 +1,14 @@
 /* HELLO: writing and reading the first bytes of a connection. */
 #include "proto/hello.h"
 
-#include <assert.h>
-
+#include "base/check.h"
 #include "proto/value.h"
 
 static const uint8_t magic[4] = {'H', 'E', 'M', 'I'};
 
 size_t hello_write(const struct hello *h, uint8_t *out)
 {
-    assert(h->token_length <= HELLO_TOKEN_MAX);
+    CHECK(h->token_length <= HELLO_TOKEN_MAX);
     memset(out, 0, HELLO_FIXED_BYTES);
     memcpy(out, magic, sizeof magic);
     wire_put_u16(out + 4, (uint16_t)(HELLO_FIXED_BYTES + h->token_length));

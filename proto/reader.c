@@ -1,11 +1,11 @@
 /* Reading frames: a buffer that grows as bytes really come, and the descriptors that came with them. */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "proto/frame.h"
 #include "proto/value.h"
 
@@ -96,7 +96,7 @@ uint8_t *frame_reader_room(struct frame_reader *r, size_t *room)
 
 void frame_reader_fed(struct frame_reader *r, size_t n)
 {
-    assert(n <= r->capacity - r->end);
+    CHECK(n <= r->capacity - r->end);
     uint64_t first = r->position + (r->end - r->begin);
     for (unsigned i = 0; i < r->nfds; i++)
         if (r->fds[i].first == first) r->fds[i].last = first + n;

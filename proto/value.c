@@ -1,11 +1,10 @@
 /* References and types on the wire. */
 #include "proto/value.h"
-
-#include <assert.h>
+#include "base/check.h"
 
 void wire_put_reference(uint8_t out[WIRE_VALUE_BYTES], const struct wire_reference *ref)
 {
-    assert(ref->kind <= WIRE_EXTERN && ref->class_ <= WIRE_CLASS_EXN);
+    CHECK(ref->kind <= WIRE_EXTERN && ref->class_ <= WIRE_CLASS_EXN);
     out[0] = ref->kind;
     out[1] = ref->class_;
     wire_put_u16(out + 2, 0);

@@ -1,11 +1,11 @@
 /* Writing frames: one contiguous queue of bytes, and the descriptors that go with some of them. */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "proto/frame.h"
 #include "proto/hemi.pb-c.h"
 
@@ -114,7 +114,7 @@ size_t frame_pack(const struct frame_out *f, uint8_t *out, size_t room)
 {
     size_t size = frame_size(f);
     bool ours = lawful(f, size - FRAME_HEADER_BYTES - f->raw_length);
-    assert(ours);
+    CHECK(ours);
     if (!ours || size > room) return 0;
     size_t at = lay_out(f, size - FRAME_HEADER_BYTES - f->raw_length, out);
     if (f->raw_length != 0) memcpy(out + at, f->raw, f->raw_length);
@@ -126,7 +126,7 @@ size_t frame_writer_reserve(struct frame_writer *w, const struct frame_out *f, u
     size_t size = frame_size(f), body_length = size - FRAME_HEADER_BYTES - f->raw_length;
     bool with_fd = (f->flags & FRAME_FLAG_FD) != 0;
     bool ours = lawful(f, body_length);
-    assert(ours);
+    CHECK(ours);
     if (!ours && w->error == PROTO_OK) w->error = PROTO_LENGTH;
     if (!ours || !make_room(w, size) || (with_fd && !queue_fd(w, f->fd))) {
         if (with_fd) close(f->fd);

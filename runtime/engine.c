@@ -1,9 +1,9 @@
 /* runtime/engine.c -- an engine's life, and its poll points. */
 #include "runtime/engine.h"
+#include "base/check.h"
 #include "proto/tables/opcodes.h"
 #include "runtime/faults.h"
 #include "runtime/release.h"
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -37,7 +37,7 @@ enum hemi_status engine_new(const struct engine_options *opt, struct engine **ou
 void engine_free(struct engine *e)
 {
     if (!e) return;
-    assert(e->nmodules == 0 && e->nstores == 0);
+    CHECK(e->nmodules == 0 && e->nstores == 0);
     types_deinit(e);
     free(e->opcode_counts);
     free(e);

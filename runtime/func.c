@@ -1,9 +1,9 @@
 /* runtime/func.c -- calls into the guest: activations, arguments and results. Host functions are in host.c. */
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/store.h"
 #include "runtime/translate.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* ---- Slots */
@@ -50,7 +50,7 @@ enum hemi_status activation_enter(struct store *s, struct activation *a, struct 
 
 void activation_leave(struct store *s, struct activation *a)
 {
-    assert(s->activation == a && s->vm.pending.status == HEMI_OK);
+    CHECK(s->activation == a && s->vm.pending.status == HEMI_OK);
     s->vm.exit_fp = a->outer_exit_fp;
     s->vm.stack_limit = a->outer_stack_limit;
     s->activation = a->outer;

@@ -2,11 +2,11 @@
  *
  * Each is an instance of a module of one function, so that calls, function ids and the frame walk need no special case.
  * Its arguments are copied out of the frame before the embedder sees them; the frame is not scanned after that. */
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/store.h"
 #include "runtime/translate.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,7 +100,7 @@ enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t np
 enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const struct host_func_options *opt,
                                      uint32_t *func)
 {
-    assert(s->vm.rtypes[type_id].kind == TYPE_FUNC);
+    CHECK(s->vm.rtypes[type_id].kind == TYPE_FUNC);
     types_ref(s->engine, type_id);
     struct host_type *t = host_type_get(s, type_id);
     return t == NULL ? HEMI_NO_MEMORY : host_make(s, t, opt, func);
@@ -148,7 +148,7 @@ static uint32_t host_run(struct vm *vm, struct instance *in, char *fp, union val
     s->activation->host = in;
     enum hemi_status status = in->host->opt.call(in->host->opt.ctx, s, caller_of(vm, fp), vals, results, err);
     s->activation->host = NULL;
-    assert(vm->exit_fp == fp);
+    CHECK(vm->exit_fp == fp);
     if (status == HEMI_OK) status = vals_check(s, results, result_types, t->nresults, "a host function's result", err);
     if (status != HEMI_OK) return host_failed(vm, in, status, err);
     slots_from_vals(fp, results, result_types, t->nresults);

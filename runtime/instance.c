@@ -1,10 +1,10 @@
 /* runtime/instance.c -- making an instance: what it is made of, its imports and exports. What runs then is in
  * instance_init.c, and what may be imported in instance_link.c. */
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/store.h"
 #include "runtime/translate.h"
 
-#include <assert.h>
 #include <string.h>
 
 enum { CARVE_ALIGN = 16, ITEMS_PER_POLL = 1024, TABLES_PER_POLL = 16 /* their pages are new */ };
@@ -253,7 +253,7 @@ uint32_t instance_export_count(const struct instance *in) { return in->module->n
 
 void instance_export_at(struct instance *in, uint32_t i, struct name *name, struct rt_extern *out)
 {
-    assert(i < in->module->nexports);
+    CHECK(i < in->module->nexports);
     *name = in->module->exports[i].name;
     export_get(in, &in->module->exports[i], out);
 }

@@ -8,7 +8,6 @@
 #include "runtime/store.h"
 #include "runtime/translate.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum { ITEMS_PER_POLL = 1024 };

@@ -1,9 +1,9 @@
 /* runtime/memory.c -- linear memories: reservation, growth, bulk primitives, and the embedder's view. */
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/release.h"
 #include "runtime/store.h"
 
-#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -154,7 +154,7 @@ bool memory_free_some(struct memory *m, uint32_t *units)
 
 uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, uint64_t from_at, uint64_t n)
 {
-    assert(memory_within(to, at, n) && memory_within(from, from_at, n));
+    CHECK(memory_within(to, at, n) && memory_within(from, from_at, n));
     if (n > 0 && n <= BULK_STEP) { /* nearly always: one piece, and no poll */
         memmove(to->base + at, from->base + from_at, n);
         return VM_OK;
@@ -166,7 +166,7 @@ uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, 
 
 uint32_t memory_set(struct memory *m, uint64_t at, uint8_t byte, uint64_t n)
 {
-    assert(memory_within(m, at, n));
+    CHECK(memory_within(m, at, n));
     if (n > 0 && n <= BULK_STEP) {
         memset(m->base + at, byte, n);
         return VM_OK;
@@ -178,7 +178,7 @@ uint32_t memory_set(struct memory *m, uint64_t at, uint8_t byte, uint64_t n)
 
 uint32_t memory_put(struct memory *m, uint64_t at, const uint8_t *bytes, uint64_t n)
 {
-    assert(memory_within(m, at, n));
+    CHECK(memory_within(m, at, n));
     struct bulk b = bulk_start(n, false);
     while (bulk_next(&b, m->store)) memcpy(m->base + at + b.at, bytes + b.at, b.len);
     return bulk_end(m->store);

@@ -4,7 +4,6 @@
 #include "runtime/decode.h"
 #include "runtime/release.h"
 #include "runtime/validate.h"
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

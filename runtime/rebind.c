@@ -1,11 +1,11 @@
 /* runtime/rebind.c -- a module's code in the explicit scheme, made from that in the guarded one: a copy in which each
  * instruction names the other handler of its operation. All else is the same (code.h enum scheme), so sites, regions
  * and lines are shared. */
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/translate.h"
 #include "runtime/vmops.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ static struct rebinder *rebinder_new(void)
     struct rebinder *r = calloc(1, sizeof *r);
     for (uint32_t op = 0; r != NULL && op < VMOP_COUNT; op++) {
         uint32_t from = vmop_offset(SCHEME_GUARDED, op), i = row_of(r, from);
-        assert(r->rows[i].to == 0);
+        CHECK_DEBUG(r->rows[i].to == 0);
         r->rows[i].from = from;
         r->rows[i].to = vmop_offset(SCHEME_EXPLICIT, op);
         r->rows[i].op = (uint16_t)op;
@@ -46,7 +46,7 @@ static void rebind(const struct rebinder *r, uint8_t *at, uint32_t size)
         uint32_t from;
         memcpy(&from, at, sizeof from);
         uint32_t i = row_of(r, from);
-        assert(r->rows[i].to != 0);
+        CHECK_DEBUG(r->rows[i].to != 0);
         memcpy(at, &r->rows[i].to, sizeof r->rows[i].to);
         at += code_insn_size(at, r->rows[i].op);
     }

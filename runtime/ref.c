@@ -2,10 +2,9 @@
  *
  * extern.convert_any and any.convert_extern change no bits: an externref of the host is an `any` that is neither eq nor
  * anything below it, and every object of the guest may be an extern. */
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/store.h"
-
-#include <assert.h>
 
 enum hemi_status store_extern(struct store *s, uint64_t id, struct root *out)
 {
@@ -39,7 +38,7 @@ static uint32_t any_type(const struct store *s, uint32_t bits)
 
 bool store_ref_is(const struct store *s, union val v, valtype t)
 {
-    assert(vt_is_ref(t));
+    CHECK(vt_is_ref(t));
     uint32_t ht = vt_heap(t);
     if (v.ref == 0) return vt_nullable(t);
     switch (heaptype_top(s->engine, ht)) {

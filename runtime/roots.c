@@ -3,9 +3,9 @@
  * Frames are walked from the innermost outwards: the header below a callee's frame names the caller's site and
  * instance, the site says which temporaries are live there, the code which locals are references. A slot is updated in
  * place. Function ids are visited too; instances live as long as their store, so that marks nothing today. */
+#include "base/check.h"
 #include "runtime/store.h"
 
-#include <assert.h>
 #include <string.h>
 
 static void link_behind(struct root *r, struct root *prev)
@@ -18,8 +18,8 @@ static void link_behind(struct root *r, struct root *prev)
 
 void root_init(struct store *s, struct root *r, enum heap_slot slot, uint32_t bits)
 {
-    assert(slot != HEAP_SLOT_DATA);
-    heap_assert_still(s->heap); /* store.h .alone */
+    CHECK(slot != HEAP_SLOT_DATA);
+    CHECK(!heap_is_collecting(s->heap), ".alone"); /* nobody would visit it */
     *r = (struct root){.bits = bits, .slot = (uint8_t)slot};
     link_behind(r, &s->roots);
 }
@@ -59,9 +59,9 @@ static void visit_frame_slots(struct heap_visitor *v, char *fp, const uint16_t *
 /* Visits the frame that called the one at `fp` (or that has stopped with exit_fp there), and returns its fp. */
 static char *visit_caller(struct store *s, struct heap_visitor *v, char *fp, const struct frame_header *h)
 {
-    assert(h->instance < s->ninstances);
+    CHECK_DEBUG(h->instance < s->ninstances);
     const struct module *m = s->vm.instances[h->instance]->module;
-    assert(h->site < m->nsites);
+    CHECK_DEBUG(h->site < m->nsites);
     const struct site *site = &m->sites[h->site];
     const struct code *c = site->func & SITE_CONST ? &m->const_code[site->func & ~SITE_CONST] : &m->code[site->func];
     char *caller = fp - site->delta * SLOT_BYTES;
@@ -77,7 +77,7 @@ static void visit_frames(struct store *s, struct heap_visitor *v)
     for (const struct activation *a = s->activation; a != NULL; a = a->outer) {
         struct frame_header h;
         while (memcpy(&h, fp - SLOT_BYTES, sizeof h), h.site != SITE_ENTRY) fp = visit_caller(s, v, fp, &h);
-        assert(fp == a->fp);
+        CHECK_DEBUG(fp == a->fp);
         fp = a->outer_exit_fp;
     }
 }

@@ -1,9 +1,9 @@
 /* runtime/store.c -- stores: making and freeing, budget, ids of instances and functions, poll, statistics. */
 #include "runtime/store.h"
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/release.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,7 +288,7 @@ bool store_free_some(struct store *s, uint32_t *units)
         heap_some, hosts_some, instances_some, memories_some, tables_some, types_some, blocks_some, arrays_some};
     enum { PARTS = sizeof parts / sizeof parts[0] };
     if (s == NULL) return false;
-    assert(s->activation == NULL);
+    CHECK(s->activation == NULL);
     for (; s->ending.part < PARTS; s->ending.part++)
         if (parts[s->ending.part](s, units)) return true;
     store_charge(s, -(int64_t)s->charged);

@@ -2,11 +2,11 @@
  *
  * What a table holds is told by its slot kind; both kinds are 32-bit ids, so growing, filling and copying are the same
  * for both, and only the collector asks which. Elements are reached by index, never through a pointer that is kept. */
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/release.h"
 #include "runtime/store.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -100,7 +100,7 @@ static void empty_beyond(struct table *t)
 enum hemi_status table_extend(struct table *t, uint64_t delta, const uint32_t *bits)
 {
     struct store *s = t->store;
-    assert(t->filling == 0);
+    CHECK(t->filling == 0);
     if (delta > size_max(t) - t->size || delta > s->opt.table_limit - s->table_elems) return HEMI_LIMIT;
     enum hemi_status status = reserve(t, t->size + (uint32_t)delta);
     if (status == HEMI_OK && *bits != 0) status = fill_beyond(t, (uint32_t)delta, bits);
@@ -120,7 +120,7 @@ void table_init(struct store *s, struct table *t, valtype type, const struct lim
     t->type = type;
     t->slot = (uint8_t)valtype_slot(s->engine, type);
     t->limits = *l;
-    assert(t->slot != HEAP_SLOT_DATA);
+    CHECK(t->slot != HEAP_SLOT_DATA);
     t->next = s->tables;
     s->tables = t;
 }
@@ -151,7 +151,7 @@ bool table_free_some(struct table *t, size_t *given, uint32_t *units)
 
 uint32_t table_move(struct table *to, uint64_t at, const struct table *from, uint64_t from_at, uint64_t n)
 {
-    assert(table_within(to, at, n) && table_within(from, from_at, n));
+    CHECK(table_within(to, at, n) && table_within(from, from_at, n));
     struct bulk b = bulk_start(n * 4, to == from && at > from_at);
     while (bulk_next(&b, to->store)) memmove(to->elems + at + b.at / 4, from->elems + from_at + b.at / 4, b.len);
     return bulk_end(to->store);
@@ -159,7 +159,7 @@ uint32_t table_move(struct table *to, uint64_t at, const struct table *from, uin
 
 uint32_t table_set_all(struct table *t, uint64_t at, const uint32_t *bits, uint64_t n)
 {
-    assert(table_within(t, at, n));
+    CHECK(table_within(t, at, n));
     struct bulk b = bulk_start(n * 4, false);
     while (bulk_next(&b, t->store)) {
         uint32_t *to = t->elems + at + b.at / 4, value = *bits;
@@ -170,7 +170,7 @@ uint32_t table_set_all(struct table *t, uint64_t at, const uint32_t *bits, uint6
 
 uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint64_t from, uint64_t n)
 {
-    assert(table_within(t, at, n) && from <= e->count && n <= e->count - from);
+    CHECK(table_within(t, at, n) && from <= e->count && n <= e->count - from);
     struct bulk b = bulk_start(n * 4, false);
     while (bulk_next(&b, t->store)) memcpy(t->elems + at + b.at / 4, e->items + from + b.at / 4, b.len);
     return bulk_end(t->store);
@@ -194,7 +194,7 @@ static void give_up(struct store *s, struct table *t)
 {
     size_t given = 0;
     uint32_t units = UNITS_PER_POLL;
-    assert(s->tables == t);
+    CHECK(s->tables == t);
     while (table_free_some(t, &given, &units)) {
         units = UNITS_PER_POLL;
         (void)engine_poll(s->engine);

@@ -1,4 +1,5 @@
 /* runtime/translate.c -- the translator's life, and that of a function's code. */
+#include "base/check.h"
 #include "runtime/translate_impl.h"
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -41,7 +42,7 @@ enum hemi_status translator_new(struct engine *e, struct module *m, int64_t *bud
 
 enum wasm_limit tr_limit(const struct translator *t)
 {
-    assert(t->status == HEMI_LIMIT);
+    CHECK(t->status == HEMI_LIMIT);
     return t->limit;
 }
 
@@ -162,7 +163,7 @@ static bool fill_code(struct translator *t, struct code *c)
 enum hemi_status tr_finish(struct translator *t, struct code *out)
 {
     if (t->status != HEMI_OK) return t->status;
-    assert(t->nctrls == 0);
+    CHECK(t->nctrls == 0);
     patch_u16(t, ENTRY_FRAME, t->frame_slots);
     *out = (struct code){.size = t->code.len,
                          .func = t->func,

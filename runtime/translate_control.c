@@ -1,4 +1,5 @@
 /* runtime/translate_control.c -- blocks, branches, calls, exceptions. */
+#include "base/check.h"
 #include "runtime/translate_impl.h"
 
 static struct ctrl *label_ctrl(struct translator *t, uint32_t label) { return &t->ctrls[t->nctrls - 1 - label]; }
@@ -128,7 +129,7 @@ void tr_end(struct translator *t, const struct insn *i)
     resolve(t, c->else_fixup, t->code.len);
     bind_label(t);
     if (!are_home) push_block_values(t, c, i->results, i->nresults);
-    assert(t->nvals == c->height + c->nresults);
+    CHECK(t->nvals == c->height + c->nresults);
     t->region = c->region;
     if (t->nctrls == 1 && c->fixups != NO_FIXUP) branch_to(t, 0, c->nresults);
     t->nctrls--;
@@ -146,7 +147,7 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
 static struct cond take_last(struct translator *t)
 {
     struct cond c = {.branch = t->last.branch, .size = (uint8_t)(t->code.len - t->last.pos - 6)};
-    assert(c.size <= sizeof c.bytes);
+    CHECK(c.size <= sizeof c.bytes);
     if (t->status == HEMI_OK) memcpy(c.bytes, t->code.at + t->last.pos + 6, c.size);
     cut_last(t);
     return c;

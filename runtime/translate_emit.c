@@ -1,4 +1,5 @@
 /* runtime/translate_emit.c -- bytes of code, sites, labels. */
+#include "base/check.h"
 #include "runtime/translate_impl.h"
 #include <stdlib.h>
 
@@ -31,7 +32,7 @@ void *buf_add(struct translator *t, struct buf *b, uint32_t size)
 void patch_u16(struct translator *t, uint32_t at, uint32_t v)
 {
     uint16_t bits = (uint16_t)v;
-    assert(bits == v);
+    CHECK_DEBUG(bits == v);
     if (t->status == HEMI_OK) memcpy(t->code.at + at, &bits, sizeof bits);
 }
 
@@ -270,7 +271,7 @@ static void count_live(struct translator *t)
 uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except)
 {
     uint32_t id = BUF_COUNT(t->sites, struct site), live = BUF_COUNT(t->live, uint16_t);
-    assert(t->reg == NO_VALUE);
+    CHECK_DEBUG(t->reg == NO_VALUE);
     count_live(t);
     uint32_t nfuncs, nrefs = add_live(t, t->nvals - except, HEAP_SLOT_REF, &nfuncs), ignored;
     if (nfuncs > 0) add_live(t, t->nvals - except, HEAP_SLOT_FUNC, &ignored);

@@ -1,4 +1,5 @@
 /* runtime/translate_fuse.c -- two instructions made one: the last one emitted is extended instead of followed. */
+#include "base/check.h"
 #include "runtime/translate_impl.h"
 
 /* Did the last instruction make this value, which is in r0? Then nothing else can want it once it is popped. */
@@ -32,7 +33,7 @@ bool fuse_store(struct translator *t, const struct body_row *row, const struct v
                 uint32_t offset)
 {
     if (!is_sum(t, a)) return false;
-    assert(b->loc != LOC_REG);
+    CHECK_DEBUG(b->loc != LOC_REG);
     extend_last(t, row->base + STORE_SUM_FORM + 2 * sum_kind(t) + (b->loc == LOC_CONST ? 1 : 0));
     emit_line(t, t->last.pos);
     emit_operand(t, b, row->tb);

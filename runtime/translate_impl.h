@@ -17,10 +17,10 @@
 #ifndef HEMI_RUNTIME_TRANSLATE_IMPL_H
 #define HEMI_RUNTIME_TRANSLATE_IMPL_H
 
+#include "base/check.h"
 #include "runtime/engine.h"
 #include "runtime/translate.h"
 #include "runtime/vmops.h"
-#include <assert.h>
 #include <string.h>
 
 /* Offsets in an instruction. */
@@ -160,7 +160,7 @@ EMITTER(emit_u64, uint64_t)
 #undef EMITTER
 static inline void emit_u16(struct translator *t, uint32_t v)
 {
-    assert(v <= UINT16_MAX);
+    CHECK_DEBUG(v <= UINT16_MAX);
     emit_half(t, (uint16_t)v);
 }
 /* The frame has at least `end` slots. */
@@ -202,7 +202,7 @@ static inline uint32_t home_of(const struct translator *t, uint32_t height) { re
 static inline struct value *top(struct translator *t, uint32_t down) { return &t->vals[t->nvals - 1 - down]; }
 static inline struct value pop(struct translator *t)
 {
-    assert(t->nvals > 0);
+    CHECK_DEBUG(t->nvals > 0);
     struct value v = t->vals[--t->nvals];
     v.home = (uint16_t)home_of(t, t->nvals); /* .home */
     if (v.loc == LOC_LOCAL) t->local_uses[v.at]--, t->nlocal_uses--;
@@ -213,7 +213,7 @@ static inline struct value pop(struct translator *t)
 }
 static inline void push(struct translator *t, struct value v)
 {
-    assert(t->nvals < VALUES_MAX);
+    CHECK_DEBUG(t->nvals < VALUES_MAX);
     if (v.loc == LOC_LOCAL) t->local_uses[v.at]++, t->nlocal_uses++;
     if (v.loc == LOC_REG) t->reg = t->nvals;
     if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;

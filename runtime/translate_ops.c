@@ -1,5 +1,6 @@
 /* runtime/translate_ops.c -- numbers, memory, locals, globals, tables and helpers: instructions without control flow.
  */
+#include "base/check.h"
 #include "runtime/translate_impl.h"
 
 /* ---- Operands */
@@ -14,7 +15,7 @@ static bool is_slot(const struct value *v) { return v->loc == LOC_LOCAL || v->lo
 uint32_t pair_kind(const struct value *a, const struct value *b)
 {
     if (is_slot(a)) return is_slot(b) ? 0 : b->loc == LOC_CONST ? 1 : 3;
-    assert(a->loc == LOC_REG && b->loc != LOC_REG);
+    CHECK_DEBUG(a->loc == LOC_REG && b->loc != LOC_REG);
     return is_slot(b) ? 2 : 4;
 }
 
@@ -512,7 +513,7 @@ static void tr_regular(struct translator *t, const struct insn *i)
         (is_quick(t, i) ? tr_store : tr_store_any)(t, row, i);
         break;
     default:
-        assert(helped_rows[i->op].is);
+        CHECK_DEBUG(helped_rows[i->op].is);
         tr_helped(t, i);
     }
 }

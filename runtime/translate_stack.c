@@ -1,4 +1,5 @@
 /* runtime/translate_stack.c -- the abstract operand stack. */
+#include "base/check.h"
 #include "runtime/translate_impl.h"
 
 void push_home(struct translator *t, uint8_t slot)
@@ -10,7 +11,7 @@ void push_home(struct translator *t, uint8_t slot)
 
 void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot)
 {
-    assert(t->reg == NO_VALUE); /* .reg */
+    CHECK_DEBUG(t->reg == NO_VALUE); /* .reg */
     use_slots(t, home_of(t, t->nvals) + 1);
     push(t, (struct value){.loc = LOC_REG, .slot = slot, .op = (uint16_t)op, .pos = pos});
 }
@@ -25,7 +26,7 @@ void push_types_home(struct translator *t, const valtype *types, uint32_t n)
         if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
         for (uint32_t k = valtype_slots(type); k > 0; k--, v.at++) t->vals[t->nvals++] = v;
     }
-    assert(t->nvals <= VALUES_MAX);
+    CHECK_DEBUG(t->nvals <= VALUES_MAX);
     use_slots(t, home_of(t, t->nvals));
 }
 

@@ -1,8 +1,8 @@
 /* runtime/types.c -- canonical types: interning of recursion groups, and their life. Ids are in types_ids.c, layout in
  * types_layout.c, subtyping in types_match.c. */
+#include "base/check.h"
 #include "runtime/release.h"
 #include "runtime/types_impl.h"
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -75,7 +75,7 @@ enum hemi_status types_init(struct engine *e)
 void types_deinit(struct engine *e)
 {
     uint32_t units = UINT32_MAX;
-    assert(e->ngroups == 0);
+    CHECK(e->ngroups == 0);
     while (types_free_some(e, &units)) units = UINT32_MAX;
     if (e->rtypes) munmap(e->rtypes, sizeof *e->rtypes * TYPES_MAX);
     if (e->descs) munmap(e->descs, sizeof *e->descs * TYPES_MAX);
@@ -353,7 +353,7 @@ static enum hemi_status type_make(struct engine *e, const struct type_def *d, ui
 {
     struct rtype *t = &e->rtypes[id];
     uint32_t super_id = absolute(d->super, base);
-    assert(super_id < id || super_id >= base + t->group_size);
+    CHECK_DEBUG(super_id < id || super_id >= base + t->group_size);
     t->nparams = d->nparams;
     t->nresults = d->nresults;
     t->nfields = d->nfields;
@@ -456,7 +456,7 @@ void types_unref(struct engine *e, uint32_t id)
 
 const struct rtype *types_get(const struct engine *e, uint32_t id)
 {
-    assert(id < e->ntypes);
+    CHECK_DEBUG(id < e->ntypes);
     return &e->rtypes[id];
 }
 
@@ -490,7 +490,7 @@ static enum hemi_status exn_make(struct engine *e, const struct rtype *func, uin
 enum hemi_status types_exn_desc(struct engine *e, uint32_t func, uint32_t *desc)
 {
     struct rtype *t = &e->rtypes[func];
-    assert(t->kind == TYPE_FUNC);
+    CHECK_DEBUG(t->kind == TYPE_FUNC);
     if (t->exn_desc == TYPE_NONE) {
         uint32_t id;
         enum hemi_status status = type_ids_take(e, 1, &id);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
+#include "base/check.h"
 #include "server/worker_state.h"
 
 enum { LOOP_SLICES = 3 /* of the grave, by which the loop stops at most to charge for something */ };
@@ -25,7 +25,7 @@ struct account *account_ref(struct account *a)
 void account_unref(struct account *a)
 {
     if (!a || --a->refs > 0) return;
-    SERVER_ASSERT(a->memory.used == 0 && a->mappings.used == 0); /* .outlives */
+    CHECK(a->memory.used == 0 && a->mappings.used == 0); /* .outlives */
     free(a);
 }
 

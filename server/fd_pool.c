@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "server/server.h"
+#include "base/check.h"
 
 #define POLLED_AT_ONCE 512u
 
@@ -30,7 +30,7 @@ static uint64_t max(uint64_t a, uint64_t b) { return a > b ? a : b; }
 bool fd_pool_init(struct fd_pool *pool, const struct fd_needs *needs)
 {
     uint64_t shares = shares_of(needs);
-    SERVER_ASSERT(shares > 0);
+    CHECK(shares > 0);
     if (fd_pool_least(needs) > needs->limit) return false;
     uint64_t total = min(needs->limit - fixed_of(needs), max(needs->connections, shares));
     uint64_t guaranteed = max(1, min(FDS_GUARANTEED_MAX, total / 2 / shares));
@@ -60,7 +60,7 @@ bool fd_pool_borrow(struct fd_pool *pool, uint64_t count)
 
 void fd_pool_return(struct fd_pool *pool, uint64_t count)
 {
-    SERVER_ASSERT(pool->lent >= count);
+    CHECK(pool->lent >= count);
     pool->lent -= count;
 }
 
@@ -77,7 +77,7 @@ bool fd_pool_take(struct fd_pool *pool, struct fd_share *share)
 
 void fd_pool_give(struct fd_pool *pool, struct fd_share *share)
 {
-    SERVER_ASSERT(share->used > 0);
+    CHECK(share->used > 0);
     if (share->used > pool->guaranteed) fd_pool_return(pool, 1);
     share->used--;
 }

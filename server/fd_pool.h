@@ -6,7 +6,7 @@
  * connections that wait, or are on their way) has a SHARE: a guaranteed number is its own, and beyond that it borrows
  * from what is guaranteed to nobody, while that lasts. So whoever floods a door gets LIMIT, and nobody else does.
  *
- * Ownership: the pool counts and owns nothing. School of checking: TRUSTED; the counts are our own (SERVER_ASSERT).
+ * Ownership: the pool counts and owns nothing. School of checking: TRUSTED; the counts are our own (CHECK).
  *
  * Invariants:
  *   .guaranteed  Whatever others take, a share gets its guaranteed number.

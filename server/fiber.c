@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/check.h"
 #include "runtime/release.h"
-#include "server/server.h"
 
 #if FIBER_ASAN
 #include <sanitizer/asan_interface.h>
@@ -69,7 +69,7 @@ static void switch_back(struct fiber *f)
 #ifdef __x86_64__
     fiber_swap(&f->sp, f->back);
 #else
-    SERVER_ASSERT(swapcontext(&f->context, &f->back) == 0);
+    CHECK(swapcontext(&f->context, &f->back) == 0);
 #endif
 }
 
@@ -85,7 +85,7 @@ void fiber_main(struct fiber *f)
     __sanitizer_start_switch_fiber(NULL, f->back_bottom, f->back_size); /* NULL: this context ends */
 #endif
     switch_back(f);
-    SERVER_ASSERT(false); /* a finished fiber was resumed */
+    CHECK(false); /* a finished fiber was resumed */
 }
 
 #ifdef __x86_64__
@@ -104,7 +104,7 @@ static void start(unsigned high, unsigned low) { fiber_main((struct fiber *)((ui
 
 static void prepare(struct fiber *f)
 {
-    SERVER_ASSERT(getcontext(&f->context) == 0);
+    CHECK(getcontext(&f->context) == 0);
     f->context.uc_stack.ss_sp = f->native;
     f->context.uc_stack.ss_size = f->native_size;
     f->context.uc_link = NULL;
@@ -115,7 +115,7 @@ static void prepare(struct fiber *f)
 
 bool fiber_resume(struct fiber *f) /* .flat: `back` is the thread's own stack */
 {
-    SERVER_ASSERT(!f->done);
+    CHECK(!f->done);
 #if FIBER_ASAN
     void *own = NULL;
     __sanitizer_start_switch_fiber(&own, f->native, f->native_size);
@@ -123,7 +123,7 @@ bool fiber_resume(struct fiber *f) /* .flat: `back` is the thread's own stack */
 #ifdef __x86_64__
     fiber_swap(&f->back, f->sp);
 #else
-    SERVER_ASSERT(swapcontext(&f->back, &f->context) == 0);
+    CHECK(swapcontext(&f->back, &f->context) == 0);
 #endif
 #if FIBER_ASAN
     __sanitizer_finish_switch_fiber(own, NULL, NULL);
@@ -268,5 +268,5 @@ void fiber_pool_deinit(struct fiber_pool *pool)
 {
     uint32_t units = UINT32_MAX;
     while (fiber_pool_shrink(pool) || fiber_pool_free_some(pool, &units)) units = UINT32_MAX;
-    SERVER_ASSERT(pool->nlive == 0);
+    CHECK(pool->nlive == 0);
 }

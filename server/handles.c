@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "proto/limits.h"
 #include "proto/value.h"
 #include "runtime/release.h"
 #include "server/requests_upload.h"
-#include "server/server.h"
 #include "server/stores.h"
 #include "server/wasi.h"
 
@@ -29,7 +29,7 @@ struct outcome *outcome_ref(struct outcome *o)
 void outcome_unref(struct outcome *o)
 {
     if (!o || --o->refs > 0) return;
-    SERVER_ASSERT(!o->waiters);
+    CHECK(!o->waiters);
     free(o);
 }
 
@@ -110,7 +110,7 @@ void object_unref(struct object *o)
 
 void object_bind_ref(struct object *o, enum heap_slot slot, uint32_t bits, uint8_t class_)
 {
-    SERVER_ASSERT(!o->bound && o->store && o->store->store);
+    CHECK(!o->bound && o->store && o->store->store);
     o->kind = OBJECT_REF;
     o->class_ = class_;
     o->bound = true;
@@ -123,7 +123,7 @@ void object_bind_extern(struct object *o, const struct rt_extern *x)
         object_bind_ref(o, HEAP_SLOT_FUNC, x->func, WIRE_CLASS_FUNC);
         return;
     }
-    SERVER_ASSERT(!o->bound);
+    CHECK(!o->bound);
     o->bound = true;
     switch (x->kind) {
     case EXTERN_TABLE:
@@ -139,7 +139,7 @@ void object_bind_extern(struct object *o, const struct rt_extern *x)
         o->kind = OBJECT_TAG, o->u.tag = x->tag;
         break;
     default:
-        SERVER_ASSERT(false);
+        CHECK(false);
     }
 }
 

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/check.h"
 #include "proto/keyed.h"
 #include "server/handles.h"
-#include "server/server.h"
 
 enum { BITS_MIN = 4, BITS_KEPT = 8 /* a table no larger is never made smaller */, MOVE_STEP = 4, MOVE_SCAN = 64 };
 
@@ -17,7 +17,7 @@ enum { BITS_MIN = 4, BITS_KEPT = 8 /* a table no larger is never made smaller */
 static uint64_t key(void)
 {
     static uint64_t k;
-    while (k == 0) SERVER_ASSERT(getrandom(&k, sizeof k, 0) == (ssize_t)sizeof k);
+    while (k == 0) CHECK(getrandom(&k, sizeof k, 0) == (ssize_t)sizeof k);
     return k;
 }
 

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "server/server.h"
+#include "base/check.h"
 
 #define FDS_RECEIVED_MAX 4 /* more than any type declares, so that what is unasked for is seen and closed */
 
@@ -98,9 +98,9 @@ static bool body_lawful(const struct handover_msg *msg)
 size_t handover_encode(const struct handover_msg *msg, uint8_t *out)
 {
     const struct row *row = find_row(msg->type);
-    SERVER_ASSERT(row != NULL);
+    CHECK(row != NULL);
     size_t len = body_length(msg, row);
-    SERVER_ASSERT(len != SIZE_MAX && body_lawful(msg));
+    CHECK(len != SIZE_MAX && body_lawful(msg));
     struct header header = {.type = msg->type, .length = (uint32_t)(sizeof header + len)};
     memcpy(out, &header, sizeof header);
     memcpy(out + sizeof header, &msg->u, len);
@@ -138,7 +138,7 @@ int handover_send(int control, const struct handover_msg *msg)
     _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec iov = {bytes, handover_encode(msg, bytes)};
     struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-    SERVER_ASSERT((find_row(msg->type)->fds == 1) == (msg->fd >= 0));
+    CHECK((find_row(msg->type)->fds == 1) == (msg->fd >= 0));
     if (msg->fd >= 0) {
         header.msg_control = ancillary;
         header.msg_controllen = sizeof ancillary;

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/limits.h"
 #include "runtime/types.h"
 #include "server/requests_values.h"
-#include "server/server.h"
 #include "server/session.h"
 
 /* A host function's context; the engine drops it with the store. */
@@ -29,7 +29,7 @@ struct host_call *hostcall_ref(struct host_call *h)
 void hostcall_unref(struct host_call *h)
 {
     if (!h || --h->refs > 0) return;
-    SERVER_ASSERT(!h->children);
+    CHECK(!h->children);
     lane_unmark(&h->lane);
     values_release(h->store->ended ? NULL : h->store, h->raw, h->npins, h->pins);
     free(h->raw);
@@ -230,7 +230,7 @@ static enum hemi_status host_call(void *ctx, struct store *store, struct instanc
     struct connection *c = f->store->conn;
     struct request *r = request_of(c->worker->sched.running);
     (void)store, (void)caller;
-    SERVER_ASSERT(r && r->conn == c);
+    CHECK(r && r->conn == c);
     if (r->depth >= c->worker->nesting_max)
         return rt_fail(err, HEMI_LIMIT, LIMIT_MESSAGE, "nesting", r->depth + 1ull, " host calls inside one another",
                        (unsigned long long)c->worker->nesting_max);

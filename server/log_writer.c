@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "server/clock.h"
-#include "server/server.h"
 
 enum writer_state { WRITER_ABSENT, WRITER_RUNS, WRITER_STOPS, WRITER_ENDED };
 
@@ -91,7 +91,7 @@ static bool take_room(struct source *source, size_t bytes)
 static void give_room(struct source *source, size_t bytes)
 {
     size_t before = beyond_share(source);
-    SERVER_ASSERT(source->queued >= bytes);
+    CHECK(source->queued >= bytes);
     source->queued -= bytes;
     writer.borrowed -= before - beyond_share(source);
 }
@@ -213,7 +213,7 @@ void writer_put(unsigned source, const char *line, size_t len)
         (void)write_line(line, len);
         return;
     }
-    SERVER_ASSERT(source < writer.nsources && len <= WRITER_LINE_MAX);
+    CHECK(source < writer.nsources && len <= WRITER_LINE_MAX);
     pthread_mutex_lock(&writer.lock);
     if (take_room(&writer.sources[source], sizeof entry + len)) {
         copy_in(writer.used, &entry, sizeof entry);

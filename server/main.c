@@ -7,6 +7,7 @@
 
 #include "server/inherited.h"
 #include "server/log.h"
+#include "server/server.h"
 #include "server/supervisor.h"
 #include "server/supervisor_boot.h"
 
@@ -102,6 +103,7 @@ static bool take_raise(struct supervisor_options *options, const char *text)
 int main(int argc, char **argv)
 {
     inherited_reset();
+    server_last_words(NULL);
     if (supervisor_is_worker(argc, argv)) {
         inherited_release();
         return supervisor_boot(worker_main);

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/limits.h"
 #include "runtime/release.h"
 #include "server/hostcall.h"
 #include "server/requests_values.h"
-#include "server/server.h"
 #include "server/session.h"
 #include "server/wasi.h"
 
@@ -57,7 +57,7 @@ enum hemi_status request_fail_long(struct request *r, enum hemi_status status, c
 
 uint8_t *request_raw(struct request *r, size_t n)
 {
-    SERVER_ASSERT(!r->reply.raw);
+    CHECK(!r->reply.raw);
     r->reply.raw_owned = n > sizeof r->reply.few;
     r->reply.raw = r->reply.raw_owned ? malloc(n) : r->reply.few;
     if (!r->reply.raw)
@@ -275,7 +275,7 @@ static void explain_deadline(struct request *r)
 
 void request_finish(struct request *r, enum hemi_status status)
 {
-    SERVER_ASSERT(!r->answered); /* .one-reply */
+    CHECK(!r->answered); /* .one-reply */
     r->answered = true;
     status = account_explain(r->conn->account, status, &r->reply.error);
     if (status == HEMI_DEADLINE && r->cut) explain_deadline(r);

@@ -8,7 +8,6 @@
 #include "server/hostcall.h"
 #include "server/requests_rows.h"
 #include "server/requests_values.h"
-#include "server/server.h"
 #include "server/session.h"
 
 /* ---- results ---- */

@@ -1,10 +1,10 @@
 /* server/requests_memory.c -- memories, globals, tables, and the equality of references. */
 #include <string.h>
 
+#include "base/check.h"
 #include "proto/hemi.pb-c.h"
 #include "server/requests_rows.h"
 #include "server/requests_values.h"
-#include "server/server.h"
 #include "server/session.h"
 
 enum { PAGE_SHIFT = 16 };
@@ -248,7 +248,7 @@ static struct wire_reference reference_of(const struct object *o)
     uint8_t raw[WIRE_VALUE_BYTES];
     valtype type = o->u.root.slot == HEAP_SLOT_FUNC ? VT_REF(true, HT_FUNC) : VT_REF(true, HT_ANY);
     value_write(o->store, type, (union val){.ref = o->u.root.bits}, 0, raw);
-    SERVER_ASSERT(wire_get_reference(raw, FRAME_W2C, &ref) == PROTO_OK);
+    CHECK(wire_get_reference(raw, FRAME_W2C, &ref) == PROTO_OK);
     return ref;
 }
 

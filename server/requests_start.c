@@ -1,7 +1,6 @@
 /* server/requests_start.c -- when a request starts: what it waits for in its lane, and what it needs of the pools. */
 #include "runtime/release.h"
 #include "server/requests.h"
-#include "server/server.h"
 #include "server/session.h"
 
 enum { BYTES_PER_UNIT = 4096 };

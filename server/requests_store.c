@@ -9,7 +9,6 @@
 #include "server/requests_rows.h"
 #include "server/requests_upload.h"
 #include "server/requests_values.h"
-#include "server/server.h"
 #include "server/session.h"
 #include "server/totals.h"
 #include "server/wasi.h"

@@ -1,12 +1,12 @@
 #include "server/requests_upload.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "runtime/release.h"
 #include "server/session.h"
 #include "server/worker_state.h"
@@ -85,7 +85,7 @@ struct upload *upload_map(struct connection *c, int fd, uint64_t total, const ch
 
 uint8_t *upload_take_bytes(struct upload *u)
 {
-    assert(!u->mapped);
+    CHECK(!u->mapped);
     uint8_t *bytes = u->bytes;
     u->bytes = NULL;
     charge(u, 0);

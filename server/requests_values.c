@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "runtime/engine.h"
-#include "server/server.h"
 #include "server/session.h"
 
 enum hemi_status rt_fail(struct rt_error *err, enum hemi_status status, const char *format, ...)

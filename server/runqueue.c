@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-#include "server/server.h"
+#include "base/check.h"
 
 void runqueue_init(struct run_queue *q, struct run_queue *up)
 {
@@ -62,13 +62,13 @@ static void grant(struct run_node *n)
 
 void runqueue_add(struct run_node *leaf)
 {
-    SERVER_ASSERT(!leaf->list && !leaf->inner);
+    CHECK(!leaf->list && !leaf->inner);
     for (struct run_node *n = leaf; n->up && !n->list; n = &n->up->node) join(n); /* .linked */
 }
 
 void runqueue_remove(struct run_node *leaf)
 {
-    SERVER_ASSERT(leaf->list && !leaf->inner);
+    CHECK(leaf->list && !leaf->inner);
     struct run_node *n = leaf;
     do leave(n);
     while ((n = &n->up->node)->up && runqueue_empty(n->inner)); /* .linked */

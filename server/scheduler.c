@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "server/server.h"
+#include "base/check.h"
 
 enum { TICK_UNITS = RUN_SLICE / SCHEDULER_TICKS };
 
@@ -55,16 +55,16 @@ void scheduler_init(struct scheduler *s, uint32_t slice_ms, size_t vm_stack, uin
     s->slice_ms = slice_ms;
     runqueue_init(&s->ready, NULL);
     fiber_pool_init(&s->fibers, vm_stack, fibers_max);
-    SERVER_ASSERT(!slice_owner); /* .one-thread: the signal is that thread's */
+    CHECK(!slice_owner); /* .one-thread: the signal is that thread's */
     slice_owner = s;
     struct sigaction act = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
     sigemptyset(&act.sa_mask);
-    SERVER_ASSERT(sigaction(SIGALRM, &act, NULL) == 0);
+    CHECK(sigaction(SIGALRM, &act, NULL) == 0);
 }
 
 void scheduler_deinit(struct scheduler *s)
 {
-    SERVER_ASSERT(s->live == 0 && !s->running);
+    CHECK(s->live == 0 && !s->running);
     set_timer(0);
     slice_owner = NULL;
     signal(SIGALRM, SIG_DFL);
@@ -92,7 +92,7 @@ static void entry(void *arg)
 
 bool scheduler_start(struct scheduler *s, struct activation *a, struct run_queue *queue)
 {
-    SERVER_ASSERT(a->state == ACTIVATION_NEW);
+    CHECK(a->state == ACTIVATION_NEW);
     a->fiber = fiber_take(&s->fibers, entry, a);
     if (!a->fiber) return false;
     a->scheduler = s;
@@ -109,7 +109,7 @@ void scheduler_wake(struct activation *a)
 
 void scheduler_stop(struct activation *a, enum hemi_status why)
 {
-    SERVER_ASSERT(why != HEMI_OK);
+    CHECK(why != HEMI_OK);
     if (a->stop != HEMI_OK) return;
     a->stop = why;
     if (a->state == ACTIVATION_READY) runqueue_hasten(&a->node); /* it need not wait long to unwind */
@@ -137,7 +137,7 @@ static void pay(const struct scheduler *s, struct activation *a)
 /* True: it used up a slice. */
 static bool run(struct scheduler *s, struct activation *a, uint32_t units)
 {
-    SERVER_ASSERT(a->state == ACTIVATION_READY);
+    CHECK(a->state == ACTIVATION_READY);
     slice_begin(s, a, (units + TICK_UNITS - 1) / TICK_UNITS);
     a->state = ACTIVATION_RUNNING;
     bool done = fiber_resume(a->fiber), more = !done && a->state == ACTIVATION_RUNNING;
@@ -172,7 +172,7 @@ bool scheduler_turn(struct scheduler *s)
 enum hemi_status scheduler_wait(struct scheduler *s)
 {
     struct activation *a = s->running;
-    SERVER_ASSERT(a);
+    CHECK(a);
     a->state = ACTIVATION_WAITING;
     fiber_suspend(a->fiber);
     return a->stop;

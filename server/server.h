@@ -6,7 +6,7 @@
  * on the client and the worker talk without the supervisor.
  *
  * Two schools of checking. Bytes from a client, from a worker or from the config file are a PEER's: error returns,
- * never assertions. A process's own state is asserted (SERVER_ASSERT, on in every build): a supervisor whose state is
+ * never checks. A process's own state is checked (CHECK, on in every build): a supervisor whose state is
  * broken must not go on handing out connections, and a worker that stops costs its tenant only.
  *
  * Who owns what:
@@ -43,16 +43,10 @@
 #ifndef HEMI_SERVER_SERVER_H
 #define HEMI_SERVER_SERVER_H
 
-#include <stdnoreturn.h>
-
 struct page;
 
-/* A worker's page, where a failed assertion leaves its last words: the server's, the engine's or a heap's. */
-void server_assert_page(struct page *page);
-
-/* Says so on standard error and in a worker's last words, then aborts. */
-noreturn void server_assert_failed(const char *file, int line, const char *what);
-
-#define SERVER_ASSERT(condition) ((condition) ? (void)0 : server_assert_failed(__FILE__, __LINE__, #condition))
+/* In a process with a page (base/check.h): where a failed check leaves its last words, besides standard error. NULL:
+ * there only, as long as its reader takes them. */
+void server_last_words(struct page *page);
 
 #endif

@@ -4,12 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
 #include "runtime/release.h"
 #include "server/hostcall.h"
-#include "server/server.h"
 #include "server/stream.h"
 #include "server/totals.h"
 
@@ -147,7 +147,7 @@ enum hemi_status connection_wait_output(struct connection *c)
 {
     struct scheduler *s = &c->worker->sched;
     struct activation *a = s->running;
-    SERVER_ASSERT(a);
+    CHECK(a);
     while (a->stop == HEMI_OK && !connection_output_room(c, 1)) {
         struct output_wait wait = {.next = c->output_waits, .act = a};
         c->output_waits = &wait;
@@ -575,7 +575,7 @@ static void leave_worker(struct connection *c)
     if (c->next) c->next->prev = c->prev;
     w->nconnections--;
     w->nending--;
-    SERVER_ASSERT(runqueue_empty(&c->runs) && c->stacks.used == 0 && c->types.used == 0 && c->promised == 0);
+    CHECK(runqueue_empty(&c->runs) && c->stacks.used == 0 && c->types.used == 0 && c->promised == 0);
     account_output(c, 0);
     for (struct connection **at = &w->to_flush; *at; at = &(*at)->next_flush) {
         if (*at != c) continue;

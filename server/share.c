@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/check.h"
 #include "proto/tables/limits.h"
-#include "server/server.h"
 
 void pool_init(struct pool *p, uint64_t size, uint64_t aside, uint64_t members)
 {
@@ -47,7 +47,7 @@ void share_explain(enum share_pool which, const struct pool *p, const struct sha
 
 void share_set(struct pool *p, struct share *s, uint64_t used)
 {
-    SERVER_ASSERT(p->lent >= borrowed(p, s->used)); /* .lent */
+    CHECK(p->lent >= borrowed(p, s->used)); /* .lent */
     p->lent += borrowed(p, used) - borrowed(p, s->used);
     s->used = used;
 }

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "proto/value.h"
 #include "runtime/release.h"
 #include "server/requests.h"
-#include "server/server.h"
 #include "server/session.h"
 #include "server/stream.h"
 #include "server/totals.h"
@@ -48,8 +48,8 @@ struct wstore *wstore_ref(struct wstore *s)
 void wstore_unref(struct wstore *s)
 {
     if (--s->refs > 0) return;
-    SERVER_ASSERT(s->ended && s->busy == 0 && !s->lane.list);
-    SERVER_ASSERT(runqueue_empty(&s->runs));
+    CHECK(s->ended && s->busy == 0 && !s->lane.list);
+    CHECK(runqueue_empty(&s->runs));
     account_unref(s->account);
     free(s);
 }
@@ -83,13 +83,13 @@ enum hemi_status wstore_open(struct wstore *s, const struct store_options *limit
     return status;
 }
 
-/* Builds with assertions: whatever a store went through, it must be consistent at its end. */
+/* Where CHECK_DEBUG is on: whatever a store went through, it must be consistent at its end. */
 static void verify(struct wstore *s)
 {
 #ifdef HEMI_ASSERTS
     char why[256] = "";
     if (!s->store || store_verify(s->store, why, sizeof why)) return;
-    server_assert_failed(__FILE__, __LINE__, why);
+    check_failed(__FILE_NAME__, __LINE__, why, "");
 #else
     (void)s;
 #endif
@@ -146,7 +146,7 @@ void wstore_count_types(struct wstore *s) { share_types(s, store_host_types(s->s
 void wstore_end(struct wstore *s)
 {
     if (s->ended) return;
-    SERVER_ASSERT(s->busy == 0 && !s->lane.active);
+    CHECK(s->busy == 0 && !s->lane.active);
     struct connection *c = s->conn;
     s->ended = s->closing = true;
     lane_unmark(&s->lane);
@@ -293,7 +293,7 @@ enum hemi_status wstore_extern(struct wstore *s, uint64_t id, struct root *out)
 {
     enum hemi_status status = store_extern(s->store, id, out);
     struct extern_count *e = idmap_get(&s->externs, id);
-    SERVER_ASSERT(e);
+    CHECK(e);
     if (status == HEMI_OK) e->live = true;
     return status;
 }

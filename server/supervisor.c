@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "server/closer.h"
 #include "server/inherited.h"
 #include "server/notify.h"
-#include "server/server.h"
 #include "server/supervisor_state.h"
 
 #define NOFILE_MOST (1 << 20) /* descriptors that the daemon makes use of */
@@ -304,7 +304,7 @@ static int init(struct supervisor *s)
 
 static void deinit(struct supervisor *s)
 {
-    SERVER_ASSERT(uv_loop_close(&s->loop) == 0);
+    CHECK(uv_loop_close(&s->loop) == 0);
     if (s->exe >= 0) close(s->exe);
     if (s->reserve >= 0) close(s->reserve);
     if (s->tenants != NULL) explicit_bzero(s->tenants, s->ntenants * sizeof *s->tenants);

@@ -75,7 +75,7 @@ static int install_last_words(struct page *page)
     struct sigaction action = {.sa_sigaction = on_fatal_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     stack_t stack = {.ss_size = SIGNAL_STACK_BYTES};
     last_words_page = page;
-    server_assert_page(page);
+    server_last_words(page);
 #ifdef JAIL_SANITIZER
     return 0; /* the sanitizer's own handlers say more */
 #endif

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/server.h"
 #include "server/supervisor_state.h"
 
 #define ACCEPTS_PER_TURN 64

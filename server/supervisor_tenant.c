@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "proto/tables/limits.h"
-#include "server/server.h"
 #include "server/supervisor_state.h"
 
 #define STABLE_MS 10000 /* a worker that lived this long does not count as part of a crash loop */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include "server/server.h"
 #include "server/supervisor_state.h"
 
 #define WATCH_TURNS 30u

@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "server/closer.h"
 #include "server/jail.h"
-#include "server/server.h"
 #include "server/supervisor_state.h"
 #include "server/worker.h"
 
@@ -36,7 +36,7 @@ static void on_handle_closed(uv_handle_t *handle)
     struct child *w = handle->data;
     if (--w->handles > 0) return;
     struct supervisor *s = w->tenant->supervisor;
-    SERVER_ASSERT(TAILQ_EMPTY(&w->handed));
+    CHECK(TAILQ_EMPTY(&w->handed));
     fd_pool_return(&s->pool, w->borrowed);
     free(w);
     s->nworkers--;
@@ -69,7 +69,7 @@ static void child_leave(struct child *w)
 {
     if (w->leaving) return;
     w->leaving = true;
-    SERVER_ASSERT(w->tenant->nworkers > 0);
+    CHECK(w->tenant->nworkers > 0);
     w->tenant->nworkers--;
 }
 

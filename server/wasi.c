@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "proto/value.h"
 #include "server/requests_values.h"
-#include "server/server.h"
 #include "server/stores.h"
 #include "server/worker_state.h"
 
@@ -187,7 +187,7 @@ enum hemi_status wasi_import(struct wasi *w, struct name name, uint32_t type_id,
 {
     struct store *s = w->store->store;
     const struct wasi_function *f = find(name);
-    SERVER_ASSERT(f != NULL); /* wasi_check */
+    CHECK(f != NULL); /* wasi_check */
     struct wasi_ctx *c = malloc(sizeof *c);
     if (!c) return rt_fail(err, HEMI_NO_MEMORY, "no memory for a WASI function");
     *c = (struct wasi_ctx){.wasi = w, .function = f};

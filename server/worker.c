@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/check.h"
 #include "runtime/release.h"
 #include "server/fd_pool.h"
 #include "server/malloc_top.h"
 #include "server/requests_rows.h"
-#include "server/server.h"
 #include "server/session.h"
 #include "server/worker_state.h"
 
@@ -309,7 +309,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 void worker_deinit(struct worker *w)
 {
-    SERVER_ASSERT(w->nconnections == 0);
+    CHECK(w->nconnections == 0);
     grave_empty(&w->grave);
     control_deinit(w);
     uv_walk(&w->loop, close_handle, NULL);

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "proto/tables/limits.h"
-#include "server/server.h"
 #include "server/session.h"
 #include "server/worker_state.h"
 
@@ -33,7 +33,7 @@ static struct handover_msg expand(const struct worker *w, const struct control_m
         msg.u.answer.nonce = m->about;
         break;
     default:
-        SERVER_ASSERT(m->type == HANDOVER_STATUS);
+        CHECK(m->type == HANDOVER_STATUS);
         msg.u.status = (struct handover_status){m->code, w->nconnections, w->nstores, 0};
         break;
     }
@@ -76,7 +76,7 @@ static void post(struct worker *w, struct control_message m)
     struct outbox *o = &w->outbox;
     if (w->boot->control_fd < 0) return;
     if (o->count == 0 && try_send(w, &m)) return;
-    SERVER_ASSERT(o->count < o->capacity); /* .reserved */
+    CHECK(o->count < o->capacity); /* .reserved */
     o->at[o->count++] = m;
     set_events(w);
 }

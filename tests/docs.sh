@@ -14,14 +14,14 @@ while read -r command; do
 done < <(grep -ohE '\./dev [a-z]+' README.md CONTRIBUTING.md docs/*.md | cut -d' ' -f2 | sort -u)
 while read -r path; do
     [ -e "$path" ] || { echo "a document names $path, which does not exist"; bad=1; }
-done < <(grep -ohE '`(client|heap|proto|runtime|server|tests|docs|deploy)/[A-Za-z0-9_./-]*`' README.md CONTRIBUTING.md docs/*.md | tr -d '`' | sort -u)
+done < <(grep -ohE '`(base|client|heap|proto|runtime|server|tests|docs|deploy)/[A-Za-z0-9_./-]*`' README.md CONTRIBUTING.md docs/*.md | tr -d '`' | sort -u)
 while read -r event; do
     grep -q "\`$event\`" docs/operating.md || { echo "docs/operating.md does not name the event $event"; bad=1; }
 done < <(grep -ohE '(log_event|format_line)\(.*' server/*.c | grep -oE '"[a-z]+(-[a-z]+)*"' | tr -d '"' | sort -u)
 for file in README.md LICENSE CHANGELOG.md CONTRIBUTING.md docs/architecture.md docs/protocol.md; do
     [ -s "$file" ] || { echo "missing $file"; bad=1; }
 done
-if grep -rnE 'FIXME|TODO|\bXXX\b' client heap proto runtime server tests --include='*.[ch]' --include='*.def' --include='*.sh' \
+if grep -rnE 'FIXME|TODO|\bXXX\b' base client heap proto runtime server tests --include='*.[ch]' --include='*.def' --include='*.sh' \
     --exclude=docs.sh; then
     echo "unfinished business in the sources"
     bad=1

@@ -9,8 +9,8 @@ if [ $# -gt 0 ]; then
     form=("$@") tidy=()
     for file in "$@"; do [[ $file == *.c ]] && tidy+=("$file"); done
 else
-    mapfile -t form < <(find client heap proto runtime server tests -name '*.[ch]' | sort)
-    mapfile -t tidy < <(find client heap proto runtime server -name '*.c' | sort)
+    mapfile -t form < <(find base client heap proto runtime server tests -name '*.[ch]' | sort)
+    mapfile -t tidy < <(find base client heap proto runtime server -name '*.c' | sort)
 fi
 status=0
 ./dev build release hemi_proto_generated || exit 1 # the compile commands, and the header that protoc-c writes

@@ -1,6 +1,5 @@
 /* Externs: the client's objects that guests hold. A slot per object, found by id and by pointer; when the worker has
  * accounted for every copy that was sent, the object is dead and its finalizer is due. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "client/lib/internal.h"

@@ -1,8 +1,8 @@
 /* Handle ids: which are in use (a bitmap in blocks, so that ids are not reused soon and use after drop is seen),
  * scopes, and drops, which travel in batches. */
-#include <assert.h>
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "client/lib/internal.h"
 
 #define BLOCK_IDS 4096u
@@ -76,7 +76,7 @@ void handles_init(hemi_client *c)
 
 uint32_t handles_new(hemi_client *c, uint32_t count)
 {
-    assert(count > 0 && count < BLOCK_IDS);
+    CHECK(count > 0 && count < BLOCK_IDS);
     struct handle_block *b = block_with_room(&c->ours, count);
     if (!b) return 0;
     uint32_t first = b->next;

@@ -1,5 +1,4 @@
 /* Host functions: the guest calls, the client's function runs inside a wait or a dispatch, its results go back. */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 

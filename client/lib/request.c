@@ -1,9 +1,9 @@
 /* Requests: queued when their window has room, kept in a table until they are answered and taken. */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "client/lib/internal.h"
 
 #define GIVE_UP_AFTER_MS 1000
@@ -112,7 +112,7 @@ static hemi_status queue(hemi_client *c, struct sending *s, struct request *r)
     if (size == 0) return out_of_memory(c);
     r->bytes = size;
     bool taken = window_take(window_of(c, r->parent), size);
-    assert(taken);
+    CHECK(taken);
     (void)taken;
     c->stats.requests++;
     c->unanswered++;

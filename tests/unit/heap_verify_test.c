@@ -1,6 +1,7 @@
 /* tests/unit/heap_verify_test.c -- heap_verify finds each corruption planted in a sound heap, and broken
  * preconditions end the process with a message.
  */
+#include "base/check.h"
 #include "tests/unit/heap_support.h"
 
 #include <signal.h>
@@ -159,14 +160,14 @@ static void remember(const char *message)
     snprintf(last_words, sizeof last_words, "%s", message);
     ssize_t ignored = write(STDERR_FILENO, message, strlen(message));
     (void)ignored;
-    if (strstr(message, "heap: ") == message && strchr(message, '\n') != NULL)
+    if (strstr(message, ": check failed: ") != NULL && strchr(message, '\n') != NULL)
         raise(SIGUSR1); /* what the test expects */
 }
 
 START_TEST(collecting_during_a_collection_panics)
 {
     struct world *w = populated();
-    heap_set_panic_hook(remember);
+    check_set_last_words(remember);
     w->heap->collecting = true;
     heap_collect(w->heap);
 }
@@ -175,7 +176,7 @@ END_TEST
 START_TEST(using_a_freed_heap_panics)
 {
     struct world *w = populated();
-    heap_set_panic_hook(remember);
+    check_set_last_words(remember);
     w->heap->magic = 0;
     heap_collect(w->heap);
 }
@@ -184,7 +185,7 @@ END_TEST
 START_TEST(a_panic_without_a_hook_aborts)
 {
     struct world *w = populated();
-    heap_set_panic_hook(NULL);
+    check_set_last_words(NULL);
     w->heap->magic = 0;
     heap_trim(w->heap);
 }
@@ -193,7 +194,7 @@ END_TEST
 START_TEST(overrunning_the_reserve_panics)
 {
     struct world *w = world_new_calm((struct heap_options){0});
-    heap_set_panic_hook(remember);
+    check_set_last_words(remember);
     w->nroots = 1;
     for (int i = 0; i < 20000; i++) {
         heap_ref r = must_alloc(w, D_NODE);
@@ -211,7 +212,7 @@ END_TEST
 START_TEST(allocation_lands_on_poison)
 {
     struct world *w = populated();
-    heap_set_panic_hook(remember);
+    check_set_last_words(remember);
     if (!HEAP_STRESS) raise(SIGUSR1); /* only that build poisons */
     at(w, w->m.top)[5] = 1;
     must_alloc(w, D_PAIR);
