@@ -66,10 +66,10 @@ static enum hemi_status run_tables(struct instance *in, struct rt_error *err)
 /* ---- Element segments */
 void elem_inst_drop(struct store *s, struct elem_inst *e)
 {
-    if (e->items != NULL) store_charge(s, -(int64_t)e->count * 4);
     free(e->items);
     e->items = NULL;
-    e->count = 0;
+    store_charge(s, -(int64_t)e->room * 4);
+    e->count = e->room = 0;
 }
 
 /* A plain active segment goes from the module straight into its table; a declared one holds nothing at run time. */
@@ -88,6 +88,7 @@ static enum hemi_status items_make(struct store *s, struct elem_inst *e, const s
         store_charge(s, -(int64_t)seg->count * 4);
         return error_set(err, HEMI_NO_MEMORY, "no memory for a segment");
     }
+    e->room = seg->count;
     return HEMI_OK;
 }
 

@@ -57,6 +57,7 @@ void *store_alloc(struct store *s, size_t size)
         return NULL;
     }
     b->next = s->blocks;
+    b->size = whole;
     s->blocks = b;
     return b->bytes;
 }
@@ -228,6 +229,7 @@ static bool instance_some(struct store *s, struct instance *in, uint32_t *units)
     for (uint32_t n = in->elems != NULL ? in->module->nelems : 0; s->ending.elem < n; s->ending.elem++) {
         struct elem_inst *e = &in->elems[s->ending.elem];
         if (!release_unit(units) || release_block((void **)&e->items, &s->ending.given, units)) return true;
+        elem_inst_drop(s, e);
     }
     if (module_free_some((struct module *)(uintptr_t)in->module, units)) return true;
     s->ending.elem = 0;
@@ -268,18 +270,30 @@ static bool blocks_some(struct store *s, uint32_t *units)
 {
     for (struct store_block *b; (b = s->blocks) != NULL;) {
         struct store_block *next = b->next;
+        size_t size = b->size;
         if (!release_unit(units) || release_block((void **)&s->blocks, &s->ending.given, units)) return true;
         s->blocks = next;
+        store_charge(s, -(int64_t)size);
     }
     return false;
 }
 
 static bool arrays_some(struct store *s, uint32_t *units)
 {
-    void *const arrays[] = {&s->types, &s->tags, &s->vm.instances, &s->vm.func_blocks, &s->host_type_buckets};
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        if (release_block(arrays[i], &s->ending.given, units)) return true;
-    return false;
+    const struct {
+        void *at;
+        uint32_t *capacity;
+        size_t size;
+    } arrays[] = {{&s->types, &s->types_capacity, sizeof *s->types},
+                  {&s->tags, &s->tags_capacity, sizeof *s->tags},
+                  {&s->vm.instances, &s->instances_capacity, sizeof *s->vm.instances},
+                  {&s->vm.func_blocks, &s->func_blocks_capacity, sizeof *s->vm.func_blocks}};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        if (release_block(arrays[i].at, &s->ending.given, units)) return true;
+        store_charge(s, -(int64_t)(*arrays[i].capacity * arrays[i].size));
+        *arrays[i].capacity = 0;
+    }
+    return release_block((void **)&s->host_type_buckets, &s->ending.given, units);
 }
 
 bool store_free_some(struct store *s, uint32_t *units)
@@ -291,6 +305,7 @@ bool store_free_some(struct store *s, uint32_t *units)
     CHECK(s->activation == NULL);
     for (; s->ending.part < PARTS; s->ending.part++)
         if (parts[s->ending.part](s, units)) return true;
+    CHECK(s->charged == sizeof *s, ".accounted");
     store_charge(s, -(int64_t)s->charged);
     store_map(s, -STORE_MAPPINGS);
     s->engine->nstores--;

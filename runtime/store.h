@@ -23,7 +23,8 @@
  *                So a type without null never shows one. What overwrites elements that were there already (fill, copy
  *                and init of memories, tables and arrays; active segments) leaves, when it is stopped, each of them as
  *                it was or as it was to be.
- *   .accounted   All memory of a store is announced through store_options.charge before it is used.
+ *   .accounted   All memory of a store is announced through store_options.charge before it is used, and given back
+ *                as it is freed: what is charged when a store ends is the store itself.
  *   .trace       A backtrace is made by the unwinding itself: each frame adds its place as it is left, so that a trap
  *                costs nothing before it happens and an exception nothing beyond its handler. The frames of the
  *                activations around the one that failed still stand; they are walked when the failure leaves it. */
@@ -89,6 +90,7 @@ struct host_func {
 /* An allocation that lives as long as the store. */
 struct store_block {
     struct store_block *next;
+    size_t size; /* with this */
     _Alignas(16) char bytes[];
 };
 

@@ -87,7 +87,7 @@ enum { EXN_TAG_OFFSET = 4 };
 /* A segment's run-time state. Dropped: count 0. */
 struct elem_inst {
     uint32_t *items;
-    uint32_t count;
+    uint32_t count, room; /* items there are, and that there is memory for */
     uint8_t slot;
 };
 struct data_inst {
