@@ -12,8 +12,8 @@
  *             waited for or unpacked.
  *   .arena    A body is unpacked into PROTO_ARENA_BYTES and nothing else, however it is made.
  *   .once     A descriptor belongs to exactly one frame: that whose first byte it came with. Also one that was lost,
- * for our table of descriptors was full: its frame says so, and nothing else is wrong. .one-fd   Between two reads a
- * reader holds at most one descriptor: that of the frame under way.
+ *             for our table of descriptors was full: its frame says so, and nothing else is wrong.
+ *   .one-fd   Between two reads a reader holds at most one descriptor: that of the frame under way.
  */
 #ifndef HEMI_PROTO_FRAME_H
 #define HEMI_PROTO_FRAME_H

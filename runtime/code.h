@@ -1,7 +1,7 @@
 /* runtime/code.h -- translated code: what translate*.c writes, interp*.c runs, and the collector's frame walk reads.
  *
- * Code is linear register code. It is immutable, belongs to its module, and holds module-local indices only (.local):
- * it is independent of store, worker and machine run. An instruction is a 32-bit handler offset (from one anchor in the
+ * Code is linear register code. It is immutable, belongs to its module, and holds module-local indices only: it is
+ * independent of store, worker and machine run. An instruction is a 32-bit handler offset (from one anchor in the
  * handlers' text, so position-independent) followed by 16-bit operands and 32/64-bit immediates, all little-endian.
  *
  * Frames (.frame): 8-byte slots on the activation's VM stack, growing upwards.

@@ -102,7 +102,7 @@ struct group {
     struct type_def *defs;
     valtype *vals;
     struct field *fields;
-    uint32_t *starts; /* defs[i].vals or .fields begin here, in vals or fields */
+    uint32_t *starts; /* where vals or fields of defs[i] begin, in those here */
     uint8_t *depths;  /* supertypes above defs[i] */
     uint32_t cap_defs, nvals, cap_vals, nfields, cap_fields, cap_starts, cap_depths;
 };

@@ -50,7 +50,8 @@ enum hemi_status activation_enter(struct store *s, struct activation *a, struct 
 
 void activation_leave(struct store *s, struct activation *a)
 {
-    CHECK(s->activation == a && s->vm.pending.status == HEMI_OK);
+    CHECK(s->activation == a, ".activation");
+    CHECK(s->vm.pending.status == HEMI_OK, ".pending");
     s->vm.exit_fp = a->outer_exit_fp;
     s->vm.stack_limit = a->outer_stack_limit;
     s->activation = a->outer;

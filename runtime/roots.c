@@ -49,8 +49,10 @@ struct frame_header {
 };
 
 /* A frame's slots: nrefs numbers of references, then nfuncs of functions. */
-static void visit_frame_slots(struct heap_visitor *v, char *fp, const uint16_t *slots, uint32_t nrefs, uint32_t nfuncs)
+static void visit_frame_slots(struct heap_visitor *v, char *fp, const struct site *site, const uint16_t *slots,
+                              uint32_t nrefs, uint32_t nfuncs)
 {
+    for (uint32_t i = 0; i < nrefs + nfuncs; i++) CHECK_DEBUG(slots[i] < site->delta, ".map"); /* of this frame */
     for (uint32_t i = 0; i < nrefs; i++) heap_visit_ref(v, (uint32_t *)(void *)(fp + slots[i] * SLOT_BYTES));
     for (uint32_t i = nrefs; i < nrefs + nfuncs; i++)
         visit_slot(v, HEAP_SLOT_FUNC, (uint32_t *)(void *)(fp + slots[i] * SLOT_BYTES));
@@ -59,15 +61,15 @@ static void visit_frame_slots(struct heap_visitor *v, char *fp, const uint16_t *
 /* Visits the frame that called the one at `fp` (or that has stopped with exit_fp there), and returns its fp. */
 static char *visit_caller(struct store *s, struct heap_visitor *v, char *fp, const struct frame_header *h)
 {
-    CHECK_DEBUG(h->instance < s->ninstances);
+    CHECK_DEBUG(h->instance != 0 && h->instance < s->ninstances, ".exit");
     const struct module *m = s->vm.instances[h->instance]->module;
-    CHECK_DEBUG(h->site < m->nsites);
+    CHECK_DEBUG(h->site < m->nsites, ".frame");
     const struct site *site = &m->sites[h->site];
     const struct code *c = site->func & SITE_CONST ? &m->const_code[site->func & ~SITE_CONST] : &m->code[site->func];
     char *caller = fp - site->delta * SLOT_BYTES;
     if (site->nrefs + site->nfuncs != 0)
-        visit_frame_slots(v, caller, m->live_slots + site->live, site->nrefs, site->nfuncs);
-    visit_frame_slots(v, caller, c->local_refs, c->nlocal_refs, c->nlocal_funcs);
+        visit_frame_slots(v, caller, site, m->live_slots + site->live, site->nrefs, site->nfuncs);
+    visit_frame_slots(v, caller, site, c->local_refs, c->nlocal_refs, c->nlocal_funcs);
     return caller;
 }
 
@@ -77,7 +79,7 @@ static void visit_frames(struct store *s, struct heap_visitor *v)
     for (const struct activation *a = s->activation; a != NULL; a = a->outer) {
         struct frame_header h;
         while (memcpy(&h, fp - SLOT_BYTES, sizeof h), h.site != SITE_ENTRY) fp = visit_caller(s, v, fp, &h);
-        CHECK_DEBUG(fp == a->fp);
+        CHECK(fp == a->fp, ".bottom");
         fp = a->outer_exit_fp;
     }
 }

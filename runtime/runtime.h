@@ -7,7 +7,7 @@
  *
  * Ownership: engine > modules (counted) ; engine > stores > instances, functions, tables, memories, globals, tags:
  * these are borrowed pointers that live until the store is freed. References to heap objects are never handed out bare:
- * a struct root holds each (.root): collections update it in place.
+ * a struct root holds each (store.h .rooted): collections update it in place.
  * Threads: everything of one engine on one thread. Native stacks may differ: a call into the guest runs on whichever
  * native stack calls rt_call, on the VM stack given; while it runs it may call `yield`, which may switch native
  * stacks, but nobody else may use that STORE meanwhile except nested inside a host call. */

@@ -456,7 +456,7 @@ void types_unref(struct engine *e, uint32_t id)
 
 const struct rtype *types_get(const struct engine *e, uint32_t id)
 {
-    CHECK_DEBUG(id < e->ntypes);
+    CHECK_DEBUG(id != 0 && id < e->ntypes, ".ids");
     return &e->rtypes[id];
 }
 

@@ -14,8 +14,9 @@
  *             this (.adopt-before-read), so a worker that dies first loses none of the client's bytes: the supervisor
  *             still has its copy and hands it to another worker. On ADOPTED the supervisor closes its copy.
  *   NOT_ADOPTED up: the worker has not taken that connection, and why; nothing was read from it. The supervisor gives
- * its copy to another worker, or refuses it by name. CLOSED    up: that connection has ended, with the status of its
- * CLOSE. DRAIN     down: take nothing new, say CLOSE(DRAINING) to clients as their work ends, exit within the timeout.
+ *             its copy to another worker, or refuses it by name.
+ *   CLOSED    up: that connection has ended, with the status of its CLOSE.
+ *   DRAIN     down: take nothing new, say CLOSE(DRAINING) to clients as their work ends, exit within the timeout.
  *   STOP      down: close everything with CLOSE(DRAINING) now and exit with 0.
  *   LOG       up: a line for the log.
  *   ASK       down: does your loop turn? One question at a time. A count in the page could be forged by a thread or a

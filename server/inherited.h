@@ -6,8 +6,8 @@
  * to choose stays as it is: resource limits (each pool says what it does with less), priority, processors, the current
  * directory (relative paths are meant from it), the parent-death signal.
  *
- * What would end or reload the daemon is held from the first line of main until the loop watches for it (.held), so that
- * a signal in the middle of a start is obeyed like any other. Workers and whatever runs no loop let go of it.
+ * What would end or reload the daemon is held from the first line of main until the loop watches for it (.held), so
+ * that a signal in the middle of a start is obeyed like any other. Workers and whatever runs no loop let go of it.
  *
  * Async-signal-safe, and cannot fail.
  */
@@ -16,8 +16,8 @@
 
 #include <stdbool.h>
 
-/* Ends what was inherited, and holds; signals that a failed write raises are ignored from here on, since each write says
- * it. */
+/* Ends what was inherited, and holds; signals that a failed write raises are ignored from here on, since each write
+ * says it. */
 void inherited_reset(void);
 
 /* SIGHUP, SIGINT and SIGTERM wait, or come. */

@@ -9,13 +9,14 @@
  *
  * Invariants:
  *   .always-reads  An open connection is read whenever it is readable, in its turn; what is bounded is what it may have
- * unanswered (the window), so memory is bounded too. .output-cap    Whoever produces output of its own accord (guests'
- * output, host calls) first waits until there is room: less than `output_max`, and less than the connection's share of
- * the worker's output. A request whose reply may be large does not begin before, and counts as if it were written from
- * then on, so that no finished reply waits on a fiber. Answers to the rest are bounded by the window. .unread        A
- * request counts in its window until its reply was written, for only then can its client have read it: one that never
- * reads runs out of window. .one-flush     Frames queued during a turn of the loop go out together at its end: one
- * sendmsg. */
+ *                  unanswered (the window), so memory is bounded too.
+ *   .output-cap    Whoever produces output of its own accord (guests' output, host calls) first waits until there is
+ *                  room: less than `output_max`, and less than the connection's share of the worker's output. A request
+ *                  whose reply may be large does not begin before, and counts as if it were written from then on, so
+ *                  that no finished reply waits on a fiber. Answers to the rest are bounded by the window.
+ *   .unread        A request counts in its window until its reply was written, for only then can its client have read
+ *                  it: one that never reads runs out of window.
+ *   .one-flush     Frames queued during a turn of the loop go out together at its end: one sendmsg. */
 #ifndef HEMI_SERVER_SESSION_H
 #define HEMI_SERVER_SESSION_H
 

@@ -28,7 +28,7 @@ void stretch_end(struct stretches *s, enum stretch_kind kind, uint32_t units)
     struct stretch *longest = &s->longest[kind];
     uint64_t wall = clock_ns(CLOCK_MONOTONIC), ns = wall - s->wall_ns;
     s->wall_ns = wall;
-    if (units > longest->units) longest->units = units;
+    if (units > longest->units) longest->units = units; /* .short is kept where this is within stretch_most */
     if (ns <= longest->ns) return;
     uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     if (cpu - s->cpu_ns < ns) ns = cpu - s->cpu_ns;

@@ -137,7 +137,7 @@ static void set_timer(struct worker *w)
     uv_timer_start(&w->timer, on_timer, at > now ? at - now : 0, 0);
 }
 
-/* Whatever is to be done in the check phase must not wait for input. */
+/* Whatever is to be done in the check phase must not wait for input (.buried). */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct worker *w = prepare->data;

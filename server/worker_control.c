@@ -76,7 +76,7 @@ static void post(struct worker *w, struct control_message m)
     struct outbox *o = &w->outbox;
     if (w->boot->control_fd < 0) return;
     if (o->count == 0 && try_send(w, &m)) return;
-    CHECK(o->count < o->capacity); /* .reserved */
+    CHECK(o->count < o->capacity, ".reserved");
     o->at[o->count++] = m;
     set_events(w);
 }

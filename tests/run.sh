@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tests/run.sh JOBS [FILTER] -- what `./dev test` runs: static checks, then unit and end-to-end tests in the release,
-# sanitize and stress builds. FILTER picks those with it in their name (layering, docs, PRESET/NAME_test, PRESET/wast)
+# sanitize and stress builds. FILTER picks those with it in their name (layering, docs, tags, PRESET/NAME_test, PRESET/wast)
 # and builds only what they need. Closes with 'N passed, N failed'.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -120,6 +120,7 @@ unit() { # the installed systemd unit, with the release build's programs
 
 check layering tests/layering.sh
 check docs tests/docs.sh
+check tags tests/tags.sh
 
 tests_of() { # preset : the names of its tests that the filter picks, from the sources, so that a removed test is not run
     local preset=$1 path name
