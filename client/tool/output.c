@@ -24,24 +24,24 @@ static void note_failure(const char *stream, int why)
     }
 }
 
-/* Until it may be written to. False: we are interrupted meanwhile. */
+/* Until it may be written to. False: there is no time to wait. */
 static bool wait_for_room(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
-    return !interrupted() && (poll(&p, 1, -1) >= 0 || errno == EINTR);
+    return !must_not_wait() && (poll(&p, 1, -1) >= 0 || errno == EINTR);
 }
 
-/* All of it. A blocking write that an interrupt ended in its middle is not begun again: nothing would end that one. */
+/* All of it. A blocking write that a signal ended in its middle is not begun again: nothing would end that one. */
 static bool write_all(int fd, const char *at, size_t n)
 {
     while (n > 0) {
         ssize_t written = write(fd, at, n);
-        bool again = written < 0 && ((errno == EINTR && !interrupted()) || (errno == EAGAIN && wait_for_room(fd)));
+        bool again = written < 0 && ((errno == EINTR && !must_not_wait()) || (errno == EAGAIN && wait_for_room(fd)));
         if (written < 0 && !again) return false;
         if (written < 0) continue;
         at += written;
         n -= (size_t)written;
-        if (n > 0 && interrupted()) {
+        if (n > 0 && must_not_wait()) {
             errno = EINTR;
             return false;
         }
@@ -52,7 +52,8 @@ static bool write_all(int fd, const char *at, size_t n)
 bool output_write(int fd, const void *bytes, size_t n)
 {
     if (write_all(fd, bytes, n)) return true;
-    if (fd <= STDERR_FILENO) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", errno);
+    bool broken_off = is_late() && (errno == EINTR || errno == EAGAIN);
+    if (fd <= STDERR_FILENO && !broken_off) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", errno);
     return false;
 }
 

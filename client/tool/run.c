@@ -25,10 +25,11 @@ struct program {
 };
 
 /* --- standard streams --- */
-/* What cannot be written ends the program: it would go on for ever otherwise. */
+/* What cannot be written ends the program: it would go on for ever otherwise. So does a reader who takes too long. */
 static hemi_status write_out(int fd, const void *bytes, size_t n)
 {
-    return !output_failed() && output_write(fd, bytes, n) ? HEMI_OK : HEMI_HOST;
+    if (!output_failed() && output_write(fd, bytes, n)) return HEMI_OK;
+    return output_failed() ? HEMI_HOST : HEMI_DEADLINE;
 }
 
 static hemi_status on_out(const void *bytes, size_t n, void *env)
@@ -113,6 +114,7 @@ static int instantiate(struct program *p, const struct tool_options *o)
     if (hemi_store_new(c, &p->limits, &p->store, NULL) != HEMI_OK) return told(p, "making a store");
     if (!make_wasi(p, o)) return told(p, "providing WASI");
     hemi_client_set_deadline(c, (uint32_t)p->deadline_ms);
+    clock_start(p->deadline_ms);
     if (hemi_instance_new(p->store, p->module, NULL, 0, p->wasi, &p->instance, NULL) != HEMI_OK)
         return told(p, p->file);
     return 0;
@@ -246,6 +248,7 @@ static int run_in_session(struct program *p, const struct tool_options *o)
     status = limits_check(o, p->session.client);
     if (status == 0) status = instantiate(p, o);
     if (status == 0 && p->instance) status = run_program(p);
+    clock_stop();
     hemi_client_set_deadline(p->session.client, 0);
     if (o->values[OPTION_STATS] && p->store) print_stats(p);
     interrupts_release();

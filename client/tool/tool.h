@@ -110,7 +110,8 @@ int print_page(void);
 /* --- output.c --- */
 /* Standard streams that are closed stay errors, instead of becoming whatever is opened next; stdout is one of ours. */
 void output_start(void);
-/* Writes all of it, waiting where it must; false: errno, kept for output_finish() if it is standard output or error. */
+/* Writes all of it, waiting where it must and may; false: errno, kept for output_finish() if it is standard output or
+ * error, and not because the time was over. */
 bool output_write(int fd, const void *bytes, size_t n);
 /* An input that failed: as an output. */
 void input_failed(int why);
@@ -131,6 +132,13 @@ char *escaped(const char *format, va_list args) __attribute__((format(printf, 1,
 void interrupts_catch(hemi_client *client);
 void interrupts_release(void);
 bool interrupted(void);
+/* From now on the program may take that long (0: for ever), until the clock is stopped. */
+void clock_start(uint64_t ms);
+void clock_stop(void);
+/* Is the time over? */
+bool is_late(void);
+/* Interrupted or late: no write waits any more. */
+bool must_not_wait(void);
 /* Ends the program by SIGINT, as its parent expects it. */
 void die_of_interrupt(void) __attribute__((noreturn));
 

@@ -118,6 +118,34 @@ static void await_full(int in, int out)
     }
 }
 
+/* `hemi run` with a deadline of that program, which writes into a pipe that nobody reads. */
+static void expect_late(const char *path, int fd, bool blocks)
+{
+    int ends[2], status;
+    ck_assert_int_eq(pipe(ends), 0);
+    if (!blocks) fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], fd);
+        execl(built("hemi"), "hemi", "run", "--quiet", "--deadline", "500ms", path, (char *)NULL);
+        _exit(127);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 208, "%x", (unsigned)status);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* It did not before somebody read. What is written in parts is broken off in the middle. */
+START_TEST(a_deadline_ends_a_program_whose_output_nobody_reads)
+{
+    expect_late(file("endless.wat", WRITER("1", "0")), STDOUT_FILENO, true);
+    expect_late(file("endless.wat", WRITER_OF("\\50\\c3", "1", "0")), STDOUT_FILENO, true);
+    expect_late(file("endless.wat", WRITER("1", "0")), STDOUT_FILENO, false);
+    expect_late(file("endless.wat", WRITER("2", "0")), STDERR_FILENO, true);
+}
+END_TEST
+
 /* `hemi run` of that program ends by SIGINT, with standard output or error in a full pipe that nobody reads. */
 static void expect_interrupted(const char *path, int fd, bool blocks)
 {
@@ -351,6 +379,7 @@ static void tests(TCase *t)
     tcase_add_test(t, output_that_cannot_be_written_is_an_error);
     tcase_add_test(t, an_interrupt_ends_a_program_whose_output_nobody_reads);
     tcase_add_test(t, an_interrupt_ends_a_write_of_which_a_part_is_done);
+    tcase_add_test(t, a_deadline_ends_a_program_whose_output_nobody_reads);
     tcase_add_test(t, an_endless_writer_ends_with_its_reader);
     tcase_add_test(t, input_that_cannot_be_read_is_an_error);
     tcase_add_test(t, messages_give_no_orders_to_terminals);
