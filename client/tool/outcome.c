@@ -298,10 +298,9 @@ static void failure_text(hemi_client *client, const char *where, char *out, size
     fclose(f);
 }
 
-int tell_failure(hemi_client *client, const char *where)
+static int tell_as(int exit, hemi_client *client, const char *where)
 {
     hemi_status status = hemi_client_status(client);
-    int exit = exit_of(status);
     char text[8192];
     cJSON *o = begin(word_of(exit), exit);
     failure_text(client, where, text, sizeof text);
@@ -318,6 +317,18 @@ int tell_failure(hemi_client *client, const char *where)
     tell_trace(client, o);
     keep(o);
     return exit;
+}
+
+int tell_failure(hemi_client *client, const char *where)
+{
+    return tell_as(exit_of(hemi_client_status(client)), client, where);
+}
+
+int tell_no_session(hemi_client *client, const char *where)
+{
+    hemi_status status = hemi_client_status(client);
+    bool is_none = status == HEMI_DEADLINE || status == HEMI_PROTOCOL;
+    return tell_as(is_none ? EXIT_NO_DAEMON : exit_of(status), client, where);
 }
 
 int guest_exit(const char *file, int32_t code)

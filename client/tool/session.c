@@ -107,7 +107,7 @@ static void wait_for_daemon(pid_t daemon)
 static int connected(struct session *s, hemi_status status, const char *where)
 {
     if (status == HEMI_OK) return 0;
-    return s->client ? tell_failure(s->client, where) : fail_with(EXIT_LIMIT, "%s: out of memory", where);
+    return s->client ? tell_no_session(s->client, where) : fail_with(EXIT_LIMIT, "%s: out of memory", where);
 }
 
 static int open_private(struct session *s, const struct tool_options *o, const struct hemi_connect_options *options)

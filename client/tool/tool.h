@@ -28,7 +28,7 @@
     X(DEADLINE, 208, "deadline", "the time was over")                                                                  \
     X(CODE, 209, "exit-code", "the guest ended with a code that is not from 0 to 125")                                 \
     X(OUTPUT, 210, "output", "standard output or error could not be written, or standard input not read")              \
-    X(NO_DAEMON, 211, "no-daemon", "no daemon can be reached, or it is ending, or it speaks another version")          \
+    X(NO_DAEMON, 211, "no-daemon", "no daemon can be reached; or it hangs, is ending, or speaks another version")          \
     X(DENIED, 212, "denied", "the daemon refuses this user or token (211: the socket's mode does)")                    \
     X(LOST, 213, "lost", "the connection or the worker was lost")                                                      \
     X(INTERNAL, 214, "internal", "a defect in Hemi")
@@ -153,6 +153,8 @@ int fail_file(const struct module_file *m);
 void outcome_keep(int exit, const char *text, const struct module_file *m, const hemi_client *client);
 /* The same of the client's last failure, and where. */
 int tell_failure(hemi_client *client, const char *where);
+/* The same of a client that could not connect: what is silent there, or says something else, is no daemon. */
+int tell_no_session(hemi_client *client, const char *where);
 /* Failures are of this module from now on, which tells their places if it is text; NULL: of none. */
 void outcome_of(const struct module_file *m);
 /* A guest that called proc_exit. */

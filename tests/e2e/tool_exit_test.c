@@ -74,7 +74,7 @@ START_TEST(other_commands_have_the_same_exit_statuses)
 }
 END_TEST
 
-/* One connection, which is told that and ends. With PROTOCOL it is told something else. */
+/* One connection, which is told that and ends. With PROTOCOL it is told something else, with DEADLINE nothing. */
 static void close_once(int listener, hemi_status status)
 {
     static const char noise[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
@@ -88,6 +88,7 @@ static void close_once(int listener, hemi_status status)
     frame_writer_init(&w);
     frame_writer_put(&w, &(struct frame_out){.type = FRAME_CLOSE, .body = &body.base});
     bool done = read(fd, hello, sizeof hello) > 0;
+    if (status == HEMI_DEADLINE) _exit(done && read(fd, hello, sizeof hello) == 0 ? 0 : 1);
     done = done && (status == HEMI_PROTOCOL ? write(fd, noise, strlen(noise)) > 0 : frame_writer_send(&w, fd));
     close(fd);
     _exit(done ? 0 : 1);
@@ -103,8 +104,8 @@ START_TEST(what_a_daemon_says_has_its_exit_status)
         {HEMI_LIMIT, 207, "limit"},        {HEMI_NO_MEMORY, 207, "limit"},
         {HEMI_DRAINING, 211, "no-daemon"}, {HEMI_VERSION_MISMATCH, 211, "no-daemon"},
         {HEMI_DENIED, 212, "denied"},      {HEMI_CLOSED, 213, "lost"},
-        {HEMI_PROTOCOL, 213, "lost"},      {HEMI_WORKER_LOST, 213, "lost"},
-        {HEMI_INTERNAL, 214, "internal"},
+        {HEMI_PROTOCOL, 211, "no-daemon"}, {HEMI_DEADLINE, 211, "no-daemon"},
+        {HEMI_WORKER_LOST, 213, "lost"},   {HEMI_INTERNAL, 214, "internal"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
