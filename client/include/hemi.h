@@ -117,8 +117,8 @@ typedef uint32_t hemi_ticket; /* never 0 */
 
 struct hemi_connect_options {
     size_t size;        /* see above: 0 or sizeof, as in every structure of options */
-    const char *socket; /* path; NULL: $HEMI_SOCKET, else $XDG_RUNTIME_DIR/hemi/hemi.sock, else
-                           /run/hemi/hemi.sock */
+    const char *socket; /* path; NULL: $HEMI_SOCKET, else the first of $XDG_RUNTIME_DIR/hemi/hemi.sock and
+                           /run/hemi/hemi.sock that exists */
     const void *token;  /* up to 256 bytes that name a tenant; NULL: none */
     size_t token_length;
     uint32_t timeout_ms;      /* to connect and be welcomed; 0: 10 s */
@@ -135,7 +135,7 @@ HEMI_API hemi_status hemi_connect(const struct hemi_connect_options *options, he
 /* As hemi_connect over a connected stream socket (ARGUMENT: it is none), which the client owns from now on, also on
  * failure. */
 HEMI_API hemi_status hemi_connect_fd(int fd, const struct hemi_connect_options *options, hemi_client **out);
-/* The path that hemi_connect(NULL) would use. Returns its length; truncates like snprintf. */
+/* The path that hemi_connect(NULL) would use now. Returns its length; truncates like snprintf. */
 HEMI_API size_t hemi_socket_path(char *out, size_t size);
 /* Ends the connection and frees all that was made from it; runs the finalizers still due. NULL is allowed. Not from
  * inside a callback of this client, or while another thread is inside (does nothing then). */

@@ -16,17 +16,28 @@
 #define TIMEOUT_MS 10000
 #define BACKLOG_RETRY_MS 10
 
+/* Also where that cannot be told: connecting then says why. */
+static bool may_exist(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+/* The session's own daemon comes before the system's, and is named where there is neither. */
 size_t hemi_socket_path(char *out, size_t size)
 {
+    static const char system[] = "/run/hemi/hemi.sock";
     const char *path = getenv("HEMI_SOCKET"), *dir = getenv("XDG_RUNTIME_DIR");
+    char own[sizeof((struct sockaddr_un *)0)->sun_path];
+    bool has_own = dir && *dir && snprintf(own, sizeof own, "%s/hemi/hemi.sock", dir) > 0;
     int n;
     if (!out) size = 0;
     if (path && *path)
         n = snprintf(out, size, "%s", path);
-    else if (dir && *dir)
+    else if (has_own && (may_exist(own) || !may_exist(system)))
         n = snprintf(out, size, "%s/hemi/hemi.sock", dir);
     else
-        n = snprintf(out, size, "/run/hemi/hemi.sock");
+        n = snprintf(out, size, "%s", system);
     return n < 0 ? 0 : (size_t)n;
 }
 

@@ -64,11 +64,11 @@ const struct command *command_find(const char *name)
     "`offset`, `line` and `column` (of a text), `backtrace` (`kind`, `index`, `offset`, `module`, `name`; `line`,\n"   \
     "`column`). Nothing is written if a signal ends `hemi` at once."
 #define ABOUT_DAEMON                                                                                                   \
-    "The daemon listens at `--socket`, else `$HEMI_SOCKET`, else `$XDG_RUNTIME_DIR/hemi/hemi.sock`,\n"                 \
-    "else `/run/hemi/hemi.sock`. Only if none of the first two is given and there is no such file does\n"              \
-    "`run` start a daemon for itself, and says so (but with `--quiet`). The other commands never do: `ping` with its " \
-    "status\n"                                                                                                         \
-    "is a health check."
+    "The daemon is looked for at `--socket`, else at `$HEMI_SOCKET`, else at the first of\n"                           \
+    "`$XDG_RUNTIME_DIR/hemi/hemi.sock` and `/run/hemi/hemi.sock` that exists. Only if none of the first two is "       \
+    "given\n"                                                                                                          \
+    "and neither file exists does `run` start a daemon for itself, and says so (but with `--quiet`). The other\n"      \
+    "commands never do: `ping` with its status is a health check."
 #define ABOUT_RUN                                                                                                      \
     "`run` calls `_start`, whose results it ignores; else `_initialize`. `--invoke NAME` calls that\n"                 \
     "export instead, after `_initialize` if there is one, and prints the results. Options end at\n"                    \

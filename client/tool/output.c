@@ -53,7 +53,8 @@ bool output_write(int fd, const void *bytes, size_t n)
 {
     if (write_all(fd, bytes, n)) return true;
     bool broken_off = is_late() && (errno == EINTR || errno == EAGAIN);
-    if (fd <= STDERR_FILENO && !broken_off) note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", errno);
+    if (fd <= STDERR_FILENO && !broken_off)
+        note_failure(fd == STDOUT_FILENO ? "standard output" : "standard error", errno);
     return false;
 }
 

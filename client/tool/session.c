@@ -117,7 +117,7 @@ static int open_private(struct session *s, const struct tool_options *o, const s
     return connected(s, hemi_connect_fd(socket, options, &s->client), "private hemid");
 }
 
-/* Nobody named a socket, and at the usual place there is none; one that nobody answers at is another matter. */
+/* Nobody named a socket, and at the usual places there is none; one that nobody answers at is another matter. */
 static bool needs_private(const struct tool_options *o, char *path, size_t size)
 {
     struct stat info;

@@ -28,7 +28,7 @@
     X(DEADLINE, 208, "deadline", "the time was over")                                                                  \
     X(CODE, 209, "exit-code", "the guest ended with a code that is not from 0 to 125")                                 \
     X(OUTPUT, 210, "output", "standard output or error could not be written, or standard input not read")              \
-    X(NO_DAEMON, 211, "no-daemon", "no daemon can be reached; or it hangs, is ending, or speaks another version")          \
+    X(NO_DAEMON, 211, "no-daemon", "no daemon can be reached; or it hangs, is ending, or speaks another version")      \
     X(DENIED, 212, "denied", "the daemon refuses this user or token (211: the socket's mode does)")                    \
     X(LOST, 213, "lost", "the connection or the worker was lost")                                                      \
     X(INTERNAL, 214, "internal", "a defect in Hemi")
@@ -169,8 +169,8 @@ struct session {
     hemi_client *client;
     pid_t daemon; /* a private one; 0: none */
 };
-/* Connects; to a private daemon if the command may start one, no socket is named, and there is none at the usual place.
- * 0, or the exit status after telling why. */
+/* Connects; to a private daemon if the command may start one, no socket is named, and there is none at the usual
+ * places. 0, or the exit status after telling why. */
 int session_open(struct session *s, const struct tool_options *o);
 void session_close(struct session *s);
 

@@ -1,5 +1,7 @@
 /* How the `hemi` command ends: exit statuses, --outcome-json, which commands start a daemon. */
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -235,10 +237,11 @@ END_TEST
 #define PASSING(name, and)                                                                                             \
     "(module " WASI "\"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))\n"                                   \
     "  " WASI "\"fd_read\" (func $r (param i32 i32 i32 i32) (result i32)))\n"                                          \
-    "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\08\\00\\00\\00\\01\\00\\00\\00!\")\n"                     \
+    "  (memory (export \"memory\") 1) (data (i32.const 0) \"\\08\\00\\00\\00\\01\\00\\00\\00!\")\n"                    \
     "  (func $write (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64))))\n"                      \
     "  (func $read (drop (call $r (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 64))))\n"                       \
-    "  (func (export \"" name "\") (call $write) (call $read)) " and ")"
+    "  (func (export \"" name "\") (call $write) (call $read)) " and                                                   \
+        ")"
 
 struct passing {
     pid_t pid;
@@ -358,6 +361,41 @@ START_TEST(only_run_starts_a_daemon_and_says_so)
 }
 END_TEST
 
+/* A /run of our own, with that socket at the system's place. */
+static bool enter_system(const char *socket)
+{
+    return unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("none", "/run", "tmpfs", 0, NULL) == 0 &&
+           mkdir("/run/hemi", 0755) == 0 && symlink(socket, "/run/hemi/hemi.sock") == 0;
+}
+
+/* XDG_RUNTIME_DIR hid it. */
+START_TEST(a_session_finds_the_daemon_of_the_system)
+{
+    struct daemon d;
+    daemon_start_tenants(&d, 1, NULL);
+    for (int i = 0; i < 2; i++) {
+        int status;
+        pid_t pid = fork();
+        if (pid == 0) {
+            if (!enter_system(daemon_socket(&d, 0))) _exit(77);
+            execl(built("hemi"), "hemi", "ping", (char *)NULL);
+            _exit(127);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        bool skipped = WIFEXITED(status) && WEXITSTATUS(status) == 77;
+        if (skipped) printf("SKIPPED a_session_finds_the_daemon_of_the_system: no namespaces\n");
+        if (!skipped)
+            ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == (i == 0 ? 0 : 211), "%x", (unsigned)status);
+        char place[64];
+        snprintf(place, sizeof place, "%s/hemi", dir); /* the session's own comes first */
+        if (i == 0) ck_assert_int_eq(mkdir(place, 0700), 0);
+        if (i == 0) file("hemi/hemi.sock", "what was left by a daemon that nobody runs");
+    }
+    daemon_stop(&d);
+}
+END_TEST
+
 /* What `hemi stats` printed were the counters of its own connection: zeros. */
 static double counter(const struct daemon *d, const char *name)
 {
@@ -429,6 +467,7 @@ static void tests(TCase *t)
     tcase_add_test(t, an_interrupt_ends_a_program_that_waits_for_input);
     tcase_add_test(t, a_function_that_reads_nothing_waits_for_no_input);
     tcase_add_test(t, only_run_starts_a_daemon_and_says_so);
+    tcase_add_test(t, a_session_finds_the_daemon_of_the_system);
     tcase_add_test(t, stats_are_of_the_tenant_and_keep_what_has_ended);
     tcase_add_test(t, the_page_about_the_command_is_what_it_prints);
 }

@@ -1,5 +1,6 @@
 /* tests/e2e/tool_rig.h -- what the tests of the `hemi` command share: a folder for each test, files in it, the command.
- * A test finds no daemon at the usual place, which is in that folder. */
+ * A test finds no daemon at the usual place, which is in that folder (the system has none,
+ * either). */
 #ifndef HEMI_TESTS_E2E_TOOL_RIG_H
 #define HEMI_TESTS_E2E_TOOL_RIG_H
 
