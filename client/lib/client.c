@@ -140,13 +140,13 @@ static void client_deinit(hemi_client *c)
  * client (a callback forked, or another thread was inside) its memory is as it was in the middle of that: it stays. */
 static void free_copy(hemi_client *c)
 {
-    c->ended = HEMI_CLOSED;
     close_descriptor(&c->socket);
     if (atomic_load_explicit(&c->owner, memory_order_relaxed) != 0) {
         close_descriptor(&c->wake);
         close_descriptor(&c->poll_fd);
-        return;
+        return; /* client_is_back ends what the callback was called in */
     }
+    c->ended = HEMI_CLOSED;
     host_calls_deinit(c);
     client_deinit(c);
 }
