@@ -34,8 +34,8 @@
  *
  * Threads and signals: a client belongs to one thread at a time, and may move to another between calls; only
  * hemi_client_interrupt() may be called from elsewhere. A second thread that calls while one is inside gets HEMI_BUSY
- * (or nothing, 0, false, NULL), and nothing happens. The library has no global state, starts no threads, touches no
- * signals, prints nothing.
+ * (or nothing, 0, false, NULL), and nothing happens. The library has no global state but a count of the clients that
+ * were made, starts no threads, touches no signals, prints nothing.
  *
  * Processes: the client stays with the process that made it. In a child that was forked since, all of it is
  * HEMI_CLOSED, or does nothing; hemi_client_free() there frees the child's copy and closes its descriptors, sends
