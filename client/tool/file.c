@@ -169,32 +169,41 @@ static int read_operand(const struct tool_options *o, const char *command, struc
     return fail_file(m);
 }
 
+/* 0, or the exit status after telling why. */
+static int disassemble(const struct tool_options *o, const struct module_file *m, char **text, size_t *length)
+{
+    const struct hemi_wat_options options = {.no_names = o->values[OPTION_NO_NAMES] != NULL};
+    struct hemi_wat_error e;
+    hemi_status failed = hemi_wat_disassemble(m->bytes, m->size, &options, text, length, &e);
+    if (failed == HEMI_OK) return EXIT_OK;
+    return fail_with(failed == HEMI_INVALID_MODULE ? EXIT_INVALID : EXIT_LIMIT, "%s:0x%llx: %s", m->path,
+                     (unsigned long long)e.offset, e.message);
+}
+
+/* A file that is binary already is copied, if it is a module. */
 int command_asm(const struct tool_options *o)
 {
     struct module_file m;
+    char *text = NULL;
+    size_t length;
     int status = read_operand(o, "asm", &m);
     if (status != EXIT_OK) return status;
-    status = write_result(o, m.bytes, m.size);
+    if (!m.text) status = disassemble(o, &m, &text, &length);
+    if (status == EXIT_OK) status = write_result(o, m.bytes, m.size);
+    hemi_wat_free(text);
     module_free(&m);
     return status;
 }
 
 int command_wat(const struct tool_options *o)
 {
-    const struct hemi_wat_options options = {.no_names = o->values[OPTION_NO_NAMES] != NULL};
     struct module_file m;
-    struct hemi_wat_error e;
     char *text;
     size_t length;
     int status = read_operand(o, "wat", &m);
     if (status != EXIT_OK) return status;
-    hemi_status failed = hemi_wat_disassemble(m.bytes, m.size, &options, &text, &length, &e);
-    if (failed == HEMI_OK) {
-        status = write_result(o, text, length);
-    } else {
-        status = fail_with(failed == HEMI_INVALID_MODULE ? EXIT_INVALID : EXIT_LIMIT, "%s:0x%llx: %s", m.path,
-                           (unsigned long long)e.offset, e.message);
-    }
+    status = disassemble(o, &m, &text, &length);
+    if (status == EXIT_OK) status = write_result(o, text, length);
     hemi_wat_free(text);
     module_free(&m);
     return status;

@@ -28,6 +28,8 @@
     X("<", "HTML, XML or the like")                                                                                    \
     X("{", "JSON or the like")                                                                                         \
     X("version https://git-lfs", "a pointer of Git LFS, not the file itself")                                          \
+    X("\xFF\xFE\0\0", "text in UTF-32, where UTF-8 is wanted")                                                         \
+    X("\0\0\xFE\xFF", "text in UTF-32, where UTF-8 is wanted")                                                         \
     X("\xFF\xFE", "text in UTF-16, where UTF-8 is wanted")                                                             \
     X("\xFE\xFF", "text in UTF-16, where UTF-8 is wanted")                                                             \
     X("\xEF\xBB\xBF", "text with a byte order mark, which the text format does not allow")                             \

@@ -359,6 +359,32 @@ START_TEST(an_empty_file_and_a_component_are_no_modules)
 }
 END_TEST
 
+/* asm copied all of these, with status 0. The last one is text. */
+START_TEST(what_is_no_module_is_not_copied)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *said;
+    } rows[] = {
+        {"\0asm", 4, "not a binary module of version 1"},
+        {"\0asm\2\0\0\0", 8, "not a binary module of version 1"},
+        {"\0asm\1\0\0\0\1\5", 10, ""},
+        {"\xFF\xFE\0\0(\0\0\0", 8, "UTF-32"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s", file("none.wasm", ""));
+        FILE *f = fopen(path, "w");
+        fwrite(rows[i].bytes, 1, rows[i].size, f);
+        fclose(f);
+        struct outcome o = hemi(NULL, "asm", path);
+        ck_assert_msg(o.status == 202 && strstr(o.err, rows[i].said) && *o.out == 0, "%zu: %d: %s", i, o.status, o.err);
+        outcome_deinit(&o);
+    }
+}
+END_TEST
+
 START_TEST(a_variable_has_a_name_and_a_value)
 {
     static const char *const wrong[] = {"NAME", "", "=value"};
@@ -389,6 +415,7 @@ static void tests(TCase *t)
     tcase_add_test(t, complaints_of_hemid_give_no_orders_to_terminals);
     tcase_add_test(t, errors_of_a_text_give_no_orders_to_terminals);
     tcase_add_test(t, an_empty_file_and_a_component_are_no_modules);
+    tcase_add_test(t, what_is_no_module_is_not_copied);
     tcase_add_test(t, a_variable_has_a_name_and_a_value);
 }
 
