@@ -32,8 +32,9 @@ static bool wait_for_room(int fd)
 }
 
 /* All of it. A blocking write that a signal ended in its middle is not begun again: nothing would end that one. */
-static bool write_all(int fd, const char *at, size_t n)
+static bool write_all(int fd, const void *bytes, size_t n)
 {
+    const char *at = bytes;
     while (n > 0) {
         ssize_t written = write(fd, at, n);
         bool again = written < 0 && ((errno == EINTR && !must_not_wait()) || (errno == EAGAIN && wait_for_room(fd)));
@@ -100,17 +101,33 @@ char *escaped(const char *format, va_list args)
     return grown;
 }
 
-/* As one write, so that lines of several programs do not mix. Where it cannot be told, the exit status says it. */
-static void tell_line(const char *before, const char *format, va_list args)
+/* By one write, so that lines of several programs do not mix. */
+static void put_line(bool (*put)(int fd, const void *bytes, size_t n), const char *before, const char *format,
+                     va_list args) __attribute__((format(printf, 3, 0)));
+static void put_line(bool (*put)(int fd, const void *bytes, size_t n), const char *before, const char *format,
+                     va_list args)
 {
+    static const char none[] = "hemi: out of memory\n";
     char *line = NULL, *text = escaped(format, args);
     int n = text ? asprintf(&line, "%s%s\n", before, text) : -1;
-    if (n >= 0)
-        write_all(STDERR_FILENO, line, (size_t)n);
-    else
-        write_all(STDERR_FILENO, "hemi: out of memory\n", strlen("hemi: out of memory\n"));
+    put(STDERR_FILENO, n >= 0 ? line : none, n >= 0 ? (size_t)n : strlen(none));
     if (n >= 0) free(line);
     free(text);
+}
+
+/* Where it cannot be told, the exit status says it. */
+static void tell_line(const char *before, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void tell_line(const char *before, const char *format, va_list args)
+{
+    put_line(write_all, before, format, args);
+}
+
+void report(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_line(output_write, "", format, args);
+    va_end(args);
 }
 
 void tell(const char *format, ...)

@@ -206,15 +206,15 @@ static void print_stats(struct program *p)
         return;
     }
     hemi_client_stats_get(c, &mine);
-    tell_more("module: %s, %zu bytes", p->file, p->module_file.size);
-    tell_more("instances: %" PRIu64, s.instances);
-    tell_more("calls: %" PRIu64, s.calls);
-    tell_more("host calls: %" PRIu64, s.host_calls);
-    tell_more("externrefs made: %" PRIu64 ", finalised: %" PRIu64, s.externs_made, mine.externs_finalized);
-    tell_more("collections: %" PRIu64, s.collections);
-    tell_more("bytes live: %" PRIu64 ", allocated in all: %" PRIu64 ", held at most: %" PRIu64, s.bytes_live,
-              s.bytes_allocated, s.bytes_peak);
-    tell_more("round trips: %" PRIu64, mine.round_trips);
+    report("module: %s, %zu bytes", p->file, p->module_file.size);
+    report("instances: %" PRIu64, s.instances);
+    report("calls: %" PRIu64, s.calls);
+    report("host calls: %" PRIu64, s.host_calls);
+    report("externrefs made: %" PRIu64 ", finalised: %" PRIu64, s.externs_made, mine.externs_finalized);
+    report("collections: %" PRIu64, s.collections);
+    report("bytes live: %" PRIu64 ", allocated in all: %" PRIu64 ", held at most: %" PRIu64, s.bytes_live,
+           s.bytes_allocated, s.bytes_peak);
+    report("round trips: %" PRIu64, mine.round_trips);
 }
 
 /* --- the command line --- */

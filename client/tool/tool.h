@@ -2,11 +2,10 @@
  * return exit statuses. Command lines, files and what the daemon sends are a stranger's.
  *
  * Invariants:
- *   .said     Every line of text goes through tell(), tell_more() or say(), which escape it. Data (what a guest writes,
- *             what asm and wat make, JSON) goes as it is.
- *   .written  Every byte goes through output.c: a descriptor that does not block is waited for, and output that could
- *             not be written ends the program with EXIT_OUTPUT. Messages are no output: where they cannot be told, the
- *             exit status says it. */
+ *   .said     Every line of text goes through tell(), tell_more(), say() or report(), which escape it. Data (what a
+ * guest writes, what asm and wat make, JSON) goes as it is. .written  Every byte goes through output.c: a descriptor
+ * that does not block is waited for, and output that could not be written ends the program with EXIT_OUTPUT. Messages
+ * are no output: where they cannot be told, the exit status says it. */
 #ifndef HEMI_CLIENT_TOOL_H
 #define HEMI_CLIENT_TOOL_H
 
@@ -120,10 +119,12 @@ void input_failed(int why);
 int output_finish(int status);
 /* Could something not be written or read? */
 bool output_failed(void);
-/* Lines, escaped (.said): a message, with "hemi: " before it; more about it; a line of standard output. */
+/* Lines, escaped (.said): a message, with "hemi: " before it; more about it; a line of standard output; a line of
+ * standard error that was asked for, and so is output. */
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void tell_more(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Formats and escapes. The caller frees it; NULL: no memory. */
 char *escaped(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 

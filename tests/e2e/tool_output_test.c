@@ -90,6 +90,9 @@ START_TEST(output_that_cannot_be_written_is_an_error)
         ck_assert_msg(o.status == 0 && strcmp(o.out, "hello, world\n") == 0, "messages are no output: %d", o.status);
         outcome_deinit(&o);
     }
+    o = shell("\"$0\" run --quiet --stats \"$1\" 2>/dev/full", file("hello.wat", HELLO));
+    ck_assert_msg(o.status == 210, "but counters that are asked for are: %d", o.status);
+    outcome_deinit(&o);
 }
 END_TEST
 
