@@ -16,7 +16,7 @@ static const size_t longest_file = UINT32_MAX;
 
 static bool cannot_read(struct module_file *m, int why)
 {
-    snprintf(m->why, sizeof m->why, "%s: %s", m->path, strerror(why));
+    snprintf(m->why, sizeof m->why, "%s: %s", *m->path ? m->path : "''", strerror(why));
     m->exit = why == ENOMEM ? EXIT_LIMIT : EXIT_FILE;
     return false;
 }

@@ -30,7 +30,7 @@ static int read_token(const char *path, char *token, size_t size, size_t *length
     close(fd);
     while (n > 0 && (token[n - 1] == '\n' || token[n - 1] == '\r')) n--;
     *length = (size_t)n;
-    return 0;
+    return n > 0 ? 0 : fail_with(EXIT_FILE, "%s: no token is in it", path);
 }
 
 /* --- the private daemon --- */

@@ -76,6 +76,42 @@ START_TEST(other_commands_have_the_same_exit_statuses)
 }
 END_TEST
 
+/* Nothing was written where something wrong stood before --outcome-json. */
+START_TEST(what_is_wrong_before_outcome_json_is_in_it)
+{
+    struct outcome o = hemi(NULL, "run", "--env", "X", "--outcome-json", "1", "x");
+    expect_end(&o, 200, "usage");
+    o = hemi(NULL, "asm", "--nosuch", "x", "--outcome-json", "1");
+    expect_end(&o, 200, "usage");
+    o = hemi(NULL, "nosuch", "--outcome-json", "1");
+    expect_end(&o, 200, "usage");
+    o = hemi(NULL, "--socket", "", "--outcome-json", "1", "ping");
+    expect_end(&o, 200, "usage");
+    o = hemi(NULL, "run", "/nowhere/at.all", "--outcome-json", "1"); /* the program's */
+    ck_assert_msg(o.status == 201 && *o.out == 0, "%d: %s", o.status, o.out);
+    outcome_deinit(&o);
+}
+END_TEST
+
+/* "cannot connect: : no daemon", and an empty token named the tenant of the user. */
+START_TEST(an_empty_name_and_an_empty_token_are_errors)
+{
+    static const char *const words[][4] = {
+        {"ping", "--socket", ""}, {"ping", "--token-file", ""}, {"asm", "-o", "", "x"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct outcome o = hemi(NULL, words[i][0], words[i][1], words[i][2], words[i][3]);
+        ck_assert_msg(o.status == 200 && strstr(o.err, "empty"), "%zu: %d: %s", i, o.status, o.err);
+        outcome_deinit(&o);
+    }
+    struct outcome o = hemi(NULL, "run", "");
+    ck_assert_msg(o.status == 201 && strstr(o.err, "hemi: '': "), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+    o = hemi(NULL, "ping", "--token-file", file("empty", "\n"));
+    ck_assert_msg(o.status == 201 && strstr(o.err, "no token"), "%d: %s", o.status, o.err);
+    outcome_deinit(&o);
+}
+END_TEST
+
 /* One connection, which is told that and ends. With PROTOCOL it is told something else, with DEADLINE nothing. */
 static void close_once(int listener, hemi_status status)
 {
@@ -458,6 +494,8 @@ static void tests(TCase *t)
 {
     tcase_add_test(t, each_end_of_a_run_has_its_exit_status_and_its_word);
     tcase_add_test(t, other_commands_have_the_same_exit_statuses);
+    tcase_add_test(t, what_is_wrong_before_outcome_json_is_in_it);
+    tcase_add_test(t, an_empty_name_and_an_empty_token_are_errors);
     tcase_add_test(t, what_a_daemon_says_has_its_exit_status);
     tcase_add_test(t, a_wrong_token_is_denied);
     tcase_add_test(t, outcome_json_says_which_trap_and_where);
