@@ -87,7 +87,9 @@ static void add_tag(struct decoder *d, struct cursor *c)
     uint32_t offset = cursor_offset(c);
     if (cursor_u8(c) != 0) malformed_at(c, offset, "malformed tag attribute");
     uint32_t type = decode_typeidx(d, c, TYPE_FUNC);
-    if (cursor_ok(c) && d->engine->rtypes[type].nresults > 0) invalid_at(c, offset, "non-empty tag result type");
+    if (cursor_ok(c) && d->engine->rtypes[type].nresults > 0)
+        cursor_fail(c, HEMI_INVALID_MODULE, offset, "non-empty tag result type" PROPOSAL_REMARK,
+                    proposal_text(PROPOSAL_STACK_SWITCHING));
     if (ADD(d, c, m->tags, m->ntags, d->cap_tags, LIMIT_TAGS)) m->tags[m->ntags++] = type;
 }
 

@@ -217,6 +217,19 @@ START_TEST(a_mark_in_any_place_is_told_with_its_offset)
 }
 END_TEST
 
+/* Its form is of 3.0, what it says is not. */
+START_TEST(a_tag_with_results_is_told_its_proposal)
+{
+    static const char module[] = "\0asm\1\0\0\0\1\5\1\x60\0\1\x7F\15\3\1\0";
+    struct out o = {0};
+    bytes(&o, module, sizeof module);
+    decode(&o);
+    ck_assert(!err.malformed);
+    ck_names(err.message, proposal_text(PROPOSAL_STACK_SWITCHING), "tag");
+    free(o.at);
+}
+END_TEST
+
 /* ---- the text format */
 
 static void ck_word(const char *pattern, enum wasm_proposal proposal, const char *before)
@@ -346,6 +359,7 @@ int main(void)
     tcase_add_test(t, a_binary_module_of_a_proposal_is_told_its_name);
     tcase_add_test(t, an_earlier_row_wins_and_other_codes_have_no_proposal);
     tcase_add_test(t, a_mark_in_any_place_is_told_with_its_offset);
+    tcase_add_test(t, a_tag_with_results_is_told_its_proposal);
     tcase_add_test(t, a_text_of_a_proposal_is_told_its_name);
     tcase_add_test(t, a_text_of_a_proposal_is_told_where);
     tcase_add_test(t, words_of_3_0_in_the_wrong_place_are_of_no_proposal);
