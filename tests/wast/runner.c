@@ -47,10 +47,11 @@ static double now(void)
 
 /* ---- one file, in a lane's thread ---- */
 
+/* Nothing but a regular file has its size, and opening one of the others may wait for ever. */
 static char *read_file(const char *path, size_t *length)
 {
     struct stat st;
-    FILE *in = fopen(path, "rb");
+    FILE *in = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
     if (!in) return NULL;
     char *text = fstat(fileno(in), &st) == 0 ? malloc((size_t)st.st_size + 1) : NULL;
     *length = text ? fread(text, 1, (size_t)st.st_size, in) : 0;

@@ -70,6 +70,9 @@ check "a trap's text is compared" has '^texts.wast +1 passed +3 failed'
 "$runner" --any-text selftest/folder >"$dir/out" 2>&1
 check "by class only it is not" has '^texts.wast +4 passed +0 failed'
 check "its class is" has '^classes.wast +2 passed +4 failed'
+mkdir "$dir/pipe" && mkfifo "$dir/pipe/x.wast"
+timeout 60 "$runner" "$dir/pipe" >"$dir/out" 2>&1
+check "a pipe is no script" [ $? -eq 1 ]
 "$runner" absent.wast >"$dir/out" 2>&1
 check "a file that is not there gives status 2" [ $? -eq 2 ]
 HEMI_TESTSUITE='' "$runner" >"$dir/out" 2>&1
