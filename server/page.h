@@ -31,8 +31,8 @@
     X(writes_total, "sendmsg calls on client connections")
 
 struct page {
-    _Atomic uint32_t magic;        /* PAGE_MAGIC */
-    _Atomic uint32_t words_len;    /* bytes in `words`, 0 when there are none */
+    _Atomic uint32_t magic;     /* PAGE_MAGIC */
+    _Atomic uint32_t words_len; /* bytes in `words`, 0 when there are none */
 #define X(name, meaning) _Atomic uint64_t name;
     PAGE_COUNTERS(X)
 #undef X

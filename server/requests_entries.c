@@ -275,7 +275,8 @@ enum hemi_status run_ref_type(struct request *r)
         x = (struct rt_extern){.kind = EXTERN_TAG, .tag = o->u.tag};
         break;
     default:
-        return request_fail(r, HEMI_HANDLE, "a %s has no type", object_kind_text((enum object_kind)o->kind));
+        return request_fail(r, HEMI_HANDLE, "what it names (%s) has no type",
+                            object_kind_text((enum object_kind)o->kind));
     }
     return reply_extern_type(r, o, &x);
 }

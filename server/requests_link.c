@@ -99,7 +99,7 @@ static enum hemi_status check_import(struct request *r, const struct module *m, 
     if (is_wasi(r, m, i)) return wasi_check(r->store, im->name, m->funcs[im->index].type, err);
     if (!o) return missing(r, m, i, err);
     if (import_of_object(o, x)) return import_check(r->store->store, m, i, x, err);
-    return request_fail(r, HEMI_HANDLE, "import %u: a %s cannot be imported", i,
+    return request_fail(r, HEMI_HANDLE, "import %u: what is given (%s) cannot be imported", i,
                         object_kind_text((enum object_kind)o->kind));
 }
 

@@ -139,8 +139,8 @@ static enum hemi_status check_kinds(struct request *r)
         if (!o || (o->kind == OBJECT_STORE && wanted == OBJECT_STORE)) continue;
         if (!o->bound) return request_fail(r, HEMI_HANDLE, "the %s it names is not there", object_kind_text(wanted));
         if (wanted != OBJECT_ANY && o->kind != wanted)
-            return request_fail(r, HEMI_HANDLE, "a %s is needed, the handle is of a %s", object_kind_text(wanted),
-                                object_kind_text((enum object_kind)o->kind));
+            return request_fail(r, HEMI_HANDLE, "a handle of the wrong kind: %s is needed, this is %s",
+                                object_kind_text(wanted), object_kind_text((enum object_kind)o->kind));
     }
     return HEMI_OK;
 }

@@ -117,7 +117,7 @@ static enum hemi_status read_handle(struct wstore *s, uint32_t i, const struct w
     if (!o || !o->bound) return rt_fail(err, HEMI_HANDLE, "value %u: no reference has handle %u", i, ref->handle);
     if (o->store != s) return rt_fail(err, HEMI_HANDLE, "value %u: handle %u is of another store", i, ref->handle);
     if (o->kind != OBJECT_REF || o->class_ != ref->class_)
-        return rt_fail(err, HEMI_ARGUMENT, "value %u: handle %u is a %s of another class", i, ref->handle,
+        return rt_fail(err, HEMI_ARGUMENT, "value %u: handle %u (%s) is of another class", i, ref->handle,
                        object_kind_text((enum object_kind)o->kind));
     root_init(s->store, out, class_slot(o->class_), o->u.root.bits);
     return HEMI_OK;

@@ -27,7 +27,7 @@ enum { TIMEOUT_UNITS = 512, STOP_UNITS = 512, TRIM_UNITS = 4096 };
     X(timeouts, TIMEOUT_UNITS, "a timeout fired")                                                                      \
     X(stop, STOP_UNITS, "a request stopped by INTERRUPT or with its store or connection")                              \
     X(start, START_UNITS + START_UNITS_MORE, "a request started, 4 KiB of its raw part or two of its ids")             \
-    X(trim, TRIM_UNITS, "a page given back of stores, stacks and blocks that are not used")                                    \
+    X(trim, TRIM_UNITS, "a page given back of stores, stacks and blocks that are not used")                            \
     X(grave, GRAVE_UNITS, "a page given back, a small block freed or an entry looked at of what was buried")
 
 enum stretch_kind {
