@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tests/run.sh JOBS [FILTER] -- what `./dev test` runs: static checks, then unit and end-to-end tests in the release,
-# sanitize and stress builds. FILTER picks those with it in their name (layering, docs, tags, PRESET/NAME_test, PRESET/wast)
+# sanitize and stress builds. FILTER picks those with it in their name (layering, docs, tags, lint, PRESET/NAME_test, PRESET/wast)
 # and builds only what they need. Closes with 'N passed, N failed'.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -121,6 +121,11 @@ unit() { # the installed systemd unit, with the release build's programs
 check layering tests/layering.sh
 check docs tests/docs.sh
 check tags tests/tags.sh
+if command -v clang-tidy-19 >/dev/null && command -v clang-format-19 >/dev/null; then
+    check lint tests/lint.sh "$jobs"
+elif [[ lint == *"$filter"* ]]; then
+    echo "SKIPPED lint: clang-tidy-19 and clang-format-19 are not installed (./dev lint installs them)"
+fi
 
 tests_of() { # preset : the names of its tests that the filter picks, from the sources, so that a removed test is not run
     local preset=$1 path name

@@ -77,8 +77,9 @@ static int ping(hemi_client *client, size_t count)
     }
     if (status == EXIT_OK) {
         qsort(times, count, sizeof *times, by_size);
+        uint64_t least = times[0], median = times[count / 2], most = times[count - 1];
         printf("%zu round trip%s: least %.1f us, median %.1f us, most %.1f us\n", count, count == 1 ? "" : "s",
-               (double)times[0] / 1e3, (double)times[count / 2] / 1e3, (double)times[count - 1] / 1e3);
+               (double)least / 1e3, (double)median / 1e3, (double)most / 1e3);
     }
     free(times);
     return status;

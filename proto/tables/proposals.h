@@ -35,11 +35,23 @@ enum wasm_proposal {
 
 /* Where the binary format has a mark. OPCODE is a byte, FB to FE the codes behind that prefix; TYPE the codes of value,
  * heap and composite types, which are one space; IMPORT the kind of an import, or what stands there in a compact form;
- * LAYER the second half of the version. The places of the second row hold bits. */
+ * LAYER the second half of the version. From MEMORY_LIMITS on they hold bits. */
 #define PROPOSAL_PLACES(X)                                                                                             \
     X(OPCODE)                                                                                                          \
-    X(FB) X(FC) X(FD) X(FE) X(TYPE) X(IMPORT) X(SECTION) X(LAYER) X(MEMORY_LIMITS) X(TABLE_LIMITS) X(MUTABILITY)       \
-        X(MEMARG) X(CAST) X(SEGMENT)
+    X(FB)                                                                                                              \
+    X(FC)                                                                                                              \
+    X(FD)                                                                                                              \
+    X(FE)                                                                                                              \
+    X(TYPE)                                                                                                            \
+    X(IMPORT)                                                                                                          \
+    X(SECTION)                                                                                                         \
+    X(LAYER)                                                                                                           \
+    X(MEMORY_LIMITS)                                                                                                   \
+    X(TABLE_LIMITS)                                                                                                    \
+    X(MUTABILITY)                                                                                                      \
+    X(MEMARG)                                                                                                          \
+    X(CAST)                                                                                                            \
+    X(SEGMENT)
 
 enum proposal_place {
 #define X(name) MARK_##name,

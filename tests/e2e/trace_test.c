@@ -522,7 +522,8 @@ START_TEST(names_give_no_orders_to_terminals)
                        2);
     expect_names(&b, "\\x1b[2J\\u{9b}31m\\u{202e}x\xC3\xA9", "\\x0a\\x7f");
     const char *message = hemi_client_error(client);
-    ck_assert_msg(strstr(message, "\"\\x1b[2J\\u{9b}31m\\u{202e}x\xC3\xA9\"") && strstr(message, "\"\\x0a\\x7f\""), "%s", message);
+    ck_assert_msg(strstr(message, "\"\\x1b[2J\\u{9b}31m\\u{202e}x\xC3\xA9\"") && strstr(message, "\"\\x0a\\x7f\""),
+                  "%s", message);
     b.n = 0;
     struct outcome o = run_program((const char *[]){built("hemi"), "--socket", d.socket, "validate", "-", NULL},
                                    "(module (func (export \"\\1b[2J\\c2\\9b\") (result i32)))");
