@@ -110,6 +110,21 @@ START_TEST(a_failed_producer_poisons_its_users_only)
 }
 END_TEST
 
+/* Handles that stand in a request's raw part, as its values or imports, are waited for like those in its body. */
+START_TEST(a_failed_producer_poisons_those_that_import_it)
+{
+    hemi_module *module = module_from(client, "(module (import \"a\" \"f\" (func)))");
+    hemi_object *missing;
+    hemi_instance *in;
+    hemi_ticket t[2];
+    ok(client, hemi_export_get(instance, "not there", &missing, &t[0]));
+    ok(client, hemi_instance_new(store, module, &missing, 1, NULL, &in, &t[1]));
+    expect(client, HEMI_NOT_FOUND, hemi_wait(client, t[0]));
+    expect(client, HEMI_DEPENDENCY_FAILED, hemi_wait(client, t[1]));
+    ck_assert_uint_eq(hemi_client_failed_request(client), t[0]);
+}
+END_TEST
+
 START_TEST(a_chained_request_runs_only_after_success)
 {
     hemi_object *next = export_of(instance, "next"), *trap = export_of(instance, "trap");
@@ -177,6 +192,7 @@ int main(void)
     tcase_add_test(t, sixty_four_requests_cost_at_most_four_reads_and_four_writes);
     tcase_add_test(t, a_whole_program_goes_out_in_one_batch);
     tcase_add_test(t, a_failed_producer_poisons_its_users_only);
+    tcase_add_test(t, a_failed_producer_poisons_those_that_import_it);
     tcase_add_test(t, a_chained_request_runs_only_after_success);
     tcase_add_test(t, a_trap_names_what_and_where);
     tcase_add_test(t, the_event_loop_mode_never_blocks_and_gets_everything);
