@@ -1,6 +1,7 @@
 #include "server/handles.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/check.h"
 #include "proto/limits.h"
@@ -177,6 +178,8 @@ enum handle_result handles_bind(struct handle_table *t, uint32_t id, struct obje
     enum handle_result result = bind(t, id, o);
     return result == HANDLE_OK && refused ? HANDLE_REFUSED : result;
 }
+
+void handles_begin(struct handle_table *t) { CHECK(getrandom(&t->next, sizeof t->next, 0) == (ssize_t)sizeof t->next); }
 
 uint32_t handles_bind_new(struct handle_table *t, struct object *o)
 {

@@ -139,6 +139,8 @@ enum handle_result {
 
 /* Binds a client's id to `o`; the table takes its own reference. */
 enum handle_result handles_bind(struct handle_table *t, uint32_t id, struct object *o);
+/* Ids that are chosen from now on begin anywhere. */
+void handles_begin(struct handle_table *t);
 /* Chooses an id from HANDLE_WORKER on. 0: limit or no memory. */
 uint32_t handles_bind_new(struct handle_table *t, struct object *o);
 struct object *handles_get(const struct handle_table *t, uint32_t id); /* borrowed; NULL: none */

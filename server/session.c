@@ -457,7 +457,7 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id, const u
     c->output_max = w->boot->limits.output;
     c->handles.account = c->account;
     c->handles.max = (uint32_t)w->boot->limits.handles;
-    c->handles.next = (uint32_t)id * HANDLE_SPREAD;
+    handles_begin(&c->handles);
     frame_reader_init(&c->in, FRAME_C2W, FRAME_OPEN);
     c->next = w->connections;
     if (c->next) c->next->prev = c;

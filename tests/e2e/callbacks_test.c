@@ -298,6 +298,49 @@ START_TEST(a_reference_of_another_client_is_none_here)
 }
 END_TEST
 
+static const char SHOWS[] = "(module (type $s (struct)) (import \"h\" \"f\" (func $h (param anyref) (result i32)))\n"
+                            "  (func (export \"show\") (result i32) (call $h (struct.new $s))))";
+
+static hemi_status keep_argument(hemi_caller *caller, const hemi_val *args, hemi_val *results, void *env)
+{
+    (void)results;
+    hemi_keep(hemi_caller_client(caller), &args[0]);
+    *(hemi_val *)env = args[0];
+    return HEMI_OK;
+}
+
+/* A reference that a worker has chosen the number of. */
+static hemi_val shown(hemi_client *c)
+{
+    static const hemi_type i32 = HEMI_TYPE_I32, anyref = HEMI_TYPE_ANYREF;
+    struct hemi_func_options f = {.size = sizeof f, .params = &anyref, .nparams = 1, .results = &i32, .nresults = 1};
+    static hemi_val v;
+    hemi_val result;
+    hemi_store *s;
+    hemi_object *function;
+    hemi_instance *there;
+    ok(c, hemi_store_new(c, NULL, &s, NULL));
+    ok(c, hemi_func_new(s, &f, keep_argument, &v, &function, NULL));
+    ok(c, hemi_instance_new(s, module_from(c, SHOWS), &function, 1, NULL, &there, NULL));
+    ok(c, hemi_call(export_of(there, "show"), NULL, 0, &result, 1, NULL));
+    return v;
+}
+
+/* Its worker's first, as this one's worker's first is: they were the same. */
+START_TEST(a_reference_of_another_daemon_is_none_here)
+{
+    struct daemon another;
+    bool same = true;
+    daemon_start_tenants(&another, 1, NULL);
+    hemi_client *second = client_open(another.socket);
+    hemi_val other = shown(second), mine = shown(client);
+    expect(client, HEMI_HANDLE, hemi_ref_eq(client, &mine, &other, &same, NULL));
+    ok(client, hemi_ref_eq(client, &mine, &mine, &same, NULL));
+    hemi_client_free(second);
+    daemon_stop(&another);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("callbacks");
@@ -309,6 +352,7 @@ int main(void)
     tcase_add_test(c, exit_of_another_call_is_no_exit_of_this_one);
     tcase_add_test(c, an_outer_scope_may_be_closed_in_a_host_function);
     tcase_add_test(c, a_reference_of_another_client_is_none_here);
+    tcase_add_test(c, a_reference_of_another_daemon_is_none_here);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
