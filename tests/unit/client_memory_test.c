@@ -78,6 +78,14 @@ static hemi_status make(struct peer *p, hemi_object **func, hemi_ticket *ticket)
     return CLIENT(hemi_export_get(instance, "f", func, NULL));
 }
 
+/* Ids of handles begin elsewhere for each client of a process. */
+static void read_store_id(struct peer *p)
+{
+    struct frame f;
+    while (peer_take(p, &f))
+        if (f.head.type == FRAME_STORE_NEW) p->store_id = ((const Hemi__V1__StoreNew *)f.body)->store;
+}
+
 /* A call with an externref, which calls the host function, and gives a reference. */
 static hemi_status call(struct peer *p, hemi_object *func)
 {
@@ -88,8 +96,9 @@ static hemi_status call(struct peer *p, hemi_object *func)
     if (CLIENT(hemi_scope_open(p->client, &scope)) != HEMI_OK) return last;
     if (CLIENT(hemi_extern_new(p->store, p, on_final, &v)) != HEMI_OK) return last;
     wire_put_reference(raw, &w);
+    read_store_id(p);
     peer_host_call(p, 1, 1, p->request + 1, raw, 16);
-    w.handle = 7; /* after store, module, wasi, host function, instance, function */
+    w.handle = p->store_id + 6; /* after store, module, wasi, host function, instance, function */
     wire_put_reference(raw, &w);
     peer_reply(p, NULL, raw, 16);
     if (CLIENT(hemi_call(func, &v, 1, &out, 1, NULL)) != HEMI_OK) return last;

@@ -26,6 +26,7 @@ struct peer {
     hemi_store *store;
     uint32_t request; /* the last id that the client has used */
     struct hello hello;
+    uint32_t store_id; /* what `store` is called; 0: 1, as the first of a process's first client is */
 };
 
 static inline void peer_put(struct peer *p, uint16_t type, uint32_t id, const ProtobufCMessage *body, const void *raw,
@@ -193,7 +194,7 @@ static inline void peer_host_call(struct peer *p, uint32_t id, uint64_t host, ui
     Hemi__V1__HostCall body = HEMI__V1__HOST_CALL__INIT;
     body.host = host;
     body.request = request;
-    body.store = 1;
+    body.store = p->store_id ? p->store_id : 1;
     peer_put(p, FRAME_HOST_CALL, id, &body.base, raw, n);
 }
 
