@@ -66,7 +66,9 @@ verdict() { # number what file preset test : prints why when it is bad
 }
 
 mkdir -p "$copy"
-git ls-files -z | xargs -0 cp --parents -up -t "$copy"
+cp "$list" "$copy/list" && list=$copy/list # it may be edited meanwhile
+# Only what differs, with a new time: an earlier run may have been ended while a file was changed.
+git ls-files | while read -r file; do cmp -s "$file" "$copy/$file" || cp --parents "$file" "$copy"; done
 mapfile -t mutants < <(chosen)
 cd "$copy" || exit 1
 mkdir -p build
