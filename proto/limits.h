@@ -37,9 +37,6 @@
 
 /* Handles: 0 names nothing; the client chooses below HANDLE_WORKER, the worker (arguments of host calls) from it. */
 #define HANDLE_WORKER 0x80000000u
-/* Both begin elsewhere for each of their connections: what is of one names nothing in another. A client's begin this
- * far apart, a worker's (who knows no other worker) anywhere. */
-#define HANDLE_SPREAD 0x9e3779b1u
 #define DROP_IDS_MAX 65536u /* sum of the counts of one DROP's ranges */
 
 #define PROTO_PARAMS_MAX 1000u   /* parameters, and results, of a function */

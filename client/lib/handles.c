@@ -8,6 +8,7 @@
 #define BLOCK_IDS 4096u
 #define BLOCKS_MAX (HANDLE_WORKER / BLOCK_IDS)
 #define DROP_RANGES_MAX 4096u
+#define HANDLE_SPREAD 0x9e3779b1u /* between where two clients of a process begin */
 
 struct handle_block {
     uint32_t live, next; /* next: ids below it were handed out in this pass */
