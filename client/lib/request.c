@@ -113,7 +113,6 @@ static hemi_status queue(hemi_client *c, struct sending *s, struct request *r)
     r->bytes = size;
     bool taken = window_take(window_of(c, r->parent), size);
     CHECK(taken);
-    (void)taken;
     c->stats.requests++;
     c->unanswered++;
     if (s->values)
@@ -365,6 +364,11 @@ static struct request *ticket_of(const hemi_client *c, hemi_ticket ticket)
     return r && !r->forgotten ? r : NULL;
 }
 
+static hemi_status no_request(hemi_client *c, hemi_ticket ticket)
+{
+    return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
+}
+
 /* Waiting for something that is queued behind the very guest that called us. */
 static bool waits_for_itself(const hemi_client *c, const struct request *r)
 {
@@ -454,7 +458,7 @@ hemi_status hemi_wait(hemi_client *c, hemi_ticket ticket)
     ENTER(c, refusal);
     if (c->quiet) return fail(c, HEMI_BUSY, "not inside a stream callback");
     struct request *r = ticket_of(c, ticket);
-    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
+    if (!r) return no_request(c, ticket);
     if (!r->answered && waits_for_itself(c, r))
         return fail(c, HEMI_DEADLOCK, "request %u waits for the call that is running here", ticket);
     requests_begin(c);
@@ -492,7 +496,7 @@ hemi_status hemi_cancel(hemi_client *c, hemi_ticket ticket)
 {
     ENTER(c, refusal);
     struct request *r = ticket_of(c, ticket);
-    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
+    if (!r) return no_request(c, ticket);
     if (r->answered || c->ended != HEMI_OK) return HEMI_OK;
     hemi_status status = cancel(c, r, HEMI_CANCELLED);
     send_queued(c);
@@ -504,7 +508,7 @@ hemi_status hemi_then(hemi_client *c, hemi_ticket ticket, void (*done)(hemi_clie
     ENTER(c, refusal);
     if (!done) return fail_null(c, "done");
     struct request *r = ticket_of(c, ticket);
-    if (!r) return fail(c, HEMI_ARGUMENT, "ticket %u was waited for or forgotten before, or never made", ticket);
+    if (!r) return no_request(c, ticket);
     if (r->done) return fail(c, HEMI_ARGUMENT, "ticket %u has a callback already", ticket);
     r->done = done;
     r->done_env = env;
