@@ -254,7 +254,7 @@ uint64_t heap_required_to(const struct heap *h, uint32_t end, uint64_t more_medi
 enum heap_status heap_commit(struct heap *h, uint64_t want)
 {
     if (want <= h->committed) return HEAP_OK;
-    CHECK(!h->collecting); /* .reserve */
+    CHECK(!h->collecting, ".reserve");
     if (want > h->limit || !map_to(h, HEAP_FIRST + (uint32_t)want)) return HEAP_NO_MEMORY;
     uint32_t before = h->committed;
     h->committed = (uint32_t)want;
@@ -267,7 +267,7 @@ enum heap_status heap_commit(struct heap *h, uint64_t want)
 static void warm_up(struct heap *h, uint32_t c)
 {
     h->resident++;
-    CHECK(h->resident <= h->committed); /* .resident */
+    CHECK(h->resident <= h->committed, ".resident");
     uint64_t bytes = (uint64_t)h->resident * HEAP_CHUNK;
     if (bytes > h->stats.bytes_peak) h->stats.bytes_peak = bytes;
     poison(h, c);
@@ -285,7 +285,7 @@ uint32_t heap_open_chunk(struct heap *h, uint32_t top)
     bool warm = h->warm.count != 0; /* the last one freed first: it is in the caches */
     struct heap_list *l = warm ? &h->warm : &h->cold;
     uint32_t c = l->head;
-    CHECK(c != 0); /* .reserve */
+    CHECK(c != 0, ".reserve");
     list_remove(h, l, c);
     if (!warm) warm_up(h, c);
     set_label(h, c, CHUNK_SMALL);

@@ -11,7 +11,7 @@ void push_home(struct translator *t, uint8_t slot)
 
 void push_reg(struct translator *t, uint32_t op, uint32_t pos, uint8_t slot)
 {
-    CHECK_DEBUG(t->reg == NO_VALUE); /* .reg */
+    CHECK_DEBUG(t->reg == NO_VALUE, ".reg");
     use_slots(t, home_of(t, t->nvals) + 1);
     push(t, (struct value){.loc = LOC_REG, .slot = slot, .op = (uint16_t)op, .pos = pos});
 }

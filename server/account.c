@@ -25,7 +25,7 @@ struct account *account_ref(struct account *a)
 void account_unref(struct account *a)
 {
     if (!a || --a->refs > 0) return;
-    CHECK(a->memory.used == 0 && a->mappings.used == 0); /* .outlives */
+    CHECK(a->memory.used == 0 && a->mappings.used == 0, ".outlives");
     free(a);
 }
 

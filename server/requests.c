@@ -275,7 +275,7 @@ static void explain_deadline(struct request *r)
 
 void request_finish(struct request *r, enum hemi_status status)
 {
-    CHECK(!r->answered); /* .one-reply */
+    CHECK(!r->answered, ".one-reply");
     r->answered = true;
     status = account_explain(r->conn->account, status, &r->reply.error);
     if (status == HEMI_DEADLINE && r->cut) explain_deadline(r);

@@ -47,7 +47,7 @@ void share_explain(enum share_pool which, const struct pool *p, const struct sha
 
 void share_set(struct pool *p, struct share *s, uint64_t used)
 {
-    CHECK(p->lent >= borrowed(p, s->used)); /* .lent */
+    CHECK(p->lent >= borrowed(p, s->used), ".lent");
     p->lent += borrowed(p, used) - borrowed(p, s->used);
     s->used = used;
 }

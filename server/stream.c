@@ -73,7 +73,7 @@ static enum proto_error on_data(struct stream *s, const struct frame *f)
     if (f->raw_length == 0) return PROTO_RAW;
     if (f->raw_length > s->credit) return PROTO_CREDIT;
     s->credit -= f->raw_length;
-    CHECK(f->raw_length <= STREAM_INPUT_BYTES - s->end); /* .granted */
+    CHECK(f->raw_length <= STREAM_INPUT_BYTES - s->end, ".granted");
     memcpy(s->data + s->end, f->raw, f->raw_length);
     s->end += f->raw_length;
     return PROTO_OK;
