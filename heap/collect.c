@@ -138,6 +138,7 @@ void heap_visit_ref(struct heap_visitor *v, uint32_t *slot)
 void heap_visit_func(struct heap_visitor *v, uint32_t func)
 {
     struct heap *h = v->heap;
+    heap_walk_step(v->walk);
     if (h->emb.func != NULL) h->emb.func(h->emb.ctx, v, func);
 }
 

@@ -56,8 +56,8 @@
  *   while every heap has one window for life; a heap that moves to another window changes the to-base, nothing else.
  *
  *   Files. heap.c: making, freeing, statistics. space.c: chunks, labels, runs, the system's memory. alloc.c. collect.c:
- *   the paper. extern.c. policy.c. verify.c: the invariants, executable. reach.c: what roots reach. internal.h: what
- *   they share.
+ *   the paper. extern.c. policy.c. verify.c: the invariants, executable. reach.c: what roots reach. bits.c: what
+ *   those two have met. internal.h: what they share.
  *
  *   Stress build (HEMI_STRESS). Chunks shrink, every allocation collects first, evacuated chunks are filled with poison
  *   and every allocation must land on poison.
@@ -231,14 +231,29 @@ void heap_trim(struct heap *h);
 /* The same in pieces, as heap_free_some, but the heap may be used between them. True: more is left. */
 bool heap_trim_some(struct heap *h, uint32_t *units);
 void heap_get_stats(const struct heap *h, struct heap_stats *out);
+/* A long walk that only looks. Every HEAP_WALK_STEPS slots, objects or chunks it calls `pause`, which may do anything
+ * else (switch stacks, say), but nobody may change what is walked before the walk is over. NULL: it does not pause. */
+enum { HEAP_WALK_STEPS = 1024 };
+struct heap_walk {
+    void (*pause)(void *ctx);
+    void *ctx;
+    uint32_t steps; /* since the last pause */
+};
+static inline void heap_walk_step(struct heap_walk *walk)
+{
+    if (walk == NULL || ++walk->steps < HEAP_WALK_STEPS) return;
+    walk->steps = 0;
+    walk->pause(walk->ctx);
+}
+
 /* Walks every label, object, reference, root and externref; returns true (also when it has no memory for
  * its bitmap), or false with what and where in `why`. Garbage not yet collected is walked, too. Not during a
  * collection. */
-bool heap_verify(struct heap *h, char *why, size_t len);
+bool heap_verify(struct heap *h, struct heap_walk *walk, char *why, size_t len);
 
 /* Calls `seen` once with every object that the roots reach. The heap is sound (heap_verify), nothing may change it
  * meanwhile, and `seen` may only look. False: no memory, and not all were seen. */
-bool heap_each_reached(struct heap *h, void (*seen)(void *ctx, heap_ref object), void *ctx);
+bool heap_each_reached(struct heap *h, struct heap_walk *walk, void (*seen)(void *ctx, heap_ref object), void *ctx);
 
 /* Is a collection under way? Asked in its polls. */
 bool heap_is_collecting(const struct heap *h);

@@ -136,6 +136,7 @@ struct heap_visitor {
     struct heap *heap;
     struct heap_check *check; /* NULL: not heap_verify */
     struct heap_reach *reach; /* NULL: not heap_each_reached; with neither: collecting */
+    struct heap_walk *walk;   /* of those two */
     const struct heap_desc *descs;
     uint8_t *marks;
     uint8_t *from, *to;        /* bases: what is read from the old space, what is written to the new one */
@@ -285,6 +286,21 @@ uint32_t heap_extern_bucket(const struct heap *h, uint64_t id);
 /* heap_visit_ref for a visitor that checks (verify.c) or follows (reach.c). */
 void heap_check_root(struct heap_visitor *v, uint32_t bits);
 void heap_reach_root(struct heap_visitor *v, uint32_t bits);
+/* bits.c: one bit for each 4 bytes of `chunks` chunks; a chunk's are made when the first of them is set. */
+struct heap_bits {
+    uint8_t **of;
+    uint32_t chunks;
+};
+/* False: no memory; deinit is due all the same. */
+bool heap_bits_init(struct heap_bits *b, uint32_t chunks);
+void heap_bits_deinit(struct heap_bits *b, struct heap_walk *walk);
+/* False: no memory. `at` is in one of the chunks. */
+bool heap_bits_set(struct heap_bits *b, uint32_t at);
+/* `at` may be anything. */
+bool heap_bits_has(const struct heap_bits *b, uint32_t at);
+/* In the order of addresses. */
+void heap_bits_each(const struct heap_bits *b, struct heap_walk *walk, void (*seen)(void *ctx, heap_ref object),
+                    void *ctx);
 /* Calls the embedder's roots, and more_roots until it has none. */
 void heap_visit_roots(struct heap_visitor *v, void (*caught_up)(struct heap_visitor *v));
 

@@ -4,31 +4,35 @@
 #include <stdlib.h>
 
 struct heap_reach {
-    struct heap *heap;
-    uint8_t *marks;    /* one bit for each 4 bytes of the window that are mapped: seen */
-    uint32_t *waiting; /* objects that are marked, and whose slots are still to be followed */
+    struct heap_bits marks; /* met */
+    uint32_t *waiting;      /* objects that were met, and whose slots are still to be followed */
     size_t n, capacity;
     bool ok; /* memory was enough */
 };
 
-static void follow(struct heap_reach *k, uint32_t bits)
+static bool has_room(struct heap_reach *k)
 {
-    if (!k->ok || !heap_is_object((heap_ref){bits})) return;
-    uint8_t *mark = &k->marks[bits / 32], bit = (uint8_t)(1u << (bits / 4 % 8));
-    if (*mark & bit) return;
-    *mark |= bit;
-    if (k->n == k->capacity) {
-        size_t more = k->capacity == 0 ? 1024 : 2 * k->capacity;
-        uint32_t *at = realloc(k->waiting, more * sizeof *at);
-        k->ok = at != NULL;
-        if (!k->ok) return;
-        k->waiting = at;
-        k->capacity = more;
-    }
-    k->waiting[k->n++] = bits;
+    if (k->n < k->capacity) return true;
+    size_t more = k->capacity == 0 ? 1024 : 2 * k->capacity;
+    uint32_t *at = realloc(k->waiting, more * sizeof *at);
+    if (at == NULL) return false;
+    k->waiting = at;
+    k->capacity = more;
+    return true;
 }
 
-void heap_reach_root(struct heap_visitor *v, uint32_t bits) { follow(v->reach, bits); }
+static void follow(struct heap_reach *k, uint32_t bits)
+{
+    if (!k->ok || !heap_is_object((heap_ref){bits}) || heap_bits_has(&k->marks, bits)) return;
+    k->ok = heap_bits_set(&k->marks, bits) && has_room(k);
+    if (k->ok) k->waiting[k->n++] = bits;
+}
+
+void heap_reach_root(struct heap_visitor *v, uint32_t bits)
+{
+    heap_walk_step(v->walk);
+    follow(v->reach, bits);
+}
 
 static void follow_slots(struct heap_visitor *v, uint32_t at)
 {
@@ -40,7 +44,7 @@ static void follow_slots(struct heap_visitor *v, uint32_t at)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t bits = heap_load_slot(object + (is_array ? HEAP_ARRAY_DATA + (size_t)i * 4 : d->offsets[i]));
         if (is_array ? d->elem == HEAP_SLOT_REF : i < d->nrefs)
-            follow(v->reach, bits);
+            heap_reach_root(v, bits);
         else
             heap_visit_func(v, bits);
     }
@@ -52,25 +56,15 @@ static void follow_all(struct heap_visitor *v)
     while (k->ok && k->n > 0) follow_slots(v, k->waiting[--k->n]);
 }
 
-/* What is marked is seen when all is marked: in the order of addresses. */
-static void see(const struct heap_reach *k, void (*seen)(void *ctx, heap_ref object), void *ctx)
-{
-    uint32_t end = heap_chunk_start(k->heap->mapped_end);
-    for (uint32_t at = 0; at < end; at += 32)
-        for (uint32_t bits = k->marks[at / 32]; bits != 0; bits &= bits - 1)
-            seen(ctx, (heap_ref){at + 4 * (uint32_t)__builtin_ctz(bits)});
-}
-
-bool heap_each_reached(struct heap *h, void (*seen)(void *ctx, heap_ref object), void *ctx)
+bool heap_each_reached(struct heap *h, struct heap_walk *walk, void (*seen)(void *ctx, heap_ref object), void *ctx)
 {
     CHECK(!h->collecting);
-    struct heap_reach k = {.heap = h, .ok = true};
-    struct heap_visitor v = {.heap = h, .reach = &k, .descs = h->descs.at};
-    k.marks = calloc(h->mapped_end, HEAP_CHUNK / 32);
-    if (k.marks == NULL) return false;
-    heap_visit_roots(&v, follow_all);
-    if (k.ok) see(&k, seen, ctx);
+    struct heap_reach k = {.ok = true};
+    struct heap_visitor v = {.heap = h, .reach = &k, .walk = walk, .descs = h->descs.at};
+    k.ok = heap_bits_init(&k.marks, h->mapped_end);
+    if (k.ok) heap_visit_roots(&v, follow_all);
+    if (k.ok) heap_bits_each(&k.marks, walk, seen, ctx); /* when all are met */
     free(k.waiting);
-    free(k.marks);
+    heap_bits_deinit(&k.marks, walk);
     return k.ok;
 }

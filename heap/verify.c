@@ -6,17 +6,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { KINDS = CHUNK_TAIL + 1 };
 
 struct heap_check {
     struct heap *heap;
-    uint8_t *starts; /* one bit for each 4 bytes of the window that are mapped: an object starts here */
+    struct heap_walk *walk;
+    struct heap_bits starts; /* an object starts here */
     uint64_t externs;
     uint32_t counted[KINDS]; /* chunks by label */
     bool ok;
-    bool scanned; /* the objects' references */
+    bool lacks_memory; /* and gave up: nothing is known to be wrong */
+    bool scanned;      /* the objects' references */
     char *why;
     size_t len;
 };
@@ -33,13 +34,14 @@ static __attribute__((format(printf, 2, 3))) bool fail(struct heap_check *k, con
     return false;
 }
 
-static void mark_start(struct heap_check *k, uint32_t at) { k->starts[at / 32] |= (uint8_t)(1u << (at / 4 % 8)); }
-
-static bool is_start(const struct heap_check *k, uint32_t at)
+static void mark_start(struct heap_check *k, uint32_t at)
 {
-    if (at % 4 != 0 || heap_chunk_of(at) >= k->heap->mapped_end) return false;
-    return (k->starts[at / 32] >> (at / 4 % 8) & 1) != 0;
+    if (heap_bits_set(&k->starts, at)) return;
+    k->lacks_memory = true;
+    k->ok = false;
 }
+
+static bool is_start(const struct heap_check *k, uint32_t at) { return heap_bits_has(&k->starts, at); }
 
 /* --- Chunks ------------------------------------------------------------------------------------------------------ */
 
@@ -48,6 +50,7 @@ static void count_labels(struct heap_check *k)
     const struct heap *h = k->heap;
     if (h->mapped_end > h->table && h->table != 0) fail(k, "mapped to chunk %u of %u", h->mapped_end, h->table);
     for (uint32_t c = 0; k->ok && c < h->table; c++) {
+        heap_walk_step(k->walk);
         uint32_t kind = h->label[c] >> 1;
         bool outside = c < HEAP_FIRST || c >= h->mapped_end;
         if (kind >= KINDS)
@@ -64,6 +67,7 @@ static void check_list(struct heap_check *k, const struct heap_list *l, uint8_t 
     const struct heap *h = k->heap;
     uint32_t before = 0, n = 0;
     for (uint32_t c = l->head; c != 0; before = c, c = h->chunk[c].next, n++) {
+        heap_walk_step(k->walk);
         if (c >= h->table || n >= l->count)
             fail(k, "%s list: no end after %u chunks", name, n);
         else if ((h->label[c] & mask) != label)
@@ -108,6 +112,7 @@ static uint32_t check_object(struct heap_check *k, uint32_t at, uint32_t end)
     if (h->descs.count != NULL && desc >= *h->descs.count) return fail(k, "object %#x: descriptor %u", at, desc);
     const struct heap_desc *d = &h->descs.at[desc];
     if (d->kind == HEAP_FREE || d->kind > HEAP_EXTERN) return fail(k, "object %#x: descriptor %u is free", at, desc);
+    heap_walk_step(k->walk);
     uint64_t size = heap_object_size(d, head.word);
     if (size < sizeof head || size > end - at) {
         return fail(k, "object %#x: %llu bytes, %u left", at, (unsigned long long)size, end - at);
@@ -120,6 +125,7 @@ static uint32_t check_object(struct heap_check *k, uint32_t at, uint32_t end)
 static void check_poison(struct heap_check *k, uint32_t at, uint32_t end)
 {
     if (!HEAP_STRESS || !k->ok) return;
+    heap_walk_step(k->walk);
     if (!heap_is_poison(k->heap->window + at, end - at)) fail(k, "free memory written at %#x to %#x", at, end);
 }
 
@@ -147,6 +153,7 @@ static void check_run(struct heap_check *k, uint32_t c)
     uint32_t n = heap_chunks_for(top - at);
     if (top <= at || c + n > h->mapped_end) fail(k, "run %u: top %#x", c, top);
     for (uint32_t i = 1; k->ok && i < n; i++) {
+        heap_walk_step(k->walk);
         if (heap_kind_of(h, c + i) != CHUNK_TAIL) fail(k, "run %u: chunk %u has label %u", c, c + i, h->label[c + i]);
     }
     uint32_t size = k->ok ? check_object(k, at, top) : 0;
@@ -174,6 +181,7 @@ static void check_objects(struct heap_check *k)
 static void check_slot(struct heap_check *k, uint32_t object, uint32_t offset)
 {
     heap_ref r = {heap_load_slot(k->heap->space.base + object + offset)};
+    heap_walk_step(k->walk);
     if (heap_is_object(r) && !is_start(k, r.bits)) {
         fail(k, "object %#x: the reference at +%u is %#x, not an object", object, offset, r.bits);
     }
@@ -185,6 +193,7 @@ static uint32_t check_slots(struct heap_check *k, struct heap_visitor *v, uint32
     const struct heap *h = k->heap;
     struct heap_head head = heap_load_head(h->space.base + at);
     const struct heap_desc *d = &h->descs.at[head.header >> 1];
+    heap_walk_step(k->walk);
     for (uint32_t i = 0; d->kind == HEAP_FIXED && i < d->nrefs + d->nfuncs; i++) {
         if (i < d->nrefs)
             check_slot(k, at, d->offsets[i]);
@@ -219,6 +228,7 @@ static void check_references(struct heap_visitor *v)
 void heap_check_root(struct heap_visitor *v, uint32_t bits)
 {
     struct heap_check *k = v->check;
+    heap_walk_step(k->walk);
     if (heap_is_object((heap_ref){bits}) && !is_start(k, bits)) {
         fail(k, "root %llu is %#x, not an object", (unsigned long long)v->roots, bits);
     }
@@ -243,7 +253,9 @@ static void check_externs(struct heap_check *k)
     const struct heap *h = k->heap;
     uint64_t n = 0;
     for (uint32_t i = 0; i < h->externs.buckets; i++) {
+        heap_walk_step(k->walk);
         for (uint32_t at = h->externs.heads[i]; k->ok && at != 0; n++) {
+            heap_walk_step(k->walk);
             if (n >= h->externs.count)
                 fail(k, "externref set: more than %llu", (unsigned long long)h->externs.count);
             else if (check_extern(k, at, i))
@@ -255,17 +267,17 @@ static void check_externs(struct heap_check *k)
     }
 }
 
-bool heap_verify(struct heap *h, char *why, size_t len)
+bool heap_verify(struct heap *h, struct heap_walk *walk, char *why, size_t len)
 {
     CHECK(h->magic == HEAP_MAGIC && !h->collecting);
-    struct heap_check k = {.heap = h, .ok = true, .why = why, .len = len};
-    struct heap_visitor v = {.heap = h, .check = &k, .descs = h->descs.at};
-    k.starts = calloc(h->mapped_end, HEAP_CHUNK / 32);
-    if (k.starts == NULL) return true; /* nothing is known to be wrong */
-    check_chunks(&k);
+    struct heap_check k = {.heap = h, .walk = walk, .why = why, .len = len};
+    struct heap_visitor v = {.heap = h, .check = &k, .walk = walk, .descs = h->descs.at};
+    k.ok = heap_bits_init(&k.starts, h->mapped_end);
+    k.lacks_memory = !k.ok;
+    if (k.ok) check_chunks(&k);
     if (k.ok) check_objects(&k);
     if (k.ok) check_externs(&k);
     if (k.ok) heap_visit_roots(&v, check_references);
-    free(k.starts);
-    return k.ok;
+    heap_bits_deinit(&k.starts, walk);
+    return k.ok || k.lacks_memory;
 }

@@ -128,8 +128,9 @@ void store_free(struct store *s); /* no activation may be running; reports remai
 bool store_free_some(struct store *s, uint32_t *units);
 void store_collect(struct store *s);
 void store_trim(struct store *s);
-bool store_trim_some(struct store *s, uint32_t *units);    /* in pieces; the store may be used between them */
-bool store_verify(struct store *s, char *why, size_t len); /* heap_verify and our own tables */
+bool store_trim_some(struct store *s, uint32_t *units); /* in pieces; the store may be used between them */
+/* heap_verify and our own tables. `walk` may be NULL. */
+bool store_verify(struct store *s, struct heap_walk *walk, char *why, size_t len);
 struct store_stats {
     struct heap_stats heap;
     uint64_t memory_bytes;

@@ -9,6 +9,7 @@
 
 struct check {
     const struct store *store;
+    struct heap_walk *walk;
     char *why;
     size_t len;
     bool ok; /* else the first finding is kept */
@@ -36,9 +37,9 @@ static bool func_valid(const struct store *s, uint32_t id)
 static void check_instances(struct check *k)
 {
     const struct store *s = k->store;
-    for (uint32_t id = 1; id < s->ninstances; id++)
+    for (uint32_t id = 1; id < s->ninstances; id++, heap_walk_step(k->walk))
         if (s->vm.instances[id] == NULL || s->vm.instances[id]->id != id) complain(k, "instance without its id:", id);
-    for (const struct root *r = s->roots.next; r != &s->roots && k->ok; r = r->next) {
+    for (const struct root *r = s->roots.next; r != &s->roots && k->ok; r = r->next, heap_walk_step(k->walk)) {
         if (r->next->prev != r) complain(k, "root list broken at", r->bits);
         if (r->slot == HEAP_SLOT_FUNC && !func_valid(s, r->bits)) complain(k, "root holds no function:", r->bits);
     }
@@ -47,7 +48,7 @@ static void check_instances(struct check *k)
 static void check_counts(struct check *k)
 {
     uint64_t elems = 0;
-    for (const struct table *t = k->store->tables; t != NULL; t = t->next) {
+    for (const struct table *t = k->store->tables; t != NULL; t = t->next, heap_walk_step(k->walk)) {
         if ((uint64_t)t->size + t->filling > t->capacity) complain(k, "table larger than its capacity:", t->size);
         elems += t->size;
     }
@@ -57,6 +58,7 @@ static void check_counts(struct check *k)
 /* ---- Types */
 static void check_ref(struct check *k, uint32_t bits, valtype type, const char *what)
 {
+    heap_walk_step(k->walk);
     if ((bits == 0 && vt_nullable(type)) || (bits == k->last && type == k->last_type)) return;
     bool is_func = valtype_slot(k->store->engine, type) == HEAP_SLOT_FUNC;
     if (is_func && !func_valid(k->store, bits))
@@ -84,6 +86,7 @@ static void check_segments(struct check *k)
 {
     for (uint32_t id = 1; id < k->store->ninstances; id++) {
         const struct instance *in = k->store->vm.instances[id];
+        heap_walk_step(k->walk);
         for (uint32_t i = 0; in->elems != NULL && i < in->module->nelems; i++)
             for (uint32_t n = 0; n < in->elems[i].count && k->ok; n++)
                 check_ref(k, in->elems[i].items[n], in->module->elems[i].type,
@@ -111,6 +114,7 @@ static void check_object(void *ctx, heap_ref r)
     const struct store *s = k->store;
     const struct rtype *t = &s->vm.rtypes[heap_object_desc(s->vm.heap.base, r)];
     const uint8_t *at = s->vm.heap.base + r.bits;
+    heap_walk_step(k->walk);
     if (s->unfinished != NULL && s->unfinished->bits == r.bits) return; /* .whole */
     for (uint32_t i = 0; i < t->nfields && k->ok; i++) {
         const struct field *f = &t->fields[i];
@@ -122,15 +126,15 @@ static void check_object(void *ctx, heap_ref r)
     }
 }
 
-bool store_verify(struct store *s, char *why, size_t len)
+bool store_verify(struct store *s, struct heap_walk *walk, char *why, size_t len)
 {
-    struct check k = {.store = s, .why = why, .len = len, .ok = true};
+    struct check k = {.store = s, .walk = walk, .why = why, .len = len, .ok = true};
     check_instances(&k);
     check_counts(&k);
-    if (!k.ok || !heap_verify(s->heap, why, len)) return false;
+    if (!k.ok || !heap_verify(s->heap, walk, why, len)) return false;
     check_tables(&k);
     check_globals(&k);
     check_segments(&k);
-    if (k.ok) heap_each_reached(s->heap, check_object, &k);
+    if (k.ok) heap_each_reached(s->heap, walk, check_object, &k);
     return k.ok;
 }

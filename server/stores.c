@@ -83,18 +83,6 @@ enum hemi_status wstore_open(struct wstore *s, const struct store_options *limit
     return status;
 }
 
-/* Where CHECK_DEBUG is on: whatever a store went through, it must be consistent at its end. */
-static void verify(struct wstore *s)
-{
-#ifdef HEMI_ASSERTS
-    char why[256] = "";
-    if (!s->store || store_verify(s->store, why, sizeof why)) return;
-    check_failed(__FILE_NAME__, __LINE__, why, "");
-#else
-    (void)s;
-#endif
-}
-
 void wstore_deaths_free(struct wstore *s)
 {
     free(s->deaths);
@@ -124,9 +112,20 @@ static bool forget_externs(struct wstore *s, uint32_t *units)
     return false;
 }
 
+/* fiber.h .flat: whoever digs on a fiber leaves it to the loop. */
+static bool verify_some(struct wstore *s, uint32_t *units)
+{
+    if (s->verified || !s->store) return false;
+    if (s->worker->sched.running) release_units(units, *units);
+    if (verifier_some(&s->worker->verifier, s->store, units)) return true;
+    s->verified = true;
+    return false;
+}
+
 static bool free_some(struct corpse *corpse, uint32_t *units)
 {
     struct wstore *s = (struct wstore *)(void *)((char *)corpse - offsetof(struct wstore, corpse));
+    if (verify_some(s, units)) return true;
     if (streams_end_some(s, units) || clear_objects(s, units) || store_free_some(s->store, units)) return true;
     s->store = NULL;
     if (forget_externs(s, units)) return true;
@@ -152,7 +151,6 @@ void wstore_end(struct wstore *s)
     lane_unmark(&s->lane);
     requests_stop_forget(s->worker, &s->stopping);
     wstore_rouse(s);
-    verify(s);
     totals_keep_store(s);
     wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
     share_types(s, 0);

@@ -85,6 +85,7 @@ struct wstore {
     bool death_listed;
     uint64_t calls;
     struct corpse corpse;
+    bool verified;       /* in the grave */
     uint32_t host_types; /* of its connection's share of types */
     bool resting;        /* on the worker's list of stores that nothing touches, the one longest first */
     struct wstore *rest_prev, *rest_next;

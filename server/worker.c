@@ -279,6 +279,7 @@ int worker_init(struct worker *w, const struct worker_boot *boot)
     int failed = init_loop(w);
     if (failed) return failed;
     scheduler_init(&w->sched, (uint32_t)boot->limits.slice, (size_t)boot->limits.stack, fibers_max(&boot->limits));
+    verifier_init(&w->verifier);
     w->sched.between = between;
     w->sched.before_used = before_used;
     w->sched.ctx = w;
@@ -316,6 +317,7 @@ void worker_deinit(struct worker *w)
     uv_run(&w->loop, UV_RUN_DEFAULT);
     uv_loop_close(&w->loop);
     engine_free(w->engine);
+    verifier_deinit(&w->verifier);
     scheduler_deinit(&w->sched);
 }
 

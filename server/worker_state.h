@@ -18,6 +18,7 @@
 #include "server/scheduler_timeouts.h"
 #include "server/stores.h"
 #include "server/stretch.h"
+#include "server/verifier.h"
 #include "server/worker.h"
 
 /* To the supervisor: small, so that there can be room before it is needed (worker_control.c .reserved). */
@@ -39,6 +40,7 @@ struct worker {
     struct scheduler sched;
     struct timeouts timeouts;
     struct grave grave;
+    struct verifier verifier;
     struct stretches stretches;
     struct engine *engine;
     struct connection *connections;

@@ -63,7 +63,7 @@ static bool world_init(struct world *w, const struct world_options *opt, struct 
 static void world_deinit(struct world *w)
 {
     char why[256] = "";
-    if (!store_verify(w->store, why, sizeof why)) {
+    if (!store_verify(w->store, NULL, why, sizeof why)) {
         fprintf(stderr, "the store is not sound: %s\n", why);
         abort();
     }

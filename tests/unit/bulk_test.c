@@ -184,7 +184,7 @@ static struct seen look(const struct world *w)
 static void verify(const struct world *w)
 {
     char why[200] = "";
-    ck_assert_msg(store_verify(w->rig.store, why, sizeof why), "poll %d: %s", w->polls, why);
+    ck_assert_msg(store_verify(w->rig.store, NULL, why, sizeof why), "poll %d: %s", w->polls, why);
 }
 
 static enum hemi_status on_poll(void *ctx)
@@ -401,7 +401,7 @@ static void must_find(const struct world *w, uint32_t *slot, uint32_t planted, c
     uint32_t there = *slot;
     verify(w);
     *slot = planted;
-    ck_assert_msg(!store_verify(w->rig.store, why, sizeof why) && why[0] != 0, "%s %u was not found", what, planted);
+    ck_assert_msg(!store_verify(w->rig.store, NULL, why, sizeof why) && why[0] != 0, "%s %u was not found", what, planted);
     *slot = there;
     verify(w);
 }

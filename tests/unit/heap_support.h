@@ -171,7 +171,7 @@ static inline void world_free(struct world *w)
 static inline void world_verify(struct world *w)
 {
     char why[200] = "";
-    ck_assert_msg(heap_verify(w->heap, why, sizeof why), "heap_verify: %s", why);
+    ck_assert_msg(heap_verify(w->heap, NULL, why, sizeof why), "heap_verify: %s", why);
 }
 
 static inline heap_ref must_alloc(struct world *w, uint32_t desc)

@@ -128,9 +128,9 @@ START_TEST(planted_corruption)
     char why[200] = "";
     if (plants[_i].corrupt == reserve_spent || plants[_i].corrupt == committed_not_mapped) heap_trim(w->heap);
     plants[_i].corrupt(w);
-    ck_assert(!heap_verify(w->heap, why, sizeof why));
+    ck_assert(!heap_verify(w->heap, NULL, why, sizeof why));
     ck_assert_msg(strstr(why, plants[_i].says) != NULL, "plant %d: said: %s", _i, why);
-    ck_assert(!heap_verify(w->heap, NULL, 0)); /* nothing to write to is fine */
+    ck_assert(!heap_verify(w->heap, NULL, NULL, 0)); /* nothing to write to is fine */
 }
 END_TEST
 
@@ -146,7 +146,7 @@ START_TEST(writes_to_free_memory)
         if (where == 1) at(w, heap_chunk_end(c) - 1)[0] = 0;
         if (where == 2) at(w, heap_chunk_start(any(h, CHUNK_WARM)) + 100)[0] = 0;
         if (where == 1 && h->chunk[c].top == heap_chunk_end(c)) continue; /* that chunk is full */
-        ck_assert(!heap_verify(h, why, sizeof why));
+        ck_assert(!heap_verify(h, NULL, why, sizeof why));
         ck_assert_msg(strstr(why, "free memory written") != NULL, "said: %s", why);
     }
 }

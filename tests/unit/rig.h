@@ -70,7 +70,7 @@ static inline void rig_init(struct rig *r) { rig_init_with(r, (struct store_opti
 static inline void rig_deinit(struct rig *r)
 {
     char why[200] = "";
-    ck_assert_msg(store_verify(r->store, why, sizeof why), "%s", why);
+    ck_assert_msg(store_verify(r->store, NULL, why, sizeof why), "%s", why);
     store_free(r->store);
     ck_assert_int_eq(r->charged, 0);
     engine_free(r->engine);

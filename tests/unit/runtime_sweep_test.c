@@ -129,7 +129,7 @@ static void must(bool holds, const char *what)
 static void whole(struct run *u, const char *what)
 {
     char why[200] = "";
-    if (u->rig.store != NULL) ck_assert_msg(store_verify(u->rig.store, why, sizeof why), "after %s: %s", what, why);
+    if (u->rig.store != NULL) ck_assert_msg(store_verify(u->rig.store, NULL, why, sizeof why), "after %s: %s", what, why);
 }
 
 /* What has failed may do so only because something was refused, and only once. */

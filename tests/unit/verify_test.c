@@ -76,14 +76,14 @@ static struct instance *start(struct rig *r)
 static void finds(struct rig *r, const char *name, const char *says)
 {
     char why[200] = "";
-    ck_assert_msg(!store_verify(r->store, why, sizeof why), "%s: nothing was found", name);
+    ck_assert_msg(!store_verify(r->store, NULL, why, sizeof why), "%s: nothing was found", name);
     ck_assert_msg(strstr(why, says) == why, "%s: %s", name, why);
 }
 
 static void holds(struct rig *r)
 {
     char why[200] = "";
-    ck_assert_msg(store_verify(r->store, why, sizeof why), "%s", why);
+    ck_assert_msg(store_verify(r->store, NULL, why, sizeof why), "%s", why);
 }
 
 static void plant(struct rig *r, const struct spot *p, uint32_t wrong)
