@@ -16,9 +16,9 @@
 
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
-#include "runtime/module.h"
-#include "runtime/types.h"
-#include "runtime/val.h"
+#include "runtime/engine/val.h"
+#include "runtime/module/module.h"
+#include "runtime/types/types.h"
 
 struct engine;
 struct module;

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/check.h"
-#include "runtime/release.h"
+#include "base/release.h"
 
 #if FIBER_ASAN
 #include <sanitizer/asan_interface.h>

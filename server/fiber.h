@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/code.h"
+#include "runtime/code/code.h"
 
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define FIBER_ASAN 1
@@ -79,11 +79,11 @@ struct fiber_pool {
 void fiber_pool_init(struct fiber_pool *pool, size_t vm_size, uint32_t max);
 /* All fibers must have been given back. */
 void fiber_pool_deinit(struct fiber_pool *pool);
-/* Returns the memory of idle fibers' stacks to the system, as runtime/release.h. True: there is more. */
+/* Returns the memory of idle fibers' stacks to the system, as base/release.h. True: there is more. */
 bool fiber_pool_trim(struct fiber_pool *pool, uint32_t *units);
 /* Makes an idle fiber surplus. False: there is none. */
 bool fiber_pool_shrink(struct fiber_pool *pool);
-/* Frees what is surplus, as runtime/release.h: one unmapping of a stack of 64 MiB that was used takes 13 ms. True:
+/* Frees what is surplus, as base/release.h: one unmapping of a stack of 64 MiB that was used takes 13 ms. True:
  * there is more. */
 bool fiber_pool_free_some(struct fiber_pool *pool, uint32_t *units);
 

@@ -3,7 +3,7 @@
  * School of checking: TRUSTED.
  *
  * A worker has one grave. Whatever may hold more than a few small blocks is not freed where it ends: its owner buries
- * it and gives it up, and it is freed in slices of GRAVE_UNITS (runtime/release.h says what a unit is), one in each
+ * it and gives it up, and it is freed in slices of GRAVE_UNITS (base/release.h says what a unit is), one in each
  * turn of the loop, while other work goes on. They take turns, so a large one delays nobody's end for long.
  *
  * What is buried no longer counts among its connection's or worker's stores, modules and connections; its memory stays

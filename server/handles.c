@@ -4,9 +4,9 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "base/release.h"
 #include "proto/limits.h"
 #include "proto/value.h"
-#include "runtime/release.h"
 #include "server/requests_upload.h"
 #include "server/stores.h"
 #include "server/wasi.h"

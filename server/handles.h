@@ -112,7 +112,7 @@ struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is allowed */
 /* Takes away what the object holds, as when its store ends. Idempotent. */
 void object_clear(struct object *o);
-/* What its end costs beside the look at it, in units of runtime/release.h. */
+/* What its end costs beside the look at it, in units of base/release.h. */
 uint32_t object_units(const struct object *o);
 /* Takes it off its store's list. Idempotent. */
 void object_unlink(struct object *o);

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/limits.h"
-#include "runtime/types.h"
+#include "runtime/types/types.h"
 #include "server/requests_values.h"
 #include "server/session.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "runtime/release.h"
+#include "base/release.h"
 
 enum {
     PAGE_BYTES = 4096,

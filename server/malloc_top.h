@@ -14,7 +14,7 @@
 /* Once, before the process has a large heap: from here on malloc gives nothing of its last block back. */
 void malloc_top_init(void);
 
-/* Gives back one step, of pages that are counted in *units (runtime/release.h). True: something went, and there may be
+/* Gives back one step, of pages that are counted in *units (base/release.h). True: something went, and there may be
  * more. */
 bool malloc_top_trim(uint32_t *units);
 

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/release.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/limits.h"
-#include "runtime/release.h"
 #include "server/hostcall.h"
 #include "server/requests_values.h"
 #include "server/session.h"

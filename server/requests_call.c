@@ -4,7 +4,7 @@
 
 #include "proto/hemi.pb-c.h"
 #include "proto/trace.h"
-#include "runtime/types.h"
+#include "runtime/types/types.h"
 #include "server/hostcall.h"
 #include "server/requests_rows.h"
 #include "server/requests_values.h"

@@ -1,8 +1,8 @@
 /* server/requests_entries.c -- describing imports, exports and objects with their types. */
 #include "proto/externs.h"
 #include "proto/hemi.pb-c.h"
-#include "runtime/types.h"
-#include "runtime/vm.h"
+#include "runtime/code/vm.h"
+#include "runtime/types/types.h"
 #include "server/requests_rows.h"
 #include "server/requests_values.h"
 #include "server/session.h"

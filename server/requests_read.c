@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/release.h"
+#include "base/release.h"
 #include "server/hostcall.h"
 #include "server/requests.h"
 #include "server/requests_values.h"

@@ -1,5 +1,5 @@
 /* server/requests_start.c -- when a request starts: what it waits for in its lane, and what it needs of the pools. */
-#include "runtime/release.h"
+#include "base/release.h"
 #include "server/requests.h"
 #include "server/session.h"
 

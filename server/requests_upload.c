@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "runtime/release.h"
+#include "base/release.h"
 #include "server/session.h"
 #include "server/worker_state.h"
 

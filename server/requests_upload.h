@@ -39,7 +39,7 @@ struct upload *upload_map(struct connection *c, int fd, uint64_t total, const ch
 /* The module has n more types. False: its connection has its share. */
 bool upload_claim_types(struct upload *u, uint64_t n);
 uint8_t *upload_take_bytes(struct upload *u); /* the caller frees and pays for them; not if mapped */
-/* In pieces (runtime/release.h). True: more is left. */
+/* In pieces (base/release.h). True: more is left. */
 bool upload_free_bytes(struct upload *u, uint32_t *units);
 /* Gives it up, with a reference on the module made of it (or NULL): the grave frees both. */
 void upload_bury(struct upload *u, struct module *m);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "runtime/engine.h"
+#include "runtime/engine/engine.h"
 #include "server/session.h"
 
 enum hemi_status rt_fail(struct rt_error *err, enum hemi_status status, const char *format, ...)

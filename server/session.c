@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/release.h"
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
-#include "runtime/release.h"
 #include "server/hostcall.h"
 #include "server/stream.h"
 #include "server/totals.h"

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/release.h"
 #include "proto/value.h"
-#include "runtime/release.h"
 #include "server/requests.h"
 #include "server/session.h"
 #include "server/stream.h"

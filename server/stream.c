@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/release.h"
 #include "proto/hemi.pb-c.h"
-#include "runtime/release.h"
 #include "server/session.h"
 
 /* NULL: none is open with this id. That of an ended store waits in the grave. */

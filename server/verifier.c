@@ -1,7 +1,7 @@
 #include "server/verifier.h"
 
 #include "base/check.h"
-#include "runtime/release.h"
+#include "base/release.h"
 
 #ifdef HEMI_ASSERTS
 enum { VERIFIES = 1 };

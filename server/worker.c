@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/check.h"
-#include "runtime/release.h"
+#include "base/release.h"
 #include "server/fd_pool.h"
 #include "server/malloc_top.h"
 #include "server/requests_rows.h"

@@ -7,7 +7,7 @@
 static const char *const helped[] = {
 #define BODIES_OWN_ROWS
 #define HELPED(name, helper, params, results, a, b) #name,
-#include "runtime/bodies.def"
+#include "runtime/code/bodies.def"
 };
 
 int main(int argc, char **argv)

@@ -5,9 +5,9 @@
  * Holes: hole_slot_N and hole_u32_N for the fields at offset N (a slot as a byte offset in the frame), hole_u16_N;
  * hole_next, hole_taken, hole_poll (a loop's LOOP_POLL), hole_table (jumps to entry number r0 of the br_table's
  * targets), hole_trap_NAME, hole_unwind: code. */
-#include "runtime/access.h"
-#include "runtime/simd.h"
-#include "runtime/vmops.h"
+#include "runtime/code/access.h"
+#include "runtime/code/simd.h"
+#include "runtime/code/vmops.h"
 
 /* Hidden and weak: the address may be anything, also 0, so no comparison with it is decided at compile time, and it is
  * an absolute 32-bit value all the same. */
@@ -91,4 +91,4 @@ WASM_TRAPS(X)
 #pragma clang diagnostic ignored "-Wunused-parameter" /* a body uses what it needs of VM_PARAMS */
 #pragma clang diagnostic ignored "-Wmissing-prototypes"
 #define HANDLER(id, size, ...) VM_NONE uint32_t stencil_##id(VM_PARAMS) __VA_ARGS__
-#include "runtime/bodies.def"
+#include "runtime/code/bodies.def"

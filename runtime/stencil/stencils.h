@@ -6,7 +6,7 @@
 #ifndef HEMI_RUNTIME_STENCIL_STENCILS_H
 #define HEMI_RUNTIME_STENCIL_STENCILS_H
 
-#include "runtime/vmops.h"
+#include "runtime/code/vmops.h"
 #include <stddef.h>
 
 enum hole_kind {

@@ -1,6 +1,6 @@
 /* tests/fuzz/modules_fuzz.c -- libFuzzer target: any bytes are decoded, validated and translated, or refused with a
  * reason and a place; either way nothing is left behind. */
-#include "runtime/engine.h"
+#include "runtime/engine/engine.h"
 #include "runtime/runtime.h"
 
 #include <stdio.h>

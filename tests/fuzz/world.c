@@ -3,7 +3,7 @@
 
 #include "tests/fuzz/generate.h"
 
-#include "runtime/engine.h"
+#include "runtime/engine/engine.h"
 #include "runtime/runtime.h"
 
 #include <inttypes.h>

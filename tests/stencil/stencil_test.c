@@ -2,8 +2,8 @@
  *
  * The emitter below is the smallest that works: it copies each instruction's stencil, leaves out the jump to the next
  * one at its end, fills in the holes, and puts cold stubs (traps, br_table) behind. It catches no exceptions. */
+#include "runtime/code/vm.h"
 #include "runtime/stencil/stencils.h"
-#include "runtime/vm.h"
 #include "tests/unit/rig.h"
 #include <sys/mman.h>
 #include <unistd.h>

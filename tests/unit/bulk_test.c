@@ -6,8 +6,8 @@
  * function "run". PIECES steps and a bit make at least PIECES polls. */
 #include "heap/internal.h"
 #include "rig.h"
-#include "runtime/engine.h"
-#include "runtime/store.h"
+#include "runtime/engine/engine.h"
+#include "runtime/store/store.h"
 
 enum { OLD = '7', NEW = '9', NEVER = 1 << 30 };
 #ifdef HEMI_STRESS
@@ -401,7 +401,8 @@ static void must_find(const struct world *w, uint32_t *slot, uint32_t planted, c
     uint32_t there = *slot;
     verify(w);
     *slot = planted;
-    ck_assert_msg(!store_verify(w->rig.store, NULL, why, sizeof why) && why[0] != 0, "%s %u was not found", what, planted);
+    ck_assert_msg(!store_verify(w->rig.store, NULL, why, sizeof why) && why[0] != 0, "%s %u was not found", what,
+                  planted);
     *slot = there;
     verify(w);
 }

@@ -1,7 +1,7 @@
 /* tests/unit/canonical_test.c -- the engine option canonical_nans: with it every float instruction gives what it gives
  * without, but for NaNs that it makes, which are the canonical one. HEMI_SEED repeats a run. */
 #include "proto/tables/opcodes.h"
-#include "runtime/bodies.h"
+#include "runtime/code/bodies.h"
 #include "tests/unit/rig.h"
 #include <stdarg.h>
 

@@ -1,5 +1,5 @@
 /* The cursor: LEB128 at its edges, lengths, UTF-8, and that the first error sticks. */
-#include "runtime/cursor.h"
+#include "runtime/binary/cursor.h"
 #include "tests/unit/suite.h"
 #include <check.h>
 #include <string.h>

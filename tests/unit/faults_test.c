@@ -2,9 +2,9 @@
  * finds them. Loop tests: scheme 0 is guarded, 1 is explicit by option, 2 is explicit because no memory could be
  * guarded (a limit on address space). */
 #include "proto/tables/limits.h"
-#include "runtime/engine.h"
-#include "runtime/faults.h"
-#include "runtime/vm.h"
+#include "runtime/code/vm.h"
+#include "runtime/engine/engine.h"
+#include "runtime/interp/faults.h"
 #include "tests/unit/rig.h"
 
 #include <signal.h>

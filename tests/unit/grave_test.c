@@ -1,9 +1,9 @@
 /* tests/unit/grave_test.c -- what is freed slowly is freed in slices, while a worker's loop goes on (server/grave.h,
  * server/stretch.h). Only units of work are looked at, never time. */
-#include "runtime/engine.h"
-#include "runtime/module.h"
-#include "runtime/translate.h"
-#include "runtime/vm.h"
+#include "runtime/code/vm.h"
+#include "runtime/engine/engine.h"
+#include "runtime/module/module.h"
+#include "runtime/translate/translate.h"
 #include "server/account.h"
 #include "server/stretch.h"
 #include "tests/unit/session_rig.h"

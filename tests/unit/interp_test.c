@@ -1,6 +1,6 @@
 /* tests/unit/interp_test.c -- what running code does beyond numbers: exceptions, tail calls, the stack's end, polls,
  * traps, casts, references over collections. */
-#include "runtime/bodies.h"
+#include "runtime/code/bodies.h"
 #include "tests/unit/rig.h"
 
 /* ---- Rounding and minima, against the C library */

@@ -1,7 +1,7 @@
 /* proto/tables/limits.h: for each row, the module one beyond it is refused and says so, and, where that is cheap, one
  * exactly at it is not. A row without a builder here does not compile. */
-#include "runtime/engine.h"
-#include "runtime/module.h"
+#include "runtime/engine/engine.h"
+#include "runtime/module/module.h"
 #include "tests/unit/module_writer.h"
 #include "tests/unit/suite.h"
 #include <stdio.h>

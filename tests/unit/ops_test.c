@@ -1,6 +1,6 @@
 /* tests/unit/ops_test.c -- the helpers behind bulk, GC and exception instructions, through guest code. Where a result
  * can be computed another way, a random sequence is compared with a plain model; HEMI_SEED repeats one. */
-#include "runtime/store.h"
+#include "runtime/store/store.h"
 #include "tests/unit/rig.h"
 #include <time.h>
 

@@ -1,10 +1,10 @@
-/* tests/unit/release_test.c -- giving back in pieces (runtime/release.h), and turns in the grave (server/grave.h). */
+/* tests/unit/release_test.c -- giving back in pieces (base/release.h), and turns in the grave (server/grave.h). */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/release.h"
+#include "base/release.h"
 #include "server/grave.h"
 #include "tests/unit/suite.h"
 

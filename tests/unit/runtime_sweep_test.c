@@ -2,7 +2,7 @@
  * that it asks the system for, or charge to its budget, fails while a store does something of everything. One step
  * fails then, with a status; the store is whole, the same step works at the next try, what was made serves, and all of
  * it is given back. (Nothing is asserted on the way that holds: Check would allocate.) */
-#include "runtime/store.h"
+#include "runtime/store/store.h"
 #include "tests/sweep/sweep.h"
 #include "tests/unit/rig.h"
 
@@ -129,7 +129,8 @@ static void must(bool holds, const char *what)
 static void whole(struct run *u, const char *what)
 {
     char why[200] = "";
-    if (u->rig.store != NULL) ck_assert_msg(store_verify(u->rig.store, NULL, why, sizeof why), "after %s: %s", what, why);
+    if (u->rig.store != NULL)
+        ck_assert_msg(store_verify(u->rig.store, NULL, why, sizeof why), "after %s: %s", what, why);
 }
 
 /* What has failed may do so only because something was refused, and only once. */

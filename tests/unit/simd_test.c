@@ -1,8 +1,8 @@
 /* tests/unit/simd_test.c -- every SIMD row that computes lanes from lanes, against plain C on one lane at a time, over
  * random and extreme operands. HEMI_SEED repeats a run. */
 #include "proto/tables/opcodes.h"
-#include "runtime/simd.h"
-#include "runtime/translate_impl.h"
+#include "runtime/code/simd.h"
+#include "runtime/translate/impl.h"
 #include "tests/unit/suite.h"
 #include <check.h>
 #include <math.h>
@@ -57,7 +57,7 @@ static uint32_t next_size;
 #define BODIES_OWN_ROWS
 #define SIMD(name, size, flags, ...) static void run_##name(const uint8_t *pc, char *fp) __VA_ARGS__
 #define SIMD_FORM(name, form, size, ...) static void run_##name##_##form(const uint8_t *pc, char *fp) __VA_ARGS__
-#include "runtime/bodies.def"
+#include "runtime/code/bodies.def"
 
 /* A row's handlers, by form: the row's own, and those of SIMD_FORM. */
 enum form { FORM_ALL, FORM_0, FORM_SUM_SS, FORM_SUM_SC, FORM_C, FORM_32, FORMS };
@@ -69,7 +69,7 @@ static const struct row {
 #define BODIES_OWN_ROWS
 #define SIMD(name, size, flags, ...) [FORM_ALL][OP_##name] = {#name, run_##name, size, flags},
 #define SIMD_FORM(name, form, size, ...) [FORM_##form][OP_##name] = {#name "_" #form, run_##name##_##form, size, 0},
-#include "runtime/bodies.def"
+#include "runtime/code/bodies.def"
 };
 
 /* ---- The same in plain C */
@@ -333,7 +333,7 @@ static void plain_V128_STORE(union lanes *d, const union lanes *o)
 static lanes_function *const plain[OP_COUNT] = {
 #define BODIES_OWN_ROWS
 #define SIMD(name, ...) [OP_##name] = plain_##name,
-#include "runtime/bodies.def"
+#include "runtime/code/bodies.def"
 };
 
 /* ---- Operands */

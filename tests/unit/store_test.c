@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "runtime/engine.h"
-#include "runtime/vm.h"
+#include "runtime/code/vm.h"
+#include "runtime/engine/engine.h"
 #include "tests/unit/rig.h"
 
 static const struct limits one_to_three = {.min = 1, .max = 3, .has_max = true};

@@ -1,6 +1,6 @@
 /* tests/unit/translate_test.c -- the translator: every row is covered, random code computes what a model of it
  * computes, frame maps, limits. HEMI_SEED repeats a run. */
-#include "runtime/translate_impl.h"
+#include "runtime/translate/impl.h"
 #include "tests/unit/rig.h"
 #include <stdarg.h>
 #include <time.h>

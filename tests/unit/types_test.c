@@ -1,5 +1,5 @@
 /* Types: canonical groups, reuse of ids, layout, descriptors, subtyping. */
-#include "runtime/engine.h"
+#include "runtime/engine/engine.h"
 #include "tests/unit/suite.h"
 #include <check.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Validation: one accepted and one refused use of each rule, the polymorphic stack, local initialisation, and 10,000
  * mutated modules. Modules are written as text and assembled. */
 #include "client/wat/wat.h"
-#include "runtime/engine.h"
-#include "runtime/validate_impl.h"
+#include "runtime/engine/engine.h"
+#include "runtime/validate/impl.h"
 #include "tests/unit/suite.h"
 #include <check.h>
 #include <stdio.h>

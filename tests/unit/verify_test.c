@@ -2,8 +2,8 @@
  * what is counted and linked. */
 #include "heap/internal.h"
 #include "rig.h"
-#include "runtime/engine.h"
-#include "runtime/store.h"
+#include "runtime/engine/engine.h"
+#include "runtime/store/store.h"
 
 /* Whatever holds references here has none that may be null, but for $x, the exception. */
 static const char TEXT[] =
