@@ -23,8 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/frames.h"
 #include "proto/limits.h"
-#include "proto/requests.h"
 
 /* name, number, text. Numbers are on the wire (Close.error): never renumber or reuse one. */
 #define PROTO_ERRORS(X)                                                                                                \
@@ -68,7 +68,7 @@ enum proto_error {
 const char *proto_error_text(enum proto_error e);
 const char *frame_type_name(unsigned type); /* "CALL"; "?" if unknown */
 
-/* What a row of proto/requests.h says, at run time. */
+/* What a row of proto/frames.h says, at run time. */
 struct frame_info {
     uint16_t type;
     uint8_t sender; /* enum frame_sender */

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/inherited.h"
-#include "server/log.h"
+#include "server/common/inherited.h"
+#include "server/common/log.h"
 #include "server/server.h"
-#include "server/supervisor.h"
-#include "server/supervisor_boot.h"
+#include "server/supervisor/supervisor.h"
+#include "server/worker/boot.h"
 
 /* long name, short letter, argument, meaning */
 #define COMMAND_OPTIONS(X)                                                                                             \

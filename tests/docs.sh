@@ -17,7 +17,7 @@ while read -r path; do
 done < <(grep -ohE '`(base|client|heap|proto|runtime|server|tests|docs|deploy)/[A-Za-z0-9_./-]*`' README.md CONTRIBUTING.md docs/*.md | tr -d '`' | sort -u)
 while read -r event; do
     grep -q "\`$event\`" docs/operating.md || { echo "docs/operating.md does not name the event $event"; bad=1; }
-done < <(grep -ohE '(log_event|format_line)\(.*' server/*.c | grep -oE '"[a-z]+(-[a-z]+)*"' | tr -d '"' | sort -u)
+done < <(grep -rohE '(log_event|format_line)\(.*' server --include='*.c' | grep -oE '"[a-z]+(-[a-z]+)*"' | tr -d '"' | sort -u)
 for file in README.md LICENSE CHANGELOG.md CONTRIBUTING.md docs/architecture.md docs/protocol.md; do
     [ -s "$file" ] || { echo "missing $file"; bad=1; }
 done

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jail_seccomp.h"
+#include "server/jail/seccomp.h"
 #include "tests/e2e/support.h"
 
 #define UNIT HEMI_SOURCE_DIR "/deploy/hemid.service.in"

@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/config_apart.h"
-#include "server/inherited.h"
+#include "server/common/inherited.h"
+#include "server/config/apart.h"
 #include "tests/unit/suite.h"
 
 /* libconfig 1.5 loses a string that the file does not end; the process that reads such a file then ends anyway. */

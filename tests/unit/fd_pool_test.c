@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/fd_pool.h"
+#include "server/supervisor/fd_pool.h"
 #include "tests/unit/suite.h"
 
 #define DOORS 3u

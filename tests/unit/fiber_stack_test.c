@@ -1,7 +1,7 @@
 /* tests/unit/fiber_stack_test.c -- fiber.h .derived, measured: whatever recursion fills the VM stack, it ends with the
  * VM stack's trap, and leaves a margin of the native stack. */
 #include "rig.h"
-#include "server/fiber.h"
+#include "server/worker/fiber.h"
 
 enum { VM_BYTES = 1 << 20, MARK = 0xA5, SPARE = 32 << 10 };
 

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "server/fiber.h"
+#include "server/worker/fiber.h"
 #include "tests/unit/suite.h"
 
 enum { VM = 64 << 10 };

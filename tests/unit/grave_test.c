@@ -1,11 +1,11 @@
-/* tests/unit/grave_test.c -- what is freed slowly is freed in slices, while a worker's loop goes on (server/grave.h,
- * server/stretch.h). Only units of work are looked at, never time. */
+/* tests/unit/grave_test.c -- what is freed slowly is freed in slices, while a worker's loop goes on
+ * (server/worker/grave.h, server/worker/stretch.h). Only units of work are looked at, never time. */
 #include "runtime/code/vm.h"
 #include "runtime/engine/engine.h"
 #include "runtime/module/module.h"
 #include "runtime/translate/translate.h"
-#include "server/account.h"
-#include "server/stretch.h"
+#include "server/worker/account.h"
+#include "server/worker/stretch.h"
 #include "tests/unit/session_rig.h"
 
 enum { FIRST = 1000, MANY = 20000, SLICE = 64 };

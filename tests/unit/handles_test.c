@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "proto/limits.h"
-#include "server/handles.h"
-#include "server/requests_values.h"
+#include "server/requests/values.h"
+#include "server/worker/handles.h"
 #include "tests/unit/suite.h"
 
 static uint64_t seed(void)

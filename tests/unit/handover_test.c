@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/handover.h"
-#include "server/page.h"
+#include "server/common/handover.h"
+#include "server/common/page.h"
 #include "tests/unit/suite.h"
 
 static int up, down; /* the supervisor's end, the worker's end */

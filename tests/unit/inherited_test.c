@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-#include "server/inherited.h"
+#include "server/common/inherited.h"
 #include "tests/unit/suite.h"
 
 static void handler(int number) { (void)number; }

@@ -19,9 +19,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "server/jail.h"
-#include "server/jail_attack.h"
-#include "server/jail_seccomp.h"
+#include "server/jail/attack.h"
+#include "server/jail/jail.h"
+#include "server/jail/seccomp.h"
 #include "tests/unit/suite.h"
 
 #define MEMORY (64ull << 20)

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/listen.h"
+#include "server/supervisor/listen.h"
 #include "tests/unit/suite.h"
 
 static char directory[64];

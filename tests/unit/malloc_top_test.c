@@ -1,12 +1,12 @@
 /* tests/unit/malloc_top_test.c -- the end of malloc's heap goes back in steps, and never by itself
- * (server/malloc_top.h). */
+ * (server/worker/malloc_top.h). */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "server/malloc_top.h"
+#include "server/worker/malloc_top.h"
 #include "tests/unit/suite.h"
 
 enum { BLOCK = 1000, BLOCKS = 64 << 10, UNITS = 4096, MIB = 1 << 20 };

@@ -10,7 +10,7 @@
 #include "proto/tables/limits.h"
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
-#include "server/share.h"
+#include "server/worker/share.h"
 #include "tests/unit/suite.h"
 
 /* A file of this repository; lives until the next call. */

@@ -1,11 +1,12 @@
-/* tests/unit/release_test.c -- giving back in pieces (base/release.h), and turns in the grave (server/grave.h). */
+/* tests/unit/release_test.c -- giving back in pieces (base/release.h), and turns in the grave (server/worker/grave.h).
+ */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/release.h"
-#include "server/grave.h"
+#include "server/worker/grave.h"
 #include "tests/unit/suite.h"
 
 enum { MIB = 1 << 20, PAGES_PER_MIB = 256, FEW = 100 /* units */ };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/runqueue.h"
+#include "server/worker/runqueue.h"
 #include "tests/unit/suite.h"
 
 enum { CONNS = 8, STORES = 300, LEAVES = CONNS * STORES };

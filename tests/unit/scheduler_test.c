@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/scheduler.h"
+#include "server/worker/scheduler.h"
 #include "tests/unit/suite.h"
 
 enum { VM = 64 << 10, SLICE = 10 };

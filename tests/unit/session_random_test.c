@@ -14,7 +14,7 @@
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
 #include "server/server.h"
-#include "server/session.h"
+#include "server/worker/connection.h"
 #include "tests/unit/suite.h"
 
 enum { CLIENTS = 2, STEPS = 15000, IDS = 80, CALLS = 16, REFS = 41 };

@@ -17,7 +17,7 @@
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
 #include "server/server.h"
-#include "server/session.h"
+#include "server/worker/connection.h"
 #include "tests/unit/suite.h"
 
 static struct worker worker;

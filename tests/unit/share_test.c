@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "server/share.h"
+#include "server/worker/share.h"
 #include "tests/unit/suite.h"
 
 enum { MEMBERS = 16, SIZE = 512, LEAST = SIZE / 2 / MEMBERS };

@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/supervisor.h"
-#include "server/supervisor_boot.h"
-#include "server/worker.h"
+#include "server/supervisor/supervisor.h"
+#include "server/worker/boot.h"
+#include "server/worker/worker.h"
 #include "tests/sweep/sweep.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/suite.h"

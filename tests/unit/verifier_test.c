@@ -1,8 +1,8 @@
-/* tests/unit/verifier_test.c -- a store is verified at its end in slices, one store at a time (server/verifier.h). In
- * release there is no verification: then every store is done at once. */
+/* tests/unit/verifier_test.c -- a store is verified at its end in slices, one store at a time
+ * (server/worker/verifier.h). In release there is no verification: then every store is done at once. */
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
-#include "server/verifier.h"
+#include "server/worker/verifier.h"
 
 #include <check.h>
 #include <signal.h>

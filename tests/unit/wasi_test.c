@@ -2,10 +2,10 @@
  * What streams do is in session_calls_test. */
 #include "proto/value.h"
 #include "rig.h"
-#include "server/session.h"
-#include "server/stores.h"
-#include "server/wasi.h"
-#include "server/worker_state.h"
+#include "server/wasi/wasi.h"
+#include "server/worker/connection.h"
+#include "server/worker/state.h"
+#include "server/worker/stores.h"
 
 enum { PAGE = 65536, NARGS = 3 };
 

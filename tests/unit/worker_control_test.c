@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "proto/hello.h"
-#include "server/worker_state.h"
+#include "server/worker/state.h"
 #include "tests/unit/suite.h"
 
 static struct worker w;
