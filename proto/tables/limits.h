@@ -1,7 +1,7 @@
 /* proto/tables/limits.h -- how large modules and their parts may be. Pure data. A module beyond one of them is refused
  * with LIMIT, naming it, its value and the place; none is a limit of the WebAssembly specification, which allows an
  * implementation to have them (3.0, A.2). Most are those of the JavaScript interface; smaller ones bound time or memory
- * per byte of module. docs/limits.md shows them; both are checked by tests/unit/limits_test.c. */
+ * per byte of module. docs/limits.md shows them; both are checked by tests/unit/runtime/limits_test.c. */
 #ifndef HEMI_TABLES_LIMITS_H
 #define HEMI_TABLES_LIMITS_H
 
