@@ -129,7 +129,7 @@ fi
 
 tests_of() { # preset : the names of its tests that the filter picks, from the sources, so that a removed test is not run
     local preset=$1 path name
-    for path in tests/unit/*/*_test.c tests/e2e/*_test.c tests/stencil/*_test.c tests/wast/run.sh; do
+    for path in tests/unit/*/*_test.c tests/unit/*/*/*_test.c tests/e2e/*_test.c tests/stencil/*_test.c tests/wast/run.sh; do
         name=$(basename "$path" .c)
         case $path in
             tests/e2e/*) name=e2e_$name ;;

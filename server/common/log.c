@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "proto/tables/printable.h"
-#include "server/common/clock.h"
 #include "server/common/log_writer.h"
 
 #define MESSAGE_MAX 2048

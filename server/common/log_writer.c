@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "server/common/clock.h"
+#include "base/clock.h"
 
 enum writer_state { WRITER_ABSENT, WRITER_RUNS, WRITER_STOPS, WRITER_ENDED };
 

@@ -6,9 +6,9 @@
 #include "proto/trace.h"
 #include "runtime/types/types.h"
 #include "server/requests/rows.h"
-#include "server/requests/values.h"
 #include "server/worker/connection.h"
 #include "server/worker/hostcall.h"
+#include "server/worker/values.h"
 
 /* ---- results ---- */
 

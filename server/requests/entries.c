@@ -4,8 +4,8 @@
 #include "runtime/code/vm.h"
 #include "runtime/types/types.h"
 #include "server/requests/rows.h"
-#include "server/requests/values.h"
 #include "server/worker/connection.h"
+#include "server/worker/values.h"
 
 static void limits_entry(struct entry *out, const struct limits *l)
 {

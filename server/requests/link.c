@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "proto/limits.h"
-#include "server/requests/requests.h"
-#include "server/requests/values.h"
 #include "server/wasi/wasi.h"
 #include "server/worker/connection.h"
+#include "server/worker/request.h"
 #include "server/worker/state.h"
+#include "server/worker/values.h"
 
 enum {
     TAIL_BYTES = 48, /* for how many more there are */

@@ -4,8 +4,8 @@
 #include "base/check.h"
 #include "proto/hemi.pb-c.h"
 #include "server/requests/rows.h"
-#include "server/requests/values.h"
 #include "server/worker/connection.h"
+#include "server/worker/values.h"
 
 enum { PAGE_SHIFT = 16 };
 

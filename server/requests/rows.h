@@ -3,7 +3,7 @@
 #ifndef HEMI_SERVER_REQUESTS_ROWS_H
 #define HEMI_SERVER_REQUESTS_ROWS_H
 
-#include "server/requests/requests.h"
+#include "server/worker/request.h"
 
 #define REQUEST_READERS(X) X(module_data) X(module_new) X(store_new) X(store_close) X(call) X(wasi_new) X(func_new)
 /* clang-format off */

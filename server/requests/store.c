@@ -7,11 +7,11 @@
 #include "proto/value.h"
 #include "server/requests/link.h"
 #include "server/requests/rows.h"
-#include "server/requests/upload.h"
-#include "server/requests/values.h"
 #include "server/wasi/wasi.h"
 #include "server/worker/connection.h"
 #include "server/worker/totals.h"
+#include "server/worker/upload.h"
+#include "server/worker/values.h"
 
 /* ---- modules ---- */
 

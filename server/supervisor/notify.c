@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server/common/clock.h"
+#include "base/clock.h"
 
 /* A path, or a name in the abstract namespace, which begins with '@'. */
 static socklen_t address_of(const char *name, struct sockaddr_un *out)

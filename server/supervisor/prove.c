@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/common/clock.h"
+#include "base/clock.h"
 #include "server/common/inherited.h"
 #include "server/supervisor/state.h"
 

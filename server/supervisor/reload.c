@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "server/config/apart.h"
+#include "server/supervisor/apart.h"
 #include "server/supervisor/notify.h"
 #include "server/supervisor/state.h"
 

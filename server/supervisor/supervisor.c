@@ -1,6 +1,6 @@
 /* server/supervisor/supervisor.c -- the supervisor's loop: configuration, doors, signals, draining. */
 #include "server/supervisor/supervisor.h"
-#include "server/config/apart.h"
+#include "server/supervisor/apart.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,9 +5,9 @@
 
 #include "base/check.h"
 #include "proto/value.h"
-#include "server/requests/values.h"
 #include "server/worker/state.h"
 #include "server/worker/stores.h"
+#include "server/worker/values.h"
 
 /* ---- the object ---- */
 

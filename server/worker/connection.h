@@ -24,8 +24,8 @@
 
 #include "proto/frame.h"
 #include "proto/window.h"
-#include "server/requests/requests.h"
 #include "server/worker/handles.h"
+#include "server/worker/request.h"
 #include "server/worker/state.h"
 #include "server/worker/stores.h"
 
@@ -61,7 +61,7 @@ struct connection {
     uint64_t output_max;
     uint64_t promised;                   /* bytes of replies that requests under way will make */
     struct share output;                 /* those, and what is written and not sent */
-    struct share stacks;                 /* what its activations claim (server/requests/start.c) */
+    struct share stacks;                 /* what its activations claim (server/worker/request_start.c) */
     uint32_t stacks_outer, stacks_inner; /* of them: outside host calls, inside */
     struct share share_of_stores;        /* `nstores` */
     struct share types;                  /* of its modules, and of its stores' host functions */

@@ -7,9 +7,9 @@
 #include "base/release.h"
 #include "proto/limits.h"
 #include "proto/value.h"
-#include "server/requests/upload.h"
 #include "server/wasi/wasi.h"
 #include "server/worker/stores.h"
+#include "server/worker/upload.h"
 
 /* ---- outcomes ---- */
 

@@ -7,8 +7,8 @@
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/limits.h"
 #include "runtime/types/types.h"
-#include "server/requests/values.h"
 #include "server/worker/connection.h"
+#include "server/worker/values.h"
 
 /* A host function's context; the engine drops it with the store. */
 struct host_func_ctx {

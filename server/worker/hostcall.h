@@ -14,7 +14,7 @@
 #define HEMI_SERVER_WORKER_HOSTCALL_H
 
 #include "proto/window.h"
-#include "server/requests/requests.h"
+#include "server/worker/request.h"
 
 enum { HOST_CALLS_MAX = 1 << 16 /* outstanding on one connection, abandoned ones included */ };
 

@@ -12,12 +12,12 @@
 
 #include "proto/counters.h"
 #include "runtime/runtime.h"
+#include "server/scheduler/scheduler.h"
+#include "server/scheduler/timeouts.h"
 #include "server/worker/account.h"
 #include "server/worker/grave.h"
-#include "server/worker/scheduler.h"
 #include "server/worker/stores.h"
 #include "server/worker/stretch.h"
-#include "server/worker/timeouts.h"
 #include "server/worker/verifier.h"
 #include "server/worker/worker.h"
 
@@ -70,7 +70,7 @@ struct worker {
     uint64_t idle_since_ms; /* without connections; 0: has some */
     struct timeout drain_end;
     int exit_status;
-    uint32_t visit;    /* server/requests/wait.c */
+    uint32_t visit;    /* server/worker/request_wait.c */
     uint32_t searched; /* edges followed there for the frame being read */
     uint32_t ids;      /* looked up, set aside or settled for requests, as ever: what they cost beside their frames */
 };

@@ -18,10 +18,10 @@
 #define HEMI_SERVER_WORKER_STORES_H
 
 #include "runtime/runtime.h"
+#include "server/scheduler/runqueue.h"
 #include "server/worker/account.h"
 #include "server/worker/grave.h"
 #include "server/worker/handles.h"
-#include "server/worker/runqueue.h"
 
 struct connection;
 struct worker;

@@ -14,7 +14,7 @@
 #define HEMI_SERVER_WORKER_STREAM_H
 
 #include "proto/frame.h"
-#include "server/worker/scheduler.h"
+#include "server/scheduler/scheduler.h"
 
 struct connection;
 struct wstore;

@@ -1,6 +1,6 @@
 #include "server/worker/stretch.h"
 
-#include "server/common/clock.h"
+#include "base/clock.h"
 
 static const struct {
     const char *name;

@@ -10,7 +10,7 @@
 #define HEMI_SERVER_WORKER_VERIFIER_H
 
 #include "runtime/runtime.h"
-#include "server/worker/fiber.h"
+#include "server/scheduler/fiber.h"
 
 struct verifier {
     struct fiber_pool fibers;

@@ -1,0 +1,219 @@
+#include "server/worker/values.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/engine/engine.h"
+#include "server/worker/connection.h"
+
+enum hemi_status rt_fail(struct rt_error *err, enum hemi_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    err->status = status;
+    return status;
+}
+
+/* ---- guessing ---- */
+
+static bool guess(const uint8_t *raw, enum wire_ref kind, struct wire_reference *ref)
+{
+    return raw[0] == kind && wire_get_reference(raw, FRAME_C2W, ref) == PROTO_OK;
+}
+
+static bool guess_extern(const uint8_t *raw, struct wire_reference *ref)
+{
+    return guess(raw, WIRE_EXTERN, ref) && ref->payload != 0;
+}
+
+bool values_pin(const struct handle_table *t, struct wstore *s, const uint8_t *raw, uint32_t n, struct object ***pins)
+{
+    struct wire_reference ref;
+    *pins = n > 0 ? calloc(n, sizeof **pins) : NULL;
+    if (n > 0 && !*pins) return false;
+    for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
+        if (guess(raw, WIRE_HANDLE, &ref)) {
+            struct object *o = handles_get(t, ref.handle);
+            if (o) (*pins)[i] = object_ref(o);
+        }
+        if (!s || !guess_extern(raw, &ref) || wstore_extern_received(s, ref.payload)) continue;
+        values_release(s, raw - (size_t)i * WIRE_VALUE_BYTES, i, *pins); /* those before this one */
+        *pins = NULL;
+        return false;
+    }
+    return true;
+}
+
+void values_release(struct wstore *s, const uint8_t *raw, uint32_t n, struct object **pins)
+{
+    struct wire_reference ref;
+    if (!pins) return;
+    for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
+        object_unref(pins[i]);
+        if (s && guess_extern(raw, &ref)) wstore_extern_settled(s, ref.payload, true);
+    }
+    free(pins);
+}
+
+/* ---- types ---- */
+
+uint8_t value_class(const struct wstore *s, valtype type)
+{
+    switch (heaptype_top(s->conn->worker->engine, vt_heap(type))) {
+    case HT_FUNC:
+        return WIRE_CLASS_FUNC;
+    case HT_EXTERN:
+        return WIRE_CLASS_EXTERN;
+    case HT_EXN:
+        return WIRE_CLASS_EXN;
+    default:
+        return WIRE_CLASS_ANY;
+    }
+}
+
+enum heap_slot class_slot(uint8_t class_) { return class_ == WIRE_CLASS_FUNC ? HEAP_SLOT_FUNC : HEAP_SLOT_REF; }
+
+enum hemi_status value_type_read(uint32_t wire, valtype *out, struct rt_error *err)
+{
+    *out = wire_type_valtype(wire);
+    if (wire_type_check(wire) != PROTO_OK || vt_kind(*out) == VK_I8 || vt_kind(*out) == VK_I16)
+        return rt_fail(err, HEMI_ARGUMENT, "0x%08X is not a value type", wire);
+    if (vt_is_ref(*out) && !ht_is_abstract(vt_heap(*out)))
+        return rt_fail(err, HEMI_ARGUMENT, "type 0x%08X is concrete: name a module's import instead", wire);
+    return HEMI_OK;
+}
+
+/* ---- reading ---- */
+
+static enum hemi_status read_number(uint32_t i, valtype type, uint8_t *raw, struct wstore *s, union val *out,
+                                    struct rt_error *err)
+{
+    struct wire_reference ref;
+    if (type == VT_V128 && guess_extern(raw, &ref)) {
+        memcpy(out->bytes, raw, WIRE_VALUE_BYTES);
+        wstore_extern_settled(s, ref.payload, false);
+        memset(raw, 0, WIRE_VALUE_BYTES); /* so that values_release does not settle it again */
+        return HEMI_OK;
+    }
+    if (wire_get_number(raw, out->bytes, valtype_size(type)) == PROTO_OK) return HEMI_OK;
+    return rt_fail(err, HEMI_ARGUMENT, "value %u has more bytes than its type", i);
+}
+
+/* An id that was not counted when its frame was read (0) is counted now. */
+static enum hemi_status read_extern(struct wstore *s, uint64_t id, struct root *out, struct rt_error *err)
+{
+    if (id == 0 && !wstore_extern_received(s, id)) return rt_fail(err, HEMI_NO_MEMORY, "no memory for an extern");
+    enum hemi_status status = wstore_extern(s, id, out);
+    if (id == 0) wstore_extern_settled(s, id, true);
+    return status == HEMI_OK ? status : rt_fail(err, status, "no room in the heap for an extern");
+}
+
+static enum hemi_status read_handle(struct wstore *s, uint32_t i, const struct wire_reference *ref,
+                                    const struct object *o, struct root *out, struct rt_error *err)
+{
+    if (!o || !o->bound) return rt_fail(err, HEMI_HANDLE, "value %u: no reference has handle %u", i, ref->handle);
+    if (o->store != s) return rt_fail(err, HEMI_HANDLE, "value %u: handle %u is of another store", i, ref->handle);
+    if (o->kind != OBJECT_REF || o->class_ != ref->class_)
+        return rt_fail(err, HEMI_ARGUMENT, "value %u: handle %u (%s) is of another class", i, ref->handle,
+                       object_kind_text((enum object_kind)o->kind));
+    root_init(s->store, out, class_slot(o->class_), o->u.root.bits);
+    return HEMI_OK;
+}
+
+static enum hemi_status read_reference(struct wstore *s, uint32_t i, valtype type, const uint8_t *raw,
+                                       const struct object *pin, struct root *out, struct rt_error *err)
+{
+    struct wire_reference ref;
+    if (wire_get_reference(raw, FRAME_C2W, &ref) != PROTO_OK)
+        return rt_fail(err, HEMI_ARGUMENT, "value %u is not a reference", i);
+    uint8_t class_ = value_class(s, type);
+    if (ref.class_ != class_) return rt_fail(err, HEMI_ARGUMENT, "value %u is a reference of another class", i);
+    switch (ref.kind) {
+    case WIRE_HANDLE:
+        return read_handle(s, i, &ref, pin, out, err);
+    case WIRE_EXTERN:
+        return read_extern(s, ref.payload, out, err); /* of class any or extern, else it does not parse */
+    case WIRE_I31:
+        if (class_ != WIRE_CLASS_ANY && class_ != WIRE_CLASS_EXTERN)
+            return rt_fail(err, HEMI_ARGUMENT, "value %u: an i31 is neither a function nor an exception", i);
+        root_init(s->store, out, HEAP_SLOT_REF, heap_i31((uint32_t)ref.payload).bits);
+        return HEMI_OK;
+    default:
+        root_init(s->store, out, class_slot(class_), 0);
+        return HEMI_OK;
+    }
+}
+
+static bool values_alloc(struct values *v, uint32_t n)
+{
+    v->n = n;
+    v->vals = v->few_vals;
+    v->roots = v->few_roots;
+    if (n <= VALUES_INLINE) {
+        memset(v->few_vals, 0, sizeof v->few_vals);
+        memset(v->few_roots, 0, sizeof v->few_roots);
+        return true;
+    }
+    v->vals = calloc(n, sizeof *v->vals);
+    v->roots = calloc(n, sizeof *v->roots);
+    if (v->vals && v->roots) return true;
+    free(v->vals);
+    free(v->roots);
+    *v = (struct values){0};
+    return false;
+}
+
+void values_refresh(struct values *v)
+{
+    for (uint32_t i = 0; i < v->n; i++)
+        if (v->roots[i].next) v->vals[i].ref = v->roots[i].bits; /* .func is the same bytes */
+}
+
+enum hemi_status values_read(struct wstore *s, const valtype *types, uint32_t n, uint8_t *raw, struct object **pins,
+                             struct values *out, struct rt_error *err)
+{
+    if (!values_alloc(out, n)) return rt_fail(err, HEMI_NO_MEMORY, "no memory for %u values", n);
+    for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
+        enum hemi_status status = vt_is_ref(types[i])
+                                      ? read_reference(s, i, types[i], raw, pins ? pins[i] : NULL, &out->roots[i], err)
+                                      : read_number(i, types[i], raw, s, &out->vals[i], err);
+        if (status != HEMI_OK) return status;
+    }
+    values_refresh(out); /* making an extern may have moved the others */
+    return HEMI_OK;
+}
+
+void values_deinit(struct values *v)
+{
+    for (uint32_t i = 0; i < v->n; i++) root_deinit(&v->roots[i]);
+    if (v->vals != v->few_vals) {
+        free(v->vals);
+        free(v->roots);
+    }
+    v->n = 0;
+    v->vals = NULL;
+    v->roots = NULL;
+}
+
+/* ---- writing ---- */
+
+void value_write(const struct wstore *s, valtype type, union val v, uint32_t handle, uint8_t out[WIRE_VALUE_BYTES])
+{
+    if (!vt_is_ref(type)) {
+        wire_put_number(out, v.bytes, valtype_size(type));
+        return;
+    }
+    struct wire_reference ref = {.kind = WIRE_HANDLE, .class_ = value_class(s, type), .handle = handle};
+    if (v.ref == 0) {
+        ref.kind = WIRE_NULL;
+    } else if (ref.class_ != WIRE_CLASS_FUNC && heap_is_i31((heap_ref){v.ref})) {
+        ref.kind = WIRE_I31;
+        ref.payload = heap_i31_u((heap_ref){v.ref});
+    } else if (ref.class_ != WIRE_CLASS_FUNC && store_extern_id(s->store, v.ref, &ref.payload)) {
+        ref.kind = WIRE_EXTERN;
+    }
+    wire_put_reference(out, &ref);
+}
