@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "server/common/inherited.h"
+#include "server/common/last_words.h"
 #include "server/common/log.h"
-#include "server/server.h"
 #include "server/supervisor/supervisor.h"
 #include "server/worker/boot.h"
 
@@ -104,9 +104,9 @@ int main(int argc, char **argv)
 {
     inherited_reset();
     server_last_words(NULL);
-    if (supervisor_is_worker(argc, argv)) {
+    if (boot_is_worker(argc, argv)) {
         inherited_release();
-        return supervisor_boot(worker_main);
+        return boot_worker(worker_main);
     }
     struct supervisor_options options = {.self = argv[0], .private_fd = -1, .log_level = -1};
     bool dump = false, check = false;

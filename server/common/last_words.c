@@ -1,11 +1,11 @@
-/* server/common/last_words.c -- where the words of a failed check go, in the supervisor and in workers. */
+#include "server/common/last_words.h"
+
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "server/common/page.h"
-#include "server/server.h"
 
 #define READER_MS 1000 /* that who reads standard error may take; the end must not wait for ever */
 

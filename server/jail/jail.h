@@ -20,6 +20,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* A build with a sanitizer, which wants more of the system than a worker. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define JAIL_SANITIZER 1
+#endif
+#endif
+
 #define JAIL_STEPS_MAX 24
 #define JAIL_FEATURES_MAX 24
 

@@ -116,11 +116,6 @@
     X(rseq, DENY, JAIL_ANY, "threads")
 
 /* A sanitizer's runtime, in builds that have one: named rows, so that the jail stays what it is (.jail-always). */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define JAIL_SANITIZER 1
-#endif
-#endif
 #ifdef JAIL_SANITIZER
 #define JAIL_KILL_UNLESS_SANITIZED(X)
 #define JAIL_SANITIZER_SYSCALLS(X)                                                                                     \

@@ -14,7 +14,6 @@
 #include "server/jail/jail.h"
 #include "server/supervisor/closer.h"
 #include "server/supervisor/state.h"
-#include "server/worker/worker.h"
 
 #define MESSAGES_PER_TURN 64 /* of one worker, before others get their turn */
 #define LINES_PER_TURN 64    /* of its standard error */

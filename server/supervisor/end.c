@@ -6,23 +6,16 @@
 #include <string.h>
 
 #include "server/supervisor/state.h"
-#include "server/worker/worker.h"
 
 static const char *exit_text(int code, bool orderly)
 {
+    if (code == WORKER_EXIT_OK && orderly) return "in order";
     switch (code) {
-    case WORKER_EXIT_OK:
-        return orderly ? "in order" : "without having said so";
-    case WORKER_EXIT_BOOT:
-        return "it could not start";
-    case WORKER_EXIT_JAIL:
-        return "its jail failed";
-    case WORKER_EXIT_MEMORY:
-        return "out of memory";
-    case WORKER_EXIT_ERROR:
-        return "by an error of its own";
-    case 127:
-        return "it could not be executed";
+#define X(name, status, text)                                                                                          \
+    case status:                                                                                                       \
+        return text;
+        WORKER_EXITS(X)
+#undef X
     default:
         return "with an unknown status";
     }

@@ -2,11 +2,8 @@
 #include "server/supervisor/fd_pool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/check.h"
 
@@ -108,20 +105,4 @@ uint64_t fd_count_open(uint64_t limit)
         for (nfds_t i = 0; i < n; i++) count += (fds[i].revents & POLLNVAL) == 0;
     }
     return count;
-}
-
-int fd_presize_loop(uv_loop_t *loop, uv_poll_t *handle, uint64_t limit)
-{
-    int status = 0, event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (event < 0) return -errno;
-    int highest = fcntl(event, F_DUPFD_CLOEXEC, (int)limit - 1);
-    if (highest < 0) status = -errno;
-    if (status == 0) status = uv_poll_init(loop, handle, highest);
-    if (status == 0) {
-        uv_poll_start(handle, UV_READABLE, NULL);
-        uv_close((uv_handle_t *)handle, NULL);
-    }
-    if (highest >= 0) close(highest);
-    close(event);
-    return status;
 }

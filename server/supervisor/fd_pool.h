@@ -19,7 +19,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 #define FDS_PER_DOOR 2u     /* the socket, its lock file */
 #define FDS_PER_WORKER 3u   /* its pidfd, control socket, standard error */
@@ -79,10 +78,5 @@ bool fd_pool_admit_worker(struct fd_pool *pool, uint64_t processes, uint64_t *bo
 
 /* Descriptors open in this process, below `limit`. */
 uint64_t fd_count_open(uint64_t limit);
-
-/* Makes the loop's table of watchers as large as it can ever become with descriptors below `limit`, since libuv aborts
- * where it cannot be grown later. `handle` is used for that and closed; the caller runs the loop before it goes.
- * Returns 0 or a negative errno. */
-int fd_presize_loop(uv_loop_t *loop, uv_poll_t *handle, uint64_t limit);
 
 #endif

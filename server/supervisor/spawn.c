@@ -12,12 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/jail/seccomp.h"
+#include "server/jail/jail.h"
 #include "server/supervisor/state.h"
-#include "server/worker/worker.h"
 
 #define FD_SAFE 16 /* above every fixed descriptor */
-#define EXIT_EXEC 127
 
 bool child_has_path(const char *self) { return self != NULL && strchr(self, '/') != NULL; }
 
@@ -55,7 +53,7 @@ static noreturn void give_up(const struct spawn *spawn, const char *what)
     if (more > sizeof text - len) more = sizeof text - len;
     if (why != NULL) memcpy(text + len, why, more);
     page_last_words(spawn->words, text, len + more);
-    _exit(EXIT_EXEC);
+    _exit(WORKER_EXIT_EXEC);
 }
 
 /* The child: never returns. A session of its own, so that a terminal's signals reach the supervisor only. */
@@ -95,7 +93,7 @@ static void fill_environment(char *const environment[2], size_t size)
 
 int child_spawn(const struct spawn *spawn, pid_t *pid, int *pidfd)
 {
-    char name[] = "hemid", flag[] = "--worker", tenant[64], variables[2][1024];
+    char name[] = "hemid", flag[] = WORKER_FLAG, tenant[64], variables[2][1024];
     char *const arguments[] = {name, flag, tenant, NULL};
     char *const environment[] = {variables[0], variables[1], NULL};
     snprintf(tenant, sizeof tenant, "%s", spawn->tenant);

@@ -22,9 +22,8 @@
 
 #include "proto/hello.h"
 #include "proto/tables/status.h"
-#include "server/common/handover.h"
+#include "server/common/heritage.h"
 #include "server/common/log.h"
-#include "server/common/page.h"
 #include "server/config/config.h"
 #include "server/supervisor/fd_pool.h"
 #include "server/supervisor/listen.h"

@@ -1,6 +1,5 @@
 /* server/supervisor/supervisor.c -- the supervisor's loop: configuration, doors, signals, draining. */
 #include "server/supervisor/supervisor.h"
-#include "server/supervisor/apart.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +13,8 @@
 
 #include "base/check.h"
 #include "server/common/inherited.h"
+#include "server/common/loop.h"
+#include "server/supervisor/apart.h"
 #include "server/supervisor/closer.h"
 #include "server/supervisor/notify.h"
 #include "server/supervisor/state.h"
@@ -259,7 +260,7 @@ static int divide_descriptors(struct supervisor *s)
                   "of %" PRIu64 ", %" PRIu64 " are for connections that no worker has adopted yet: %" PRIu64
                   " for each of %" PRIu64 " sockets and %" PRIu64 " tenants, %" PRIu64 " for whoever comes",
                   needs.limit, pool->total, pool->guaranteed, needs.doors, needs.tenants, pool->lendable);
-    int status = fd_presize_loop(&s->loop, &s->presized, fd_pool_most(pool));
+    int status = loop_presize(&s->loop, &s->presized, fd_pool_most(pool));
     if (status != 0) log_event(LOG_ERROR, "cannot-start", NULL, "the event loop: %s", strerror(-status));
     return status;
 }

@@ -1,6 +1,5 @@
 /* server/worker/boot.c -- a worker's first steps. */
 #include "server/worker/boot.h"
-#include "proto/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +14,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
+#include "server/common/last_words.h"
 #include "server/jail/attack.h"
-#include "server/jail/seccomp.h"
-#include "server/server.h"
 #ifdef JAIL_SANITIZER
 #include <sanitizer/allocator_interface.h>
 #endif
@@ -29,7 +28,7 @@
 /* The page, for last words; a signal handler has no other way to it. */
 static struct page *last_words_page;
 
-int supervisor_is_worker(int argc, char **argv) { return argc >= 2 && strcmp(argv[1], "--worker") == 0; }
+int boot_is_worker(int argc, char **argv) { return argc >= 2 && strcmp(argv[1], WORKER_FLAG) == 0; }
 
 /* --- last words --- */
 
@@ -222,7 +221,7 @@ static int run_worker(worker_function worker, const struct worker_boot *boot)
 #endif
 }
 
-int supervisor_boot(worker_function worker)
+int boot_worker(worker_function worker)
 {
     static struct handover_msg msg;
     static struct jail_report report;

@@ -12,9 +12,9 @@
 typedef int (*worker_function)(const struct worker_boot *boot);
 
 /* Whether this process was started as a worker (`hemid --worker TENANT`). */
-int supervisor_is_worker(int argc, char **argv);
+int boot_is_worker(int argc, char **argv);
 
 /* Runs the worker and returns its exit status. `worker` is worker_main, or a test's. */
-int supervisor_boot(worker_function worker);
+int boot_worker(worker_function worker);
 
 #endif

@@ -91,7 +91,7 @@ void worker_drain(struct worker *w, uint64_t timeout_ms);
 
 /* server/worker/control.c: messages from and to the supervisor. */
 int control_start(struct worker *w);
-/* These queue; nothing waits for the supervisor (server.h .control-nonblock). Without a control socket they do nothing.
+/* These queue; nothing waits for the supervisor (.control-nonblock). Without a control socket they do nothing.
  */
 void control_closed(struct worker *w, uint64_t connection, enum hemi_status status);
 void control_phase(struct worker *w, enum handover_phase phase);

@@ -7,8 +7,8 @@
 
 #include "base/check.h"
 #include "base/release.h"
+#include "server/common/loop.h"
 #include "server/requests/rows.h"
-#include "server/supervisor/fd_pool.h"
 #include "server/worker/connection.h"
 #include "server/worker/malloc_top.h"
 #include "server/worker/state.h"
@@ -246,7 +246,7 @@ static int init_loop(struct worker *w)
 {
     uint64_t descriptors = w->boot->descriptors;
     if (uv_loop_init(&w->loop) != 0) return WORKER_EXIT_MEMORY;
-    if (descriptors > 0 && fd_presize_loop(&w->loop, &w->presized, descriptors) != 0) return WORKER_EXIT_MEMORY;
+    if (descriptors > 0 && loop_presize(&w->loop, &w->presized, descriptors) != 0) return WORKER_EXIT_MEMORY;
     uv_check_init(&w->loop, &w->check);
     uv_prepare_init(&w->loop, &w->prepare);
     uv_idle_init(&w->loop, &w->idle);

@@ -1,36 +1,33 @@
 /* server/worker/worker.h -- the seam between a worker's start and its inside.
  *
- * server/worker/boot.c is the first code of a worker process: it takes its fixed descriptors, reads BOOT, maps the
- * shared page, enters the jail and calls worker_main. So worker_main runs INSIDE the jail from its first line
- * (.jail-first):
+ * A worker is one process of one tenant. It serves the connections that it has adopted: it reads their frames as
+ * requests (request.h; what each one does is a row of requests/), runs guests on fibers (scheduler/), and owns their
+ * stores until they end (grave.h). state.h is its inside, with the order of a turn of its loop.
+ *
+ * boot.c is the first code of the process: it takes its fixed descriptors, reads BOOT, maps the shared page, enters the
+ * jail and calls worker_main. So worker_main runs INSIDE the jail from its first line (.jail-first):
  *   - allowed system calls: JAIL_SYSCALLS in server/jail/seccomp.h (libuv's loop with uv_poll, timers and async is
- * covered; uv_fs, uv_spawn, uv_queue_work, threads, opening anything, isatty are not);
+ *     covered; uv_fs, uv_spawn, uv_queue_work, threads, opening anything, isatty are not);
  *   - memory: mmap/mprotect/munmap/madvise without PROT_EXEC; private writable mappings count against RLIMIT_DATA
  *     (PROT_NONE reservations do not);
  *   - fstat() of glibc is newfstatat, which is refused: use lseek or syscall(SYS_fstat) for a memfd's size;
  *   - logs: HANDOVER_LOG messages, or stderr (a nonblocking pipe that the supervisor reads and caps).
+ *
+ * School of checking: what clients send is a PEER's and what guests pass is untrusted: error returns, never checks;
+ * each header says where that begins. Our own state is checked (CHECK): a worker that stops costs its tenant only.
+ * Owners: a worker owns its connections, from ADOPTED on, and its stores; nothing that another worker could reach.
+ *
+ * Invariants:
+ *   .adopt-before-read  A worker reads from a connection only after it has sent ADOPTED.
+ *   .control-nonblock   A worker never waits for the supervisor.
  */
 #ifndef HEMI_SERVER_WORKER_WORKER_H
 #define HEMI_SERVER_WORKER_WORKER_H
 
 #include "proto/limits.h"
-#include "server/common/handover.h"
-#include "server/common/page.h"
+#include "server/common/heritage.h"
 #include "server/config/config.h"
 #include "server/jail/jail.h"
-
-/* The descriptors that a worker is started with; everything else is closed. 0 and 1 are /dev/null. */
-enum worker_fd { WORKER_FD_LOG = 2, WORKER_FD_CONTROL = 3, WORKER_FD_PAGE = 4, WORKER_FD_FIRST_FREE = 5 };
-
-/* Exit statuses of a worker, which its supervisor names in the log. */
-enum worker_exit {
-    WORKER_EXIT_OK = 0,      /* idle, drained, stopped, or the supervisor is gone */
-    WORKER_EXIT_BOOT = 70,   /* no valid BOOT, no page */
-    WORKER_EXIT_JAIL = 71,   /* a required step of the jail failed */
-    WORKER_EXIT_MEMORY = 72, /* no memory to go on */
-    WORKER_EXIT_ERROR = 73,  /* anything else: see its last words */
-    WORKER_EXIT_HOOK = 80    /* builds with HEMI_JAIL_TEST: 80 + how a hook ended */
-};
 
 /* Everything points into memory that lives as long as the process. */
 struct worker_boot {

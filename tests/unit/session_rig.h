@@ -16,7 +16,6 @@
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
-#include "server/server.h"
 #include "server/worker/connection.h"
 #include "tests/unit/suite.h"
 

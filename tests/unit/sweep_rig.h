@@ -225,7 +225,7 @@ static inline void wait_for_memory(long wanted)
 /* main() of such a program. */
 static inline int sweep_main(int argc, char **argv, const char *name, void (*add)(TCase *tests))
 {
-    if (supervisor_is_worker(argc, argv)) return supervisor_boot(worker_main);
+    if (boot_is_worker(argc, argv)) return boot_worker(worker_main);
     self = argv[0];
     Suite *suite = suite_create(name);
     TCase *tests = tcase_create(name);

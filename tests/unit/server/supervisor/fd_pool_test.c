@@ -117,18 +117,6 @@ START_TEST(open_descriptors_are_counted)
 }
 END_TEST
 
-START_TEST(a_presized_loop_has_room)
-{
-    uv_loop_t loop;
-    uv_poll_t handle;
-    ck_assert_int_eq(uv_loop_init(&loop), 0);
-    ck_assert_int_eq(fd_presize_loop(&loop, &handle, 900), 0);
-    ck_assert_uint_ge(loop.nwatchers, 900);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    ck_assert_int_eq(uv_loop_close(&loop), 0);
-}
-END_TEST
-
 /* What is given back counts until its descriptor is closed: with its share, or, when it is nobody's, with what is lent.
  */
 START_TEST(what_is_not_closed_yet_is_not_there)
@@ -159,7 +147,6 @@ int main(void)
     tcase_add_test(tests, workers_beyond_the_replacements_borrow);
     tcase_add_test(tests, a_reload_may_allow_as_many_workers_as_fit);
     tcase_add_test(tests, open_descriptors_are_counted);
-    tcase_add_test(tests, a_presized_loop_has_room);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

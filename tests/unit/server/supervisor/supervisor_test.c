@@ -35,7 +35,7 @@
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/status.h"
-#include "server/jail/seccomp.h"
+#include "server/jail/jail.h"
 #include "server/supervisor/supervisor.h"
 #include "server/worker/boot.h"
 #include "tests/unit/lingerer.h"
@@ -1364,7 +1364,7 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    if (supervisor_is_worker(argc, argv)) return supervisor_boot(echo_worker);
+    if (boot_is_worker(argc, argv)) return boot_worker(echo_worker);
     Suite *suite = suite_create("supervisor");
     TCase *tests = tcase_create("supervisor");
     tcase_add_checked_fixture(tests, setup, teardown);
