@@ -3,7 +3,9 @@
 #define HEMI_TESTS_UNIT_LINGERER_H
 
 #include <check.h>
+#include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,8 +31,8 @@ static inline int make_lingerer(int *peer)
 
 #define PASSED_MAX 253
 
-/* Passes `count` copies. */
-static inline void say_with(int fd, const void *bytes, size_t len, int passed, unsigned count)
+/* Passes `count` copies. False: the peer has closed already. */
+static inline bool say_with(int fd, const void *bytes, size_t len, int passed, unsigned count)
 {
     _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(PASSED_MAX * sizeof(int))] = {0};
     struct iovec iov = {(void *)(uintptr_t)bytes, len};
@@ -39,7 +41,9 @@ static inline void say_with(int fd, const void *bytes, size_t len, int passed, u
     struct cmsghdr *c = CMSG_FIRSTHDR(&header);
     *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
     for (unsigned i = 0; i < count; i++) memcpy(CMSG_DATA(c) + i * sizeof passed, &passed, sizeof passed);
-    ck_assert_int_eq(sendmsg(fd, &header, MSG_NOSIGNAL), len);
+    ssize_t sent = sendmsg(fd, &header, MSG_NOSIGNAL);
+    ck_assert_msg(sent == (ssize_t)len || errno == EPIPE, "sendmsg: %s", strerror(errno));
+    return sent >= 0;
 }
 
 #endif

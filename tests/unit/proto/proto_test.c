@@ -827,7 +827,7 @@ START_TEST(descriptors_that_linger_are_closed_at_once)
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     frame_reader_init(&r, FRAME_C2W, FRAME_OPEN);
     size_t len = ping(bytes);
-    say_with(pair[0], bytes, _i == 0 ? len : 5, lingerer, _i == 0 ? PASSED_MAX : 1);
+    ck_assert(say_with(pair[0], bytes, _i == 0 ? len : 5, lingerer, _i == 0 ? PASSED_MAX : 1));
     close(lingerer);
     if (_i < 2) ck_assert(frame_reader_recv(&r, pair[1]));
     ck_assert_int_eq(r.error, _i == 0 ? PROTO_FD_UNEXPECTED : PROTO_OK);
