@@ -128,7 +128,8 @@ enum hemi_status request_link(struct request *r, const struct module *m, struct 
         const struct import *im = &m->imports[i];
         if (!is_wasi(r, m, i)) continue;
         imports[i].kind = EXTERN_FUNC;
-        status = wasi_import(r->uses[2]->u.wasi, im->name, m->funcs[im->index].type, &imports[i].func, &r->reply.error);
+        status = wasi_import(wasi_of(r->uses[2]->u.inside), im->name, m->funcs[im->index].type, &imports[i].func,
+                             &r->reply.error);
     }
     return status;
 }

@@ -1,5 +1,14 @@
-/* server/requests/rows.h -- the functions that the rows in server/requests/rows.c name, by file. `read_` at reading,
- * `promises_` before it begins, `run_` when it is the request's turn (proto/frames.h). */
+/* server/requests/rows.h -- what each request does: the functions that the rows in rows.c name, by file. `read_` at
+ * reading, `promises_` before it begins, `run_` when it is the request's turn (proto/frames.h).
+ *
+ * What befalls any request, from its frame to its reply, is the worker's (worker/request.h); this room says, by its
+ * table, what one asks for. The worker reaches it by request_row alone, and it calls whatever the worker offers.
+ *
+ * School of checking: a body and a raw part are a PEER's. What only the row's own `read_` can tell to be malformed is
+ * an enum proto_error; content that cannot be is a status with a message (request_fail). Neither is ever checked.
+ * Owners: a request and all that it names are the worker's (.pinned); what a function here makes belongs to r->makes,
+ * to the reply, or is gone when it returns. Threads: a row with `fiber` runs on a fiber and may yield wherever the
+ * engine may; the others run on the loop. */
 #ifndef HEMI_SERVER_REQUESTS_ROWS_H
 #define HEMI_SERVER_REQUESTS_ROWS_H
 
@@ -43,10 +52,6 @@ enum hemi_status entries_reply(struct request *r, uint32_t first, uint32_t count
                                void (*get)(void *ctx, uint32_t i, struct entry *out), void *ctx);
 
 /* ---- Shared by several files. */
-/* engine_options.types_claim: of the running request's module (share.h). */
-bool module_types_claim(void *ctx, uint32_t n);
-bool module_charge_account(void *ctx, void **payer, int64_t delta);
-void module_gone_from_account(void *ctx, void *payer);
 /* LIMIT, which names the pool of types. */
 enum hemi_status request_types_limit(struct request *r, uint64_t more);
 /* Makes a failure's raw part: the backtrace, if the error has one, then room for `after` bytes, to which it returns the

@@ -130,27 +130,6 @@ static void free_bytes(struct request *r, struct upload *u)
     }
 }
 
-bool module_types_claim(void *ctx, uint32_t n)
-{
-    const struct scheduler *sched = ctx;
-    return upload_claim_types(request_of(sched->running)->makes->upload, n);
-}
-
-/* Whatever outlives its handle, as modules of instances do, stays charged to its connection's account. */
-bool module_charge_account(void *ctx, void **payer, int64_t delta)
-{
-    const struct scheduler *sched = ctx;
-    struct account *a = *payer ? *payer : account_ref(request_of(sched->running)->conn->account);
-    *payer = a;
-    return account_charge(a, delta);
-}
-
-void module_gone_from_account(void *ctx, void *payer)
-{
-    (void)ctx;
-    account_unref(payer);
-}
-
 enum hemi_status request_types_limit(struct request *r, uint64_t more)
 {
     return request_share_limit(r, POOL_TYPES, &r->conn->types, more);
@@ -324,7 +303,7 @@ enum hemi_status run_instance_new(struct request *r)
 /* Streams are there from the reading on: frames for them may follow at once. */
 static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint64_t credit)
 {
-    struct wasi *w = r->wasi;
+    struct wasi *w = wasi_of(r->inside);
     if (id == 0) return PROTO_OK;
     if (fd == 2 && w && w->fds[1].stream && w->fds[1].stream->id == id) {
         w->fds[2].stream = w->fds[1].stream;
@@ -346,13 +325,15 @@ static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint
 enum proto_error read_wasi_new(struct request *r)
 {
     const Hemi__V1__WasiNew *b = (const Hemi__V1__WasiNew *)r->body;
+    struct wasi *w = NULL;
     bool malformed = false;
     if (r->store && r->reply.error.status == HEMI_OK) {
-        r->wasi = wasi_new(r->store, r->raw, r->raw_length, b->args, b->envs, &malformed);
+        w = wasi_new(r->store, r->raw, r->raw_length, b->args, b->envs, &malformed);
         if (malformed) return PROTO_RAW;
-        if (!r->wasi || !wasi_charge(r->wasi)) request_fail(r, HEMI_NO_MEMORY, "no memory for a WASI object");
+        if (w) r->inside = &w->inside;
+        if (!w || !wasi_charge(w)) request_fail(r, HEMI_NO_MEMORY, "no memory for a WASI object");
     }
-    for (int fd = 0; r->wasi && fd < WASI_FDS; fd++) r->wasi->fds[fd].terminal = b->terminals >> fd & 1;
+    for (int fd = 0; w && fd < WASI_FDS; fd++) w->fds[fd].terminal = b->terminals >> fd & 1;
     enum proto_error e = make_stream(r, 0, b->stdin_stream, 0);
     if (e == PROTO_OK) e = make_stream(r, 1, b->stdout_stream, b->output_credit);
     if (e == PROTO_OK) e = make_stream(r, 2, b->stderr_stream, b->output_credit);
@@ -361,8 +342,8 @@ enum proto_error read_wasi_new(struct request *r)
 
 enum hemi_status run_wasi_new(struct request *r)
 {
-    r->makes->u.wasi = r->wasi;
+    r->makes->u.inside = r->inside;
     r->makes->bound = true;
-    r->wasi = NULL;
+    r->inside = NULL;
     return HEMI_OK;
 }

@@ -24,11 +24,25 @@ static bool take_strings(const char **at, const char *end, uint32_t count, struc
     return true;
 }
 
+static void release(struct inside *in) { wasi_unref(wasi_of(in)); }
+
+static void abandon(struct inside *in)
+{
+    struct wasi *w = wasi_of(in);
+    for (int fd = 0; fd < WASI_FDS; fd++)
+        if (w->fds[fd].stream) stream_end(w->fds[fd].stream);
+    wasi_unref(w);
+}
+
+_Static_assert(offsetof(struct wasi, inside) == 0, "wasi_of");
+static const struct inside_ops ops = {.release = release, .abandon = abandon, .units = WASI_FDS * STREAM_UNITS};
+
 struct wasi *wasi_new(struct wstore *s, const uint8_t *raw, size_t n, uint32_t nargs, uint32_t nenvs, bool *malformed)
 {
     struct wasi *w = calloc(1, sizeof *w + n);
     *malformed = false;
     if (!w) return NULL;
+    w->inside.ops = &ops;
     w->refs = 1;
     w->store = s;
     if (n > 0) memcpy(w->strings, raw, n);

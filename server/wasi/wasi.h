@@ -5,6 +5,9 @@
  * and memory_write (EFAULT), counts are capped (EINVAL). A function looks at what it was passed once, in a copy, and
  * checks every address before it has any effect: FAULT means that nothing was moved, read from a stream, or waited for.
  *
+ * This room is built on the worker (streams, stores, accounts), which knows of it only what `struct inside` says.
+ * Owners: the handle's object and each host function made from it hold a reference (wasi_unref).
+ *
  * A WASI object belongs to a store. instance_new's imports from wasi_snapshot_preview1 become host functions that
  * refer to it and to the memory that the calling instance exports as "memory". What is not built of preview 1
  * (WASI_MISSING) resolves to a function that only returns an errno, for programs import more than they call: BADF where
@@ -15,6 +18,7 @@
 #define HEMI_SERVER_WASI_WASI_H
 
 #include "runtime/runtime.h"
+#include "server/worker/handles.h"
 #include "server/worker/stream.h"
 
 #define WASI_MODULE "wasi_snapshot_preview1"
@@ -96,6 +100,7 @@ struct wasi_strings {
 };
 
 struct wasi {
+    struct inside inside; /* of its object; first (wasi_of) */
     uint32_t refs;        /* the handle's object, each host function */
     uint32_t charged;     /* bytes, to the worker's budget */
     struct wstore *store; /* borrowed */
@@ -111,6 +116,8 @@ struct wasi {
 /* Makes one from WASI_NEW's raw part: nargs + nenvs strings, each ended by a zero. NULL: no memory, or not that
  * (*malformed). One reference for the caller. */
 struct wasi *wasi_new(struct wstore *s, const uint8_t *raw, size_t n, uint32_t nargs, uint32_t nenvs, bool *malformed);
+/* NULL of NULL. */
+static inline struct wasi *wasi_of(struct inside *in) { return (struct wasi *)(void *)in; }
 void wasi_unref(struct wasi *w);
 /* Counts it against the worker's budget until it goes. False: refused. */
 bool wasi_charge(struct wasi *w);

@@ -7,7 +7,6 @@
 #include "base/release.h"
 #include "proto/limits.h"
 #include "proto/value.h"
-#include "server/wasi/wasi.h"
 #include "server/worker/stores.h"
 #include "server/worker/upload.h"
 
@@ -90,14 +89,17 @@ void object_clear(struct object *o)
         root_deinit(&o->u.root);
         break;
     case OBJECT_WASI:
-        wasi_unref(o->u.wasi);
+        o->u.inside->ops->release(o->u.inside);
         break;
     default:
         break; /* borrowed from the store */
     }
 }
 
-uint32_t object_units(const struct object *o) { return o->kind == OBJECT_WASI ? WASI_FDS * STREAM_UNITS : 1; }
+uint32_t object_units(const struct object *o)
+{
+    return o->kind == OBJECT_WASI && o->bound ? o->u.inside->ops->units : 1;
+}
 
 void object_unref(struct object *o)
 {

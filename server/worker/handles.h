@@ -25,7 +25,6 @@
 
 struct request;
 struct wstore;
-struct wasi;
 struct upload;
 
 /* ---- A map from nonzero-or-zero u64 ids to pointers (never NULL). Open addressing, no tombstones. Its tables grow and
@@ -84,6 +83,16 @@ enum object_kind {
 };
 const char *object_kind_text(enum object_kind kind);
 
+/* What an object holds that a room above the worker makes: wasi/ embeds it in what is its own. */
+struct inside {
+    const struct inside_ops {
+        void (*release)(struct inside *in); /* gives up a reference, which may be the last */
+        void (*abandon)(struct inside *in); /* the same, when the request that was to make the object has failed:
+                                               nothing of it ever was, so its client hears of no end */
+        uint32_t units;                     /* what that may cost beside the look at the object (base/release.h) */
+    } *ops;
+};
+
 struct object {
     uint32_t refs;
     uint8_t kind;               /* enum object_kind */
@@ -100,7 +109,7 @@ struct object {
         struct table *table;
         struct global *global;
         struct tag *tag;
-        struct wasi *wasi; /* owned */
+        struct inside *inside; /* WASI: one reference */
     } u;
     struct upload *upload; /* MODULE: the bytes so far; owned */
 };

@@ -11,7 +11,6 @@
 #include "base/release.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/limits.h"
-#include "server/wasi/wasi.h"
 #include "server/worker/connection.h"
 #include "server/worker/hostcall.h"
 #include "server/worker/values.h"
@@ -256,14 +255,6 @@ static void release_pins(struct request *r)
     r->pins = NULL;
 }
 
-static void drop_wasi(struct request *r)
-{
-    if (!r->wasi) return;
-    for (int fd = 0; fd < WASI_FDS; fd++)
-        if (r->wasi->fds[fd].stream) stream_end(r->wasi->fds[fd].stream);
-    wasi_unref(r->wasi);
-}
-
 /* Who asked for no deadline, or for a later one, is told whose it is. */
 static void explain_deadline(struct request *r)
 {
@@ -284,7 +275,7 @@ void request_finish(struct request *r, enum hemi_status status)
     stop_waiting(r);
     publish(r, status);
     settle_promises(r, status);
-    drop_wasi(r);
+    if (r->inside) r->inside->ops->abandon(r->inside);
     release_pins(r);
     connection_promise(r, 0);
     send_reply(r, status);

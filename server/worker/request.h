@@ -79,7 +79,7 @@ struct request {
     uint32_t npins, pinned, ready; /* looked up so far (connection.pinning); depends on none of the first any more */
     struct object **results;       /* promised for references among results */
     uint32_t nresults, results_id;
-    struct wasi *wasi; /* WASI_NEW: made when read, since frames for its streams may follow */
+    struct inside *inside; /* WASI_NEW: made when read, since frames for its streams may follow */
     struct reply reply;
     struct request *visit_next; /* server/worker/request_wait.c */
     uint32_t visited;

@@ -130,3 +130,26 @@ void upload_bury(struct upload *u, struct module *m)
     u->module = m;
     grave_bury(&u->worker->grave, &u->corpse, free_some);
 }
+
+/* ---- the engine asks ---- */
+
+bool module_types_claim(void *ctx, uint32_t n)
+{
+    const struct scheduler *sched = ctx;
+    return upload_claim_types(request_of(sched->running)->makes->upload, n);
+}
+
+/* Whatever outlives its handle, as modules of instances do, stays charged to its connection's account. */
+bool module_charge_account(void *ctx, void **payer, int64_t delta)
+{
+    const struct scheduler *sched = ctx;
+    struct account *a = *payer ? *payer : account_ref(request_of(sched->running)->conn->account);
+    *payer = a;
+    return account_charge(a, delta);
+}
+
+void module_gone_from_account(void *ctx, void *payer)
+{
+    (void)ctx;
+    account_unref(payer);
+}

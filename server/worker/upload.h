@@ -44,4 +44,10 @@ bool upload_free_bytes(struct upload *u, uint32_t *units);
 /* Gives it up, with a reference on the module made of it (or NULL): the grave frees both. */
 void upload_bury(struct upload *u, struct module *m);
 
+/* For engine_options, with the scheduler as `ctx`: the running request's module has n more types (upload_claim_types);
+ * whose account pays for a module, until it is gone. */
+bool module_types_claim(void *ctx, uint32_t n);
+bool module_charge_account(void *ctx, void **payer, int64_t delta);
+void module_gone_from_account(void *ctx, void *payer);
+
 #endif

@@ -8,10 +8,10 @@
 #include "base/check.h"
 #include "base/release.h"
 #include "server/common/loop.h"
-#include "server/requests/rows.h"
 #include "server/worker/connection.h"
 #include "server/worker/malloc_top.h"
 #include "server/worker/state.h"
+#include "server/worker/upload.h"
 
 enum { BEAT_MS = 500, MAPPED_BLOCK = 4 << 20, TRIM_BEATS = 4, FIBERS_MIN = 128, FIBERS_MAX = 8192 };
 enum { MAPPINGS_USUAL = 65530, MAPPINGS_OURS = 4096 };
