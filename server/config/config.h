@@ -7,6 +7,9 @@
  * seconds; COUNT a number; LEVEL, FORMAT, NEED, SWITCH one word of a list (config_words); TEXT a string of min..max
  * bytes; MODE an octal file mode, "0660"; UIDS a list of user ids or names.
  *
+ * This room includes no other one of the server's, and reads in whatever process it is called: supervisor/apart.h makes
+ * one of its own for it. A struct config owns its texts until config_deinit.
+ *
  * School of checking: the file comes from an administrator, so everything wrong in it is an error return with the
  * file, line and key, never an assertion. Threads: none here is thread-safe.
  */

@@ -3,6 +3,10 @@
  * A vtable of steps, run in order by the worker itself: each says what was wanted and what was got. A step that the
  * policy requires and that fails refuses the start; every other one is reported (`hemi info`).
  *
+ * School of checking: what the kernel grants or refuses is a status in the step's row, never checked: a system may lack
+ * any of it. Owner: the process that is jailed has nothing to give back. Threads: before there are others.
+ * This room includes no other one of the server's: what is to be kept out is said by jail_policy.
+ *
  * Invariants:
  *   .jail-first   jail_enter returns before the worker receives its first client descriptor.
  *   .jail-always  no build leaves the jail out: sanitizer builds add named rows to the system-call table

@@ -1,6 +1,10 @@
 /* server/scheduler/scheduler.h -- who runs next: activations on fibers, in slices, on one thread.
  *
  * School of checking: TRUSTED: asserted.
+ * Owners: an activation is its starter's, who zeroes it and keeps it until `done`; its fiber is the scheduler's.
+ *
+ * This room, scheduler/, knows neither connections nor stores: fiber.h has the stacks, runqueue.h the order, timeouts.h
+ * what is due; tests run them without a worker.
  *
  * An activation is work that may take long or wait: a guest call, a module's validation, an instantiation, a
  * collection. The event loop calls scheduler_turn between looking for input; a turn lasts about one or two slices.

@@ -16,6 +16,8 @@
  * School of checking: what clients send is a PEER's and what guests pass is untrusted: error returns, never checks;
  * each header says where that begins. Our own state is checked (CHECK): a worker that stops costs its tenant only.
  * Owners: a worker owns its connections, from ADOPTED on, and its stores; nothing that another worker could reach.
+ * This room includes neither requests/ nor wasi/, which are built on it: it knows the one by its table (request.h,
+ * request_row), the other by what can be done with an object of it (handles.h, struct inside).
  *
  * Invariants:
  *   .adopt-before-read  A worker reads from a connection only after it has sent ADOPTED.
