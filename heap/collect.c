@@ -1,6 +1,8 @@
 /* heap/collect.c -- the collection: flip, copy, forward, scan, sweep (Cheney 1970, over lists of chunks). */
 #include "heap/internal.h"
 
+#include "base/clock.h"
+
 enum { PIECE = HEAP_WORK / 16 }; /* references scanned, or words copied, of a large object between two heap_worked */
 
 /* --- Copying ----------------------------------------------------------------------------------------------------- */
@@ -318,7 +320,7 @@ static void resume(struct heap *h, const struct heap_visitor *v)
 
 static void report(struct heap *h, uint64_t begun)
 {
-    uint64_t pause = heap_now_ns() - begun - h->away_ns;
+    uint64_t pause = clock_ns(CLOCK_MONOTONIC) - begun - h->away_ns;
     h->stats.collections++;
     h->stats.bytes_copied += h->last_copied;
     h->stats.pause_ns_total += pause;
@@ -333,7 +335,7 @@ void heap_collect_cycle(struct heap *h, bool compact)
 {
     CHECK(h->magic == HEAP_MAGIC && !h->collecting);
     struct heap_visitor v = {.heap = h, .descs = h->descs.at, .marks = h->descs.marks};
-    uint64_t begun = heap_now_ns();
+    uint64_t begun = clock_ns(CLOCK_MONOTONIC);
     h->collecting = true;
     h->away_ns = 0;
     retire(h);

@@ -2,14 +2,8 @@
 #include "heap/internal.h"
 
 #include <stdlib.h>
-#include <time.h>
 
-uint64_t heap_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "base/clock.h"
 
 static uint32_t limit_chunks(uint64_t bytes)
 {
@@ -100,7 +94,7 @@ void heap_worked(struct heap *h, uint32_t bytes)
     if (h->work < HEAP_WORK) return;
     h->work = 0;
     if (h->emb.poll == NULL) return;
-    uint64_t begun = heap_now_ns();
+    uint64_t begun = clock_ns(CLOCK_MONOTONIC);
     h->emb.poll(h->emb.ctx);
-    h->away_ns += heap_now_ns() - begun;
+    h->away_ns += clock_ns(CLOCK_MONOTONIC) - begun;
 }

@@ -264,7 +264,6 @@ uint64_t heap_required_to(const struct heap *h, uint32_t end, uint64_t more_medi
 void heap_collect_cycle(struct heap *h, bool compact);
 /* Counts work and lets the embedder yield every HEAP_WORK bytes. */
 void heap_worked(struct heap *h, uint32_t bytes);
-uint64_t heap_now_ns(void);
 /* Adds what the mutator bumped to the statistics. */
 void heap_account_bump(struct heap *h);
 

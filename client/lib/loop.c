@@ -6,17 +6,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "client/lib/internal.h"
 
-int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+int64_t now_ms(void) { return (int64_t)clock_ms(); }
 
 void client_end(hemi_client *c, hemi_status status, const char *format, ...)
 {

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "client/tool/tool.h"
 #include "proto/counters.h"
 
@@ -50,12 +50,6 @@ int command_info(const struct tool_options *o)
 }
 
 /* --- ping --- */
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static int by_size(const void *a, const void *b)
 {
@@ -71,9 +65,9 @@ static int ping(hemi_client *client, size_t count)
     if (!times) return fail_with(EXIT_LIMIT, "ping: out of memory");
     int status = EXIT_OK;
     for (size_t i = 0; i < count && status == EXIT_OK; i++) {
-        uint64_t start = now_ns();
+        uint64_t start = clock_ns(CLOCK_MONOTONIC);
         if (hemi_ping(client, NULL) != HEMI_OK) status = tell_failure(client, "ping");
-        times[i] = now_ns() - start;
+        times[i] = clock_ns(CLOCK_MONOTONIC) - start;
     }
     if (status == EXIT_OK) {
         qsort(times, count, sizeof *times, by_size);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "client/wat/wat.h"
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
@@ -43,19 +43,12 @@ static inline void setup(void)
 
 static inline void turn(void) { uv_run(&worker.loop, UV_RUN_NOWAIT); }
 
-static inline uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Nothing may be left: no connection, store, fiber at work or byte of the budget. */
 static inline void teardown(void)
 {
     if (client.fd >= 0) close(client.fd);
-    uint64_t began = now_ms();
-    while ((worker.nconnections > 0 || worker.grave.head) && now_ms() - began < 10000) turn();
+    uint64_t began = clock_ms();
+    while ((worker.nconnections > 0 || worker.grave.head) && clock_ms() - began < 10000) turn();
     ck_assert_uint_eq(worker.nconnections, 0);
     ck_assert_uint_eq(worker.nstores, 0);
     ck_assert_uint_eq(worker.sched.live, 0);
@@ -111,7 +104,7 @@ static inline void flush(void)
 static inline bool receive(struct frame *f, uint64_t ms)
 {
     flush();
-    for (uint64_t began = now_ms();;) {
+    for (uint64_t began = clock_ms();;) {
         switch (frame_reader_next(&client.r, f)) {
         case FRAME_READY:
             return true;
@@ -120,7 +113,7 @@ static inline bool receive(struct frame *f, uint64_t ms)
         default:
             break;
         }
-        if (now_ms() - began > ms) return false;
+        if (clock_ms() - began > ms) return false;
         turn();
         frame_reader_recv(&client.r, client.fd);
     }

@@ -2,8 +2,8 @@
  * guests. */
 #include <check.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "server/scheduler/scheduler.h"
 #include "tests/unit/suite.h"
 
@@ -11,13 +11,6 @@ enum { VM = 64 << 10, SLICE = 10 };
 
 static struct scheduler sched;
 static int finished;
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* A guest loop: polls as the engine does. Ends when stopped. */
 struct fake {
@@ -229,13 +222,13 @@ START_TEST(timer_stops_when_idle)
     begin(&f, quick);
     scheduler_turn(&sched);
     ck_assert(sched.armed);
-    uint64_t began = now_ms();
-    while (sched.armed && now_ms() - began < 1000) {
+    uint64_t began = clock_ms();
+    while (sched.armed && clock_ms() - began < 1000) {
     }
     ck_assert(!sched.armed);
     uint32_t ticks = sched.ticks;
-    began = now_ms();
-    while (now_ms() - began < 30) {
+    began = clock_ms();
+    while (clock_ms() - began < 30) {
     }
     ck_assert_uint_eq(sched.ticks, ticks);
 }
