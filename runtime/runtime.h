@@ -16,9 +16,9 @@
 
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
-#include "runtime/engine/val.h"
 #include "runtime/module/module.h"
 #include "runtime/types/types.h"
+#include "runtime/types/val.h"
 
 struct engine;
 struct module;
@@ -69,6 +69,8 @@ struct engine_stats {
     uint32_t modules, stores, types, type_ids;
 };
 struct engine_stats engine_get_stats(const struct engine *e);
+/* Its type registry, as long as it lives. */
+struct types *engine_types(const struct engine *e);
 /* Are memories and nulls guarded by page faults where they can be? (access.h) */
 bool engine_guarded(const struct engine *e);
 /* With count_opcodes: how often each instruction was executed since the engine was made, by enum opcode, constant

@@ -1,6 +1,6 @@
 /* runtime/binary/types.c -- value types, heap types, and the type section with its recursion groups (3.0, 5.3, 5.5.4).
  */
-#include "runtime/binary/decode.h"
+#include "runtime/binary/decoder.h"
 #include <stdlib.h>
 
 /* ---- Types where they are used */
@@ -91,7 +91,7 @@ uint32_t decode_typeidx(struct decoder *d, struct cursor *c, enum type_kind kind
 {
     uint32_t offset = cursor_offset(c), local = cursor_u32(c);
     uint32_t id = decode_type_id(d, c, local, offset);
-    if (cursor_ok(c) && d->engine->rtypes[id].kind != kind)
+    if (cursor_ok(c) && d->engine->types->rtypes[id].kind != kind)
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "unknown type %u: not of the kind wanted here", local);
     return cursor_ok(c) ? id : 0;
 }
@@ -172,7 +172,7 @@ static void count_supers(struct decoder *d, struct cursor *c, struct group *g, u
     uint32_t super = g->defs[i].super, above = 0;
     if (!cursor_ok(c)) return;
     if (super != TYPE_NONE)
-        above = 1u + (type_is_rec(super) ? g->depths[super - TYPE_REC_BASE] : d->engine->rtypes[super].depth);
+        above = 1u + (type_is_rec(super) ? g->depths[super - TYPE_REC_BASE] : d->engine->types->rtypes[super].depth);
     if (cursor_limit(c, offset, LIMIT_SUPERS, above)) g->depths[i] = (uint8_t)above;
 }
 
@@ -212,9 +212,9 @@ static void check_group(struct decoder *d, struct cursor *c, uint32_t first, uin
 {
     for (uint32_t i = 0; i < n && decoder_poll(d, c); i++) {
         uint32_t type = d->module->types[first + i];
-        const struct rtype *t = types_get(d->engine, type);
+        const struct rtype *t = types_get(d->engine->types, type);
         d->poll_at -= CHECK_STEPS + t->nfields + t->nparams + t->nresults;
-        if (types_matches_decl(d->engine, type)) continue;
+        if (types_matches_decl(d->engine->types, type)) continue;
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "sub type: type %u does not match its supertype", first + i);
     }
 }
@@ -238,7 +238,7 @@ static void intern_group(struct decoder *d, struct cursor *c, struct group *g, u
     }
     if (n == 0) return;
     enum hemi_status status = HEMI_LIMIT;
-    if (may_declare(&d->engine->options, n)) status = types_intern(d->engine, g->defs, n, m->types + m->ntypes);
+    if (may_declare(&d->engine->options, n)) status = types_intern(d->engine->types, g->defs, n, m->types + m->ntypes);
     if (status == HEMI_LIMIT) {
         cursor_beyond(c, offset, LIMIT_ENGINE_TYPES);
     } else if (status != HEMI_OK) {

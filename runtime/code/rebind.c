@@ -2,9 +2,9 @@
  * each instruction names the other handler of its operation. All else is the same (code.h enum scheme), so sites,
  * regions and lines are shared. */
 #include "base/check.h"
+#include "runtime/code/vm.h"
 #include "runtime/code/vmops.h"
 #include "runtime/engine/engine.h"
-#include "runtime/translate/translate.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,6 @@
 
 #include "proto/tables/status.h"
 #include "proto/tables/traps.h"
-#include "runtime/code/code.h"
 #include "runtime/module/module.h"
 #include "runtime/runtime.h"
 
@@ -172,5 +171,16 @@ uint32_t vm_trap(struct vm *vm, struct instance *in, const uint8_t *pc, enum was
 uint32_t vm_stop(struct vm *vm, enum hemi_status status);
 /* The frame of `in` that had stopped at `site` is being left: adds it to the trace and returns VM_UNWIND. */
 uint32_t vm_leave(struct vm *vm, struct instance *in, uint32_t site);
+
+/* ---- rebind.c */
+/* Makes m->explicit_code, unless it is there or the module's code is explicit anyway. Polls. NO_MEMORY, or what a poll
+ * returned. */
+enum hemi_status module_explicit(struct module *m);
+
+/* ---- Running: what interp/ implements. */
+/* Runs `code` of instance `in` with its frame at fp (arguments in place, header below written by the caller). */
+uint32_t vm_enter(struct vm *vm, struct instance *in, const struct code *code, char *fp);
+/* The one-function code of host functions: calls rt_host_call and returns. Shared, immutable. */
+void code_init_host(struct code *c, uint32_t type, uint16_t nparams, uint16_t nresults);
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef HEMI_RUNTIME_CODE_VMOPS_H
 #define HEMI_RUNTIME_CODE_VMOPS_H
 
-#include "runtime/code/code.h"
+#include "runtime/module/code.h"
 
 enum vmop {
 #define HANDLER(id, size, ...) VM_##id,

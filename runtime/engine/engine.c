@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/release.h"
 #include "proto/tables/opcodes.h"
-#include "runtime/interp/faults.h"
+#include "runtime/engine/faults.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +11,8 @@
 enum { ZERO_STEP = 1 << 20, UNITS_PER_POLL = 1024 };
 
 static const volatile uint32_t never_set;
+
+static enum hemi_status poll(void *engine) { return engine_poll(engine); }
 
 enum hemi_status engine_new(const struct engine_options *opt, struct engine **out)
 {
@@ -24,7 +26,8 @@ enum hemi_status engine_new(const struct engine_options *opt, struct engine **ou
     if (getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0) e->seed = (uint64_t)(uintptr_t)e;
     if (e->options.count_opcodes) e->opcode_counts = calloc(OP_COUNT, sizeof *e->opcode_counts);
     bool counted = e->opcode_counts || !e->options.count_opcodes;
-    enum hemi_status status = counted ? types_init(e) : HEMI_NO_MEMORY;
+    struct types_options types = {.seed = e->seed, .poll = poll, .ctx = e};
+    enum hemi_status status = counted ? types_new(&types, &e->types) : HEMI_NO_MEMORY;
     if (status != HEMI_OK) {
         free(e->opcode_counts);
         free(e);
@@ -38,15 +41,17 @@ void engine_free(struct engine *e)
 {
     if (!e) return;
     CHECK(e->nmodules == 0 && e->nstores == 0);
-    types_deinit(e);
+    types_free(e->types);
     free(e->opcode_counts);
     free(e);
 }
 
 struct engine_stats engine_get_stats(const struct engine *e)
 {
-    return (struct engine_stats){e->nmodules, e->nstores, e->ntypes_used, e->ntypes - ENGINE_FIRST_TYPE};
+    return (struct engine_stats){e->nmodules, e->nstores, e->types->ntypes_used, e->types->ntypes - TYPE_FIRST_ID};
 }
+
+struct types *engine_types(const struct engine *e) { return e->types; }
 
 bool engine_guarded(const struct engine *e) { return e->scheme == SCHEME_GUARDED; }
 

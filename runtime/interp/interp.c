@@ -1,7 +1,6 @@
 /* runtime/interp/interp.c -- the interpreter's exits (traps, faults, unwinding) and its entry. */
 #include "runtime/interp/interp.h"
-#include "runtime/interp/faults.h"
-#include "runtime/translate/translate.h"
+#include "runtime/engine/faults.h"
 
 #define COLD __attribute__((noinline, cold))
 

@@ -6,10 +6,10 @@
 #ifndef HEMI_RUNTIME_MODULE_MODULE_H
 #define HEMI_RUNTIME_MODULE_MODULE_H
 
-#include "runtime/code/code.h"
-#include "runtime/engine/val.h"
+#include "runtime/module/code.h"
 #include "runtime/module/name_set.h"
 #include "runtime/types/types.h"
+#include "runtime/types/val.h"
 
 struct name { /* borrowed from module->bytes; valid UTF-8, not terminated */
     const char *at;
@@ -124,5 +124,11 @@ struct module {
 /* From now on it has been charged for so many bytes in all, or more. NO_MEMORY: that is refused. */
 enum hemi_status module_charge(struct module *m, uint64_t bytes);
 void module_give_back(struct module *m, uint64_t bytes);
+
+/* ---- code_at.c */
+/* When all code is made: what module_code_at needs. Polls. */
+enum hemi_status module_order_code(struct module *m);
+/* The function or constant expression whose code, of `among` (an instance's `code`), holds the pc; or NULL. */
+const struct code *module_code_at(const struct module *m, const struct code *among, const uint8_t *pc);
 
 #endif

@@ -3,7 +3,6 @@
  * frame when it allocates more. */
 #include "base/check.h"
 #include "runtime/store/store.h"
-#include "runtime/translate/translate.h"
 
 static enum hemi_status run(struct instance *in, const struct const_expr *e, union val *out, struct rt_error *err)
 {

@@ -2,7 +2,6 @@
 #include "base/check.h"
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
-#include "runtime/translate/translate.h"
 
 #include <string.h>
 
@@ -64,7 +63,7 @@ enum hemi_status vals_check(const struct store *s, const union val *vals, const 
     for (uint32_t i = 0; i < n; i++) {
         if (!vt_is_ref(types[i]) || store_ref_is(s, vals[i], types[i])) continue;
         char type[64];
-        valtype_print(s->engine, types[i], type, sizeof type);
+        valtype_print(s->engine->types, types[i], type, sizeof type);
         return error_set(err, HEMI_ARGUMENT, "%s %u is not a %s", what, i, type);
     }
     return HEMI_OK;

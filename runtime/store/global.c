@@ -8,7 +8,7 @@ void global_init(struct store *s, struct global *g, valtype type, bool mut, unio
     g->type = type;
     g->mut = mut;
     g->store = s;
-    g->slot = (uint8_t)valtype_slot(s->engine, type);
+    g->slot = (uint8_t)valtype_slot(s->engine->types, type);
     if (g->slot == HEAP_SLOT_DATA) return;
     g->next = s->globals;
     s->globals = g;

@@ -5,7 +5,6 @@
 #include "base/check.h"
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
-#include "runtime/translate/translate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,12 +46,12 @@ static struct host_type *host_type_get(struct store *s, uint32_t type)
 {
     struct host_type *known = find_type(s, type);
     if (known != NULL || !grow_buckets(s)) {
-        types_unref(s->engine, type);
+        types_unref(s->engine->types, type);
         return known;
     }
     struct host_type *t = store_alloc(s, sizeof *t);
     if (t == NULL) {
-        types_unref(s->engine, type);
+        types_unref(s->engine->types, type);
         return NULL;
     }
     const struct rtype *r = &s->vm.rtypes[type];
@@ -91,7 +90,7 @@ enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t np
                                const struct host_func_options *opt, uint32_t *func)
 {
     uint32_t type;
-    enum hemi_status status = types_func(s->engine, vals, nparams, nresults, &type);
+    enum hemi_status status = types_func(s->engine->types, vals, nparams, nresults, &type);
     if (status != HEMI_OK) return status;
     struct host_type *t = host_type_get(s, type);
     return t == NULL ? HEMI_NO_MEMORY : host_make(s, t, opt, func);
@@ -101,7 +100,7 @@ enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const st
                                      uint32_t *func)
 {
     CHECK(s->vm.rtypes[type_id].kind == TYPE_FUNC);
-    types_ref(s->engine, type_id);
+    types_ref(s->engine->types, type_id);
     struct host_type *t = host_type_get(s, type_id);
     return t == NULL ? HEMI_NO_MEMORY : host_make(s, t, opt, func);
 }

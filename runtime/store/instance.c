@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
-#include "runtime/translate/translate.h"
 
 #include <string.h>
 

@@ -6,7 +6,6 @@
  * nothing. */
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
-#include "runtime/translate/translate.h"
 
 #include <stdlib.h>
 
@@ -112,7 +111,7 @@ static enum hemi_status run_segments(struct instance *in, struct rt_error *err)
     const struct module *m = in->module;
     enum hemi_status status = HEMI_OK;
     for (uint32_t i = 0; i < m->nelems && status == HEMI_OK; i++) {
-        in->elems[i].slot = (uint8_t)valtype_slot(in->store->engine, m->elems[i].type);
+        in->elems[i].slot = (uint8_t)valtype_slot(in->store->engine->types, m->elems[i].type);
         if (needs_items(&m->elems[i])) status = run_items(in, i, err);
         if (status == HEMI_OK) status = poll(in->store, i, err);
     }

@@ -16,7 +16,7 @@ static void text_limits(struct text *t, const struct limits *l)
 static void text_val(struct text *t, const struct engine *e, valtype v, bool mut)
 {
     char type[64];
-    valtype_print(e, v, type, sizeof type);
+    valtype_print(e->types, v, type, sizeof type);
     text_add(t, mut ? " (mut %s)" : " %s", type);
 }
 
@@ -118,7 +118,7 @@ static bool limits_match(const struct limits *given, const struct limits *wanted
 
 static bool same_type(const struct engine *e, valtype a, valtype b)
 {
-    return valtype_matches(e, a, b) && valtype_matches(e, b, a);
+    return valtype_matches(e->types, a, b) && valtype_matches(e->types, b, a);
 }
 
 static bool table_matches(const struct engine *e, const struct table *t, const struct table_decl *wanted)
@@ -136,7 +136,7 @@ static bool memory_matches(const struct memory *m, const struct memory_decl *wan
 static bool global_matches(const struct engine *e, const struct global *g, const struct global_decl *wanted)
 {
     if (g->mut != wanted->mut) return false;
-    return g->mut ? same_type(e, g->type, wanted->type) : valtype_matches(e, g->type, wanted->type);
+    return g->mut ? same_type(e, g->type, wanted->type) : valtype_matches(e->types, g->type, wanted->type);
 }
 
 static bool matches(const struct store *s, const struct module *m, const struct import *i, const struct rt_extern *x)
@@ -145,7 +145,7 @@ static bool matches(const struct store *s, const struct module *m, const struct 
     if (x->kind != i->kind) return false;
     switch (i->kind) {
     case EXTERN_FUNC:
-        return types_is_sub(e, func_code(&s->vm, x->func)->type, m->funcs[i->index].type);
+        return types_is_sub(e->types, func_code(&s->vm, x->func)->type, m->funcs[i->index].type);
     case EXTERN_TABLE:
         return table_matches(e, x->table, &m->tables[i->index]);
     case EXTERN_MEMORY:

@@ -22,7 +22,7 @@ static uint32_t object_type(const struct store *s, uint32_t bits)
 bool store_extern_id(const struct store *s, uint32_t ref_bits, uint64_t *id)
 {
     heap_ref r = {ref_bits};
-    if (!heap_is_object(r) || object_type(s, ref_bits) != ENGINE_EXTERN_DESC) return false;
+    if (!heap_is_object(r) || object_type(s, ref_bits) != TYPE_EXTERN_DESC) return false;
     *id = heap_extern_id(s->heap, r);
     return true;
 }
@@ -41,15 +41,15 @@ bool store_ref_is(const struct store *s, union val v, valtype t)
     CHECK(vt_is_ref(t));
     uint32_t ht = vt_heap(t);
     if (v.ref == 0) return vt_nullable(t);
-    switch (heaptype_top(s->engine, ht)) {
+    switch (heaptype_top(s->engine->types, ht)) {
     case HT_FUNC:
-        return heaptype_matches(s->engine, func_code(&s->vm, v.func)->type, ht);
+        return heaptype_matches(s->engine->types, func_code(&s->vm, v.func)->type, ht);
     case HT_EXTERN:
         return ht == HT_EXTERN;
     case HT_EXN:
         return ht == HT_EXN;
     default:
-        return heaptype_matches(s->engine, any_type(s, v.ref), ht);
+        return heaptype_matches(s->engine->types, any_type(s, v.ref), ht);
     }
 }
 
@@ -60,5 +60,5 @@ valtype store_ref_type(const struct store *s, union val v, enum heap_slot slot)
     if (v.ref == 0) return VT_REF(true, HT_NONE);
     uint32_t ht = any_type(s, v.ref);
     if (ht != HT_ANY) return VT_REF(false, ht);
-    return VT_REF(false, object_type(s, v.ref) == ENGINE_EXTERN_DESC ? HT_EXTERN : HT_EXN);
+    return VT_REF(false, object_type(s, v.ref) == TYPE_EXTERN_DESC ? HT_EXTERN : HT_EXN);
 }

@@ -84,7 +84,7 @@ enum hemi_status store_hold_type(struct store *s, valtype t)
 {
     if (!vt_is_ref(t) || ht_is_abstract(vt_heap(t))) return HEMI_OK;
     if (!store_grow(s, (void **)&s->types, sizeof *s->types, s->ntypes, &s->types_capacity)) return HEMI_NO_MEMORY;
-    types_ref(s->engine, vt_heap(t));
+    types_ref(s->engine->types, vt_heap(t));
     s->types[s->ntypes++] = vt_heap(t);
     return HEMI_OK;
 }
@@ -161,10 +161,11 @@ static enum hemi_status heap_make(struct store *s)
     struct heap_options opt = {.limit_bytes = s->opt.heap_limit,
                                .growth_percent = s->opt.gc_growth,
                                .stress_every = s->opt.gc_stress,
-                               .extern_desc = ENGINE_EXTERN_DESC};
+                               .extern_desc = TYPE_EXTERN_DESC};
     struct heap_embedder emb = {
         .ctx = s, .roots = roots_visit, .poll = heap_poll, .extern_dead = extern_dead, .charge = charge};
-    return heap_new(&opt, &emb, engine_descs(s->engine), &s->vm.heap, &s->heap) == HEAP_OK ? HEMI_OK : HEMI_NO_MEMORY;
+    return heap_new(&opt, &emb, types_descs(s->engine->types), &s->vm.heap, &s->heap) == HEAP_OK ? HEMI_OK
+                                                                                                 : HEMI_NO_MEMORY;
 }
 
 enum hemi_status store_new(struct engine *e, const struct store_options *opt, struct store **out)
@@ -175,10 +176,10 @@ enum hemi_status store_new(struct engine *e, const struct store_options *opt, st
     if (opt != NULL) s->opt = *opt;
     options_fill(&s->opt);
     s->engine = e;
-    s->descs = e->descs;
+    s->descs = e->types->descs;
     s->vm.store = s;
     s->vm.poll = e->poll;
-    s->vm.rtypes = e->rtypes;
+    s->vm.rtypes = e->types->rtypes;
     s->vm.opcode_counts = e->opcode_counts;
     s->vm.helpers = vm_helpers;
     s->vm.move = memmove;
@@ -217,10 +218,10 @@ static bool hosts_some(struct store *s, uint32_t *units)
         if (h->opt.drop != NULL) h->opt.drop(h->opt.ctx);
     }
     for (struct host_type *t; (t = s->host_types) != NULL; s->host_types = t->next) {
-        if (types_free_some(s->engine, units) || !release_unit(units)) return true;
-        types_drop(s->engine, t->decl.type);
+        if (types_free_some(s->engine->types, units) || !release_unit(units)) return true;
+        types_drop(s->engine->types, t->decl.type);
     }
-    return types_free_some(s->engine, units);
+    return types_free_some(s->engine->types, units);
 }
 
 static bool instance_some(struct store *s, struct instance *in, uint32_t *units)
@@ -260,10 +261,10 @@ static bool tables_some(struct store *s, uint32_t *units)
 static bool types_some(struct store *s, uint32_t *units)
 {
     for (; s->ntypes > 0; s->ntypes--) {
-        if (types_free_some(s->engine, units) || !release_unit(units)) return true;
-        types_drop(s->engine, s->types[s->ntypes - 1]);
+        if (types_free_some(s->engine->types, units) || !release_unit(units)) return true;
+        types_drop(s->engine->types, s->types[s->ntypes - 1]);
     }
-    return types_free_some(s->engine, units);
+    return types_free_some(s->engine->types, units);
 }
 
 static bool blocks_some(struct store *s, uint32_t *units)

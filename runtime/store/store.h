@@ -32,6 +32,7 @@
 #define HEMI_RUNTIME_STORE_STORE_H
 
 #include "runtime/code/vm.h"
+#include "runtime/module/describe.h"
 
 enum { STORE_MAPPINGS = 4 /* the heap's, and of blocks */, MEMORY_MAPPINGS = 2, TABLE_MAPPINGS = 1 };
 enum { WASM_PAGE_SHIFT = 16, MEMORY_PAGES_MAX = 65536, ACTIVATIONS_MAX = 256 };
@@ -177,18 +178,6 @@ void trace_step(struct store *s);
 void trace_add_outer(struct store *s);
 /* The i-th frame that was kept; NULL: there is none. */
 const struct place *trace_place(const struct trace *t, uint32_t i);
-
-/* ---- describe.c: text for messages, always terminated, cut where it does not fit. */
-struct text {
-    char *at;
-    size_t len, used;
-};
-void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_name(struct text *t, struct name n); /* quoted, shortened */
-void text_functype(struct text *t, const struct engine *e, uint32_t type);
-void text_func(struct text *t, const struct module *m, uint32_t func); /* its name, if known, and its index */
-/* The name section's name, or one under which the function is exported; at == NULL: neither. */
-struct name func_name(const struct module *m, uint32_t func);
 
 /* ---- explain.c: messages of limits. */
 /* HEMI_LIMIT, with LIMIT_MESSAGE. */

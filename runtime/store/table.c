@@ -118,7 +118,7 @@ void table_init(struct store *s, struct table *t, valtype type, const struct lim
 {
     t->store = s;
     t->type = type;
-    t->slot = (uint8_t)valtype_slot(s->engine, type);
+    t->slot = (uint8_t)valtype_slot(s->engine->types, type);
     t->limits = *l;
     CHECK(t->slot != HEAP_SLOT_DATA);
     t->next = s->tables;

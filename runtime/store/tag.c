@@ -4,7 +4,7 @@
 
 enum hemi_status tag_init(struct store *s, struct tag *t, uint32_t func_type)
 {
-    enum hemi_status status = types_exn_desc(s->engine, func_type, &t->desc);
+    enum hemi_status status = types_exn_desc(s->engine->types, func_type, &t->desc);
     if (status != HEMI_OK) return status;
     if (s->ntags == 0) s->ntags = 1; /* 0 is nobody's: an exception object in the making has it */
     if (!store_grow(s, (void **)&s->tags, sizeof *s->tags, s->ntags, &s->tags_capacity)) return HEMI_NO_MEMORY;

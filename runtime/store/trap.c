@@ -1,6 +1,5 @@
 /* runtime/store/trap.c -- why and where a guest stops: vm.pending, and its translation into an rt_error. */
 #include "runtime/store/store.h"
-#include "runtime/translate/translate.h"
 
 #include <string.h>
 

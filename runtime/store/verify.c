@@ -60,7 +60,7 @@ static void check_ref(struct check *k, uint32_t bits, valtype type, const char *
 {
     heap_walk_step(k->walk);
     if ((bits == 0 && vt_nullable(type)) || (bits == k->last && type == k->last_type)) return;
-    bool is_func = valtype_slot(k->store->engine, type) == HEAP_SLOT_FUNC;
+    bool is_func = valtype_slot(k->store->engine->types, type) == HEAP_SLOT_FUNC;
     if (is_func && !func_valid(k->store, bits))
         complain(k, what, bits);
     else if (!store_ref_is(k->store, (union val){.u64 = {bits, 0}}, type))

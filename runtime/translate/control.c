@@ -475,7 +475,7 @@ static void push_results(struct translator *t, const struct insn *i, uint32_t op
     uint32_t n = i->result_slots, home = home_of(t, t->nvals);
     use_slots(t, delta + n);
     if (n == 1) {
-        push_reg(t, op, pos, (uint8_t)valtype_slot(t->e, i->results[0]));
+        push_reg(t, op, pos, (uint8_t)valtype_slot(t->e->types, i->results[0]));
         return;
     }
     push_types_home(t, i->results, i->nresults);

@@ -4,11 +4,11 @@
 
 static const struct rtype *local_type(const struct translator *t, uint32_t local)
 {
-    return types_get(t->e, t->m->types[local]);
+    return types_get(t->e->types, t->m->types[local]);
 }
 static uint8_t field_slot(const struct translator *t, const struct field *f)
 {
-    return (uint8_t)valtype_slot(t->e, f->type);
+    return (uint8_t)valtype_slot(t->e->types, f->type);
 }
 enum { WIDE = 16 }; /* the size of a v128 */
 static uint32_t operands_of(const struct field *f) { return f->size == WIDE ? 2 : 1; }
@@ -181,7 +181,7 @@ void tr_struct_new(struct translator *t, const struct insn *i)
         return;
     }
     uint32_t pos = emit_new(t, VM_NEW_STRUCT_R, i->local_type);
-    emit_u32(t, t->e->descs[t->m->types[i->local_type]].size);
+    emit_u32(t, t->e->types->descs[t->m->types[i->local_type]].size);
     for (uint32_t k = 0; k < type->nfields; k++) init_field(t, &down, &type->fields[k], type->fields[k].offset);
     push_object(t, VM_NEW_STRUCT_R, pos, n);
 }
@@ -189,7 +189,7 @@ void tr_struct_new(struct translator *t, const struct insn *i)
 void tr_struct_new_default(struct translator *t, const struct insn *i)
 {
     uint32_t pos = emit_new(t, VM_NEW_STRUCT_ZEROED_R, i->local_type);
-    emit_u32(t, t->e->descs[t->m->types[i->local_type]].size);
+    emit_u32(t, t->e->types->descs[t->m->types[i->local_type]].size);
     push_object(t, VM_NEW_STRUCT_ZEROED_R, pos, 0);
 }
 
@@ -263,7 +263,7 @@ static struct test test_of(const struct translator *t, const struct insn *i)
 {
     uint32_t ht = vt_heap(i->type), kinds;
     if (!ht_is_abstract(ht)) {
-        const struct rtype *type = types_get(t->e, ht);
+        const struct rtype *type = types_get(t->e->types, ht);
         if (type->kind == TYPE_FUNC) return (struct test){BY(FUNC), .imm = i->cast_local_type};
         if (type->final) return (struct test){BY(EXACT), .imm = i->cast_local_type};
         return (struct test){BY(SUB), .imm = i->cast_local_type};

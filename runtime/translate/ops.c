@@ -259,7 +259,7 @@ static void tr_helped(struct translator *t, const struct insn *i)
     bool is_ref = i->op == OP_ARRAY_NEW_DATA || i->op == OP_ARRAY_NEW_ELEM;
     uint32_t nparams = row->nparams;
     if (i->op == OP_ARRAY_FILL) nparams += valtype_slots(i->type) - 1;
-    if (nparams == VARIES) nparams = types_get(t->e, t->m->tags[i->index])->param_slots; /* throw */
+    if (nparams == VARIES) nparams = types_get(t->e->types, t->m->tags[i->index])->param_slots; /* throw */
     help(t, row->helper, nparams, row->nresults, helped_arg(i, row->a), helped_arg(i, row->b),
          is_ref ? HEAP_SLOT_REF : HEAP_SLOT_DATA);
 }
@@ -363,7 +363,7 @@ void tr_global_get(struct translator *t, const struct insn *i)
         get_wide_global(t, i->index);
         return;
     }
-    nullary_imm(t, VM_GLOBAL_GET_64_R, i->index, (uint8_t)valtype_slot(t->e, t->m->globals[i->index].type));
+    nullary_imm(t, VM_GLOBAL_GET_64_R, i->index, (uint8_t)valtype_slot(t->e->types, t->m->globals[i->index].type));
 }
 
 void tr_global_set(struct translator *t, const struct insn *i)
@@ -383,7 +383,7 @@ void tr_global_set(struct translator *t, const struct insn *i)
 
 static uint8_t table_slot(const struct translator *t, uint32_t table)
 {
-    return (uint8_t)valtype_slot(t->e, t->m->tables[table].type);
+    return (uint8_t)valtype_slot(t->e->types, t->m->tables[table].type);
 }
 
 void tr_table_get(struct translator *t, const struct insn *i)
@@ -448,7 +448,10 @@ void tr_ref_eq(struct translator *t, const struct insn *i)
     tr_compare(t, OP_I32_EQ);
 }
 
-void tr_ref_null(struct translator *t, const struct insn *i) { push_const(t, 0, (uint8_t)valtype_slot(t->e, i->type)); }
+void tr_ref_null(struct translator *t, const struct insn *i)
+{
+    push_const(t, 0, (uint8_t)valtype_slot(t->e->types, i->type));
+}
 
 void tr_ref_func(struct translator *t, const struct insn *i)
 {

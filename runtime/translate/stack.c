@@ -22,7 +22,7 @@ void push_types_home(struct translator *t, const valtype *types, uint32_t n)
     valtype type = VT_I32;
     struct value v = {.loc = LOC_SLOT, .slot = HEAP_SLOT_DATA, .at = (uint16_t)home_of(t, t->nvals), .pos = NO_POS};
     for (uint32_t i = 0; i < n; i++) {
-        if (types[i] != type) type = types[i], v.slot = (uint8_t)valtype_slot(t->e, type);
+        if (types[i] != type) type = types[i], v.slot = (uint8_t)valtype_slot(t->e->types, type);
         if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
         for (uint32_t k = valtype_slots(type); k > 0; k--, v.at++) t->vals[t->nvals++] = v;
     }

@@ -89,7 +89,7 @@ static uint32_t lay_out_locals(struct translator *t, const valtype *locals, uint
     for (uint32_t i = 0; i < n; i++) {
         t->local_at[i] = (uint16_t)slots;
         if (locals[i] == VT_V128) t->local_slots[slots++] = HEAP_SLOT_DATA;
-        t->local_slots[slots++] = (uint8_t)valtype_slot(t->e, locals[i]);
+        t->local_slots[slots++] = (uint8_t)valtype_slot(t->e->types, locals[i]);
     }
     return slots;
 }

@@ -67,25 +67,7 @@ uint64_t tr_bytes(const struct translator *t);
 enum hemi_status tr_finish(struct translator *t, struct code *out);
 /* Hands sites and live slots over to the module, after the last function. */
 enum hemi_status translator_finish(struct translator *t);
-void code_deinit(struct code *c);
 /* Is there a way to translate this opcode? There is for every one, as a test says. */
 bool tr_covers(enum opcode op);
-/* rebind.c: makes m->explicit_code, unless it is there or the module's code is explicit anyway. Polls. NO_MEMORY, or
- * what a poll returned. */
-enum hemi_status module_explicit(struct module *m);
-
-/* ---- code_at.c */
-/* When all code is made: what module_code_at needs. Polls. */
-enum hemi_status module_order_code(struct module *m);
-/* The function or constant expression whose code, of `among` (an instance's `code`), holds the pc; or NULL. */
-const struct code *module_code_at(const struct module *m, const struct code *among, const uint8_t *pc);
-
-/* ---- Running (interp.c). */
-/* Runs `code` of instance `in` with its frame at fp (arguments in place, header below written by the caller). */
-uint32_t vm_enter(struct vm *vm, struct instance *in, const struct code *code, char *fp);
-/* The one-function code of host functions: calls rt_host_call and returns. Shared, immutable. */
-void code_init_host(struct code *c, uint32_t type, uint16_t nparams, uint16_t nresults);
-/* Where a pc in code is, in the module's bytes. */
-uint32_t code_offset(const struct code *c, const uint8_t *pc);
 
 #endif

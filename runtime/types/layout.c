@@ -13,10 +13,10 @@ uint32_t valtype_size(valtype t)
     return 0;
 }
 
-enum heap_slot valtype_slot(const struct engine *e, valtype t)
+enum heap_slot valtype_slot(const struct types *ts, valtype t)
 {
     if (!vt_is_ref(t)) return HEAP_SLOT_DATA;
-    return heaptype_top(e, vt_heap(t)) == HT_FUNC ? HEAP_SLOT_FUNC : HEAP_SLOT_REF;
+    return heaptype_top(ts, vt_heap(t)) == HT_FUNC ? HEAP_SLOT_FUNC : HEAP_SLOT_REF;
 }
 
 uint32_t valtypes_slots(const valtype *types, uint32_t n)
@@ -44,24 +44,24 @@ uint32_t type_layout_fields(struct field *fields, uint32_t n, uint32_t start)
     return at < 8 ? 8 : at;
 }
 
-static uint32_t collect_offsets(const struct engine *e, const struct rtype *t, enum heap_slot slot, uint32_t *to)
+static uint32_t collect_offsets(const struct types *ts, const struct rtype *t, enum heap_slot slot, uint32_t *to)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->nfields; i++)
-        if (valtype_slot(e, t->fields[i].type) == slot) to[n++] = t->fields[i].offset;
+        if (valtype_slot(ts, t->fields[i].type) == slot) to[n++] = t->fields[i].offset;
     return n;
 }
 
-void type_layout_desc(struct engine *e, uint32_t id, uint32_t size)
+void type_layout_desc(struct types *ts, uint32_t id, uint32_t size)
 {
-    const struct rtype *t = &e->rtypes[id];
-    struct heap_desc *d = &e->descs[id];
+    const struct rtype *t = &ts->rtypes[id];
+    struct heap_desc *d = &ts->descs[id];
     if (t->kind == TYPE_ARRAY) {
         *d = (struct heap_desc){
-            .kind = HEAP_ARRAY, .elem = (uint8_t)valtype_slot(e, t->fields[0].type), .elem_size = t->fields[0].size};
+            .kind = HEAP_ARRAY, .elem = (uint8_t)valtype_slot(ts, t->fields[0].type), .elem_size = t->fields[0].size};
         return;
     }
-    *d = (struct heap_desc){.kind = HEAP_FIXED, .size = size, .offsets = e->links[id].parts};
-    d->nrefs = collect_offsets(e, t, HEAP_SLOT_REF, e->links[id].parts);
-    d->nfuncs = collect_offsets(e, t, HEAP_SLOT_FUNC, e->links[id].parts + d->nrefs);
+    *d = (struct heap_desc){.kind = HEAP_FIXED, .size = size, .offsets = ts->links[id].parts};
+    d->nrefs = collect_offsets(ts, t, HEAP_SLOT_REF, ts->links[id].parts);
+    d->nfuncs = collect_offsets(ts, t, HEAP_SLOT_FUNC, ts->links[id].parts + d->nrefs);
 }

@@ -2,14 +2,14 @@
 #include "runtime/types/impl.h"
 #include <stdio.h>
 
-bool types_is_sub(const struct engine *e, uint32_t sub, uint32_t super)
+bool types_is_sub(const struct types *ts, uint32_t sub, uint32_t super)
 {
     if (sub == super) return true;
-    const struct rtype *a = &e->rtypes[sub], *b = &e->rtypes[super];
+    const struct rtype *a = &ts->rtypes[sub], *b = &ts->rtypes[super];
     return a->depth > b->depth && a->display[b->depth] == super;
 }
 
-uint32_t heaptype_top(const struct engine *e, uint32_t ht)
+uint32_t heaptype_top(const struct types *ts, uint32_t ht)
 {
     switch (ht) {
 #define X(name, code, text, top, bottom)                                                                               \
@@ -20,7 +20,7 @@ uint32_t heaptype_top(const struct engine *e, uint32_t ht)
     case HT_BOT:
         return HT_ANY;
     default:
-        return e->rtypes[ht].kind == TYPE_FUNC ? HT_FUNC : HT_ANY;
+        return ts->rtypes[ht].kind == TYPE_FUNC ? HT_FUNC : HT_ANY;
     }
 }
 
@@ -38,9 +38,9 @@ static bool is_bottom(uint32_t ht)
 }
 
 /* The least abstract type above a defined one. */
-static uint32_t abstract_of(const struct engine *e, uint32_t id)
+static uint32_t abstract_of(const struct types *ts, uint32_t id)
 {
-    switch (e->rtypes[id].kind) {
+    switch (ts->rtypes[id].kind) {
     case TYPE_FUNC:
         return HT_FUNC;
     case TYPE_STRUCT:
@@ -50,17 +50,17 @@ static uint32_t abstract_of(const struct engine *e, uint32_t id)
     }
 }
 
-bool heaptype_matches(const struct engine *e, uint32_t sub, uint32_t super)
+bool heaptype_matches(const struct types *ts, uint32_t sub, uint32_t super)
 {
     if (sub == super || sub == HT_BOT) return true;
     if (super == HT_BOT) return false;
-    if (is_bottom(sub)) return heaptype_top(e, sub) == heaptype_top(e, super);
-    if (!ht_is_abstract(super)) return !ht_is_abstract(sub) && types_is_sub(e, sub, super);
-    if (!ht_is_abstract(sub)) sub = abstract_of(e, sub);
+    if (is_bottom(sub)) return heaptype_top(ts, sub) == heaptype_top(ts, super);
+    if (!ht_is_abstract(super)) return !ht_is_abstract(sub) && types_is_sub(ts, sub, super);
+    if (!ht_is_abstract(sub)) sub = abstract_of(ts, sub);
     if (sub == super) return true;
     switch (super) {
     case HT_ANY:
-        return heaptype_top(e, sub) == HT_ANY;
+        return heaptype_top(ts, sub) == HT_ANY;
     case HT_EQ:
         return sub == HT_I31 || sub == HT_STRUCT || sub == HT_ARRAY;
     default:
@@ -68,41 +68,41 @@ bool heaptype_matches(const struct engine *e, uint32_t sub, uint32_t super)
     }
 }
 
-bool valtype_matches(const struct engine *e, valtype sub, valtype super)
+bool valtype_matches(const struct types *ts, valtype sub, valtype super)
 {
     if (sub == super || sub == VT_BOT) return true;
     if (!vt_is_ref(sub) || !vt_is_ref(super)) return false;
     if (vt_nullable(sub) && !vt_nullable(super)) return false;
-    return heaptype_matches(e, vt_heap(sub), vt_heap(super));
+    return heaptype_matches(ts, vt_heap(sub), vt_heap(super));
 }
 
-static bool field_matches(const struct engine *e, const struct field *sub, const struct field *super)
+static bool field_matches(const struct types *ts, const struct field *sub, const struct field *super)
 {
     if (sub->mut != super->mut) return false;
-    return sub->mut ? sub->type == super->type : valtype_matches(e, sub->type, super->type);
+    return sub->mut ? sub->type == super->type : valtype_matches(ts, sub->type, super->type);
 }
 
-static bool func_matches(const struct engine *e, const struct rtype *sub, const struct rtype *super)
+static bool func_matches(const struct types *ts, const struct rtype *sub, const struct rtype *super)
 {
     if (sub->nparams != super->nparams || sub->nresults != super->nresults) return false;
     uint32_t n = sub->nparams;
     for (uint32_t i = 0; i < n; i++)
-        if (!valtype_matches(e, super->vals[i], sub->vals[i])) return false;
+        if (!valtype_matches(ts, super->vals[i], sub->vals[i])) return false;
     for (uint32_t i = n; i < n + sub->nresults; i++)
-        if (!valtype_matches(e, sub->vals[i], super->vals[i])) return false;
+        if (!valtype_matches(ts, sub->vals[i], super->vals[i])) return false;
     return true;
 }
 
-bool types_matches_decl(const struct engine *e, uint32_t sub)
+bool types_matches_decl(const struct types *ts, uint32_t sub)
 {
-    const struct rtype *t = &e->rtypes[sub];
+    const struct rtype *t = &ts->rtypes[sub];
     if (t->super == TYPE_NONE) return true;
-    const struct rtype *super = &e->rtypes[t->super];
+    const struct rtype *super = &ts->rtypes[t->super];
     if (super->final || super->kind != t->kind) return false;
-    if (t->kind == TYPE_FUNC) return func_matches(e, t, super);
+    if (t->kind == TYPE_FUNC) return func_matches(ts, t, super);
     if (t->nfields < super->nfields) return false;
     for (uint32_t i = 0; i < super->nfields; i++)
-        if (!field_matches(e, &t->fields[i], &super->fields[i])) return false;
+        if (!field_matches(ts, &t->fields[i], &super->fields[i])) return false;
     return true;
 }
 
@@ -119,9 +119,9 @@ static const char *heaptype_text(uint32_t ht)
     }
 }
 
-void valtype_print(const struct engine *e, valtype t, char *buf, size_t len)
+void valtype_print(const struct types *ts, valtype t, char *buf, size_t len)
 {
-    (void)e;
+    (void)ts;
     static const char *const kinds[16] = {
 #define X(name, value, code, text, size) [value] = text,
         WASM_VALKINDS(X)

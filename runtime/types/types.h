@@ -15,6 +15,7 @@
 #include "proto/tables/limits.h"
 #include "proto/tables/status.h"
 #include "proto/tables/types.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -54,7 +55,19 @@ struct rtype {
     uint32_t *display;
 };
 
-struct engine; /* runtime.h */
+struct types; /* table.h */
+
+struct types_options {
+    uint64_t seed; /* of the hash of groups, random: a module cannot aim at one bucket */
+    /* A poll point of long work. HEMI_OK: go on. Anything else: the work is given up with it. May do anything but end
+     * the registry, so others may intern and free types meanwhile. */
+    enum hemi_status (*poll)(void *ctx);
+    void *ctx;
+};
+/* The tables are reserved, not committed. NO_MEMORY. */
+enum hemi_status types_new(const struct types_options *opt, struct types **out);
+/* Nobody may hold a reference on a group any more. NULL is allowed. */
+void types_free(struct types *ts);
 
 /* The heap type below all others, which validation gives to operands of unreachable code. No module can write it. */
 #define HT_BOT HT_FIRST_ABSTRACT
@@ -77,35 +90,35 @@ struct type_def {
 /* Interns a group of n definitions; ids[0..n) receive the canonical ids. Adds one reference (types_unref drops it).
  * Subtype declarations are NOT checked here (the decoder does, with types_matches_decl). NO_MEMORY, LIMIT, or what a
  * poll returned (large groups yield). */
-enum hemi_status types_intern(struct engine *e, const struct type_def *defs, uint32_t n, uint32_t *ids);
-void types_ref(struct engine *e, uint32_t id);   /* one more reference to the id's group */
-void types_unref(struct engine *e, uint32_t id); /* drops one; frees the group with the last */
+enum hemi_status types_intern(struct types *ts, const struct type_def *defs, uint32_t n, uint32_t *ids);
+void types_ref(struct types *ts, uint32_t id);   /* one more reference to the id's group */
+void types_unref(struct types *ts, uint32_t id); /* drops one; frees the group with the last */
 /* The same in pieces (release.h): who drops one calls the latter until it returns false. True: more is left, of this or
  * of another group that nothing names any more. */
-void types_drop(struct engine *e, uint32_t id);
-bool types_free_some(struct engine *e, uint32_t *units);
-const struct rtype *types_get(const struct engine *e, uint32_t id);
+void types_drop(struct types *ts, uint32_t id);
+bool types_free_some(struct types *ts, uint32_t *units);
+const struct rtype *types_get(const struct types *ts, uint32_t id);
 /* A stand-alone function type (host functions). Adds a reference. */
-enum hemi_status types_func(struct engine *e, const valtype *vals, uint32_t nparams, uint32_t nresults, uint32_t *id);
+enum hemi_status types_func(struct types *ts, const valtype *vals, uint32_t nparams, uint32_t nresults, uint32_t *id);
 /* The descriptor index for exceptions with payload type `func`. Made on first use. */
-enum hemi_status types_exn_desc(struct engine *e, uint32_t func, uint32_t *desc);
+enum hemi_status types_exn_desc(struct types *ts, uint32_t func, uint32_t *desc);
 
 /* Subtyping (3.0, 3.3). All take canonical ids inside valtypes. */
-bool types_is_sub(const struct engine *e, uint32_t sub, uint32_t super); /* ids */
-bool heaptype_matches(const struct engine *e, uint32_t sub, uint32_t super);
-bool valtype_matches(const struct engine *e, valtype sub, valtype super);
-uint32_t heaptype_top(const struct engine *e, uint32_t ht); /* HT_ANY, HT_FUNC, HT_EXTERN or HT_EXN */
+bool types_is_sub(const struct types *ts, uint32_t sub, uint32_t super); /* ids */
+bool heaptype_matches(const struct types *ts, uint32_t sub, uint32_t super);
+bool valtype_matches(const struct types *ts, valtype sub, valtype super);
+uint32_t heaptype_top(const struct types *ts, uint32_t ht); /* HT_ANY, HT_FUNC, HT_EXTERN or HT_EXN */
 /* Is `sub`'s definition a legal subtype of its declared super? (fields, params, finality) */
-bool types_matches_decl(const struct engine *e, uint32_t sub);
+bool types_matches_decl(const struct types *ts, uint32_t sub);
 
 /* What a slot of this type holds: HEAP_SLOT_REF for any/extern/exn hierarchies, HEAP_SLOT_FUNC for func, else DATA. */
-enum heap_slot valtype_slot(const struct engine *e, valtype t);
+enum heap_slot valtype_slot(const struct types *ts, valtype t);
 uint32_t valtype_size(valtype t); /* bytes in memory */
 /* Slots of a frame that values of these types take. */
 static inline uint32_t valtype_slots(valtype t) { return t == VT_V128 ? 2 : 1; }
 uint32_t valtypes_slots(const valtype *types, uint32_t n);
 bool valtype_defaultable(valtype t);
 /* Writes the text form, e.g. "(ref null 12)" or "i32"; always terminated. */
-void valtype_print(const struct engine *e, valtype t, char *buf, size_t len);
+void valtype_print(const struct types *ts, valtype t, char *buf, size_t len);
 
 #endif

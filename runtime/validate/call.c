@@ -34,7 +34,7 @@ static void callee_direct(struct validator *v) { set_call(v, v_func_type(v, v->i
 static void callee_indirect(struct validator *v)
 {
     const struct table_decl *t = &v->m->tables[v->in.index2];
-    if (!valtype_matches(v->e, t->type, VT_REF(true, HT_FUNC))) v_mismatch(v, VT_REF(true, HT_FUNC), t->type);
+    if (!valtype_matches(v->e->types, t->type, VT_REF(true, HT_FUNC))) v_mismatch(v, VT_REF(true, HT_FUNC), t->type);
     pop_expect(v, t->limits.is64 ? VT_I64 : VT_I32);
     set_call(v, v_type(v, v->in.index));
 }
@@ -73,7 +73,7 @@ void validate_return_call_ref(struct validator *v) { check_call(v, callee_ref, t
 
 void validate_throw(struct validator *v)
 {
-    set_call(v, &v->e->rtypes[v->m->tags[v->in.index]]);
+    set_call(v, &v->e->types->rtypes[v->m->tags[v->in.index]]);
     pop_vals(v, v->in.params, v->in.nparams);
     unreachable(v);
 }
@@ -90,7 +90,7 @@ enum { CATCH_REF = 1 };
 static void check_catch(struct validator *v, const struct insn_catch *clause)
 {
     const struct ctrl_frame *f = label_frame(v, clause->label);
-    const struct rtype *t = clause->kind & CATCH_ALL ? NULL : &v->e->rtypes[v->m->tags[clause->tag]];
+    const struct rtype *t = clause->kind & CATCH_ALL ? NULL : &v->e->types->rtypes[v->m->tags[clause->tag]];
     uint32_t npayload = t ? t->nparams : 0, n = npayload + (clause->kind & CATCH_REF);
     const valtype *want = label_types(f), exn = VT_REF(false, HT_EXN);
     if (n != label_arity(f)) {

@@ -144,7 +144,7 @@ static void label_with_ref(struct validator *v, valtype ref)
         v_fail(v, "type mismatch: the label takes no reference");
         return;
     }
-    if (!valtype_matches(v->e, ref, v->in.results[n - 1])) v_mismatch(v, v->in.results[n - 1], ref);
+    if (!valtype_matches(v->e->types, ref, v->in.results[n - 1])) v_mismatch(v, v->in.results[n - 1], ref);
     pop_vals(v, v->in.results, n - 1);
     push_vals(v, v->in.results, n - 1);
 }
@@ -168,7 +168,7 @@ void validate_br_on_cast(struct validator *v)
     valtype source = v->in.type2, target = v->in.type, rest = difference(source, target);
     bool on_fail = v->in.op == OP_BR_ON_CAST_FAIL;
     set_label(v);
-    if (!valtype_matches(v->e, target, source)) v_mismatch(v, source, target);
+    if (!valtype_matches(v->e->types, target, source)) v_mismatch(v, source, target);
     pop_expect(v, source);
     label_with_ref(v, on_fail ? rest : target);
     push_val(v, on_fail ? target : rest);

@@ -96,7 +96,7 @@ static void check_data(struct validator *v, const struct field *f)
 static void check_elems(struct validator *v, const struct field *f)
 {
     valtype elems = v->m->elems[v->in.index2].type;
-    if (!valtype_matches(v->e, elems, f->type)) v_mismatch(v, f->type, elems);
+    if (!valtype_matches(v->e->types, elems, f->type)) v_mismatch(v, f->type, elems);
 }
 
 void validate_array_new(struct validator *v)
@@ -185,7 +185,7 @@ void validate_array_copy(struct validator *v)
     const struct field *to = mutable_element(v);
     const struct rtype *from = to ? want_kind(v, v->in.index2, TYPE_ARRAY) : NULL;
     if (!from) return;
-    if (!valtype_matches(v->e, from->fields[0].type, to->type)) v_fail(v, "array types do not match");
+    if (!valtype_matches(v->e->types, from->fields[0].type, to->type)) v_fail(v, "array types do not match");
     v->in.type = to->type;
     pop_expect(v, VT_I32);
     pop_expect(v, VT_I32);

@@ -53,7 +53,7 @@ static void set_func_block(struct validator *v, uint64_t local)
 {
     uint32_t id = decode_type_id(v->d, &v->c, local, v->in.offset);
     if (!v_ok(v)) return;
-    const struct rtype *t = &v->e->rtypes[id];
+    const struct rtype *t = &v->e->types->rtypes[id];
     if (t->kind != TYPE_FUNC) {
         v_fail(v, "unknown type %u: not a function type", (uint32_t)local);
         return;

@@ -10,6 +10,7 @@
 #ifndef HEMI_RUNTIME_VALIDATE_IMPL_H
 #define HEMI_RUNTIME_VALIDATE_IMPL_H
 
+#include "runtime/translate/translate.h"
 #include "runtime/validate/validate.h"
 
 struct ctrl_frame {
@@ -113,11 +114,11 @@ static inline const valtype *label_types(const struct ctrl_frame *f)
 }
 static inline const struct rtype *v_type(const struct validator *v, uint32_t local)
 {
-    return &v->e->rtypes[v->m->types[local]];
+    return &v->e->types->rtypes[v->m->types[local]];
 }
 static inline const struct rtype *v_func_type(const struct validator *v, uint32_t func)
 {
-    return &v->e->rtypes[v->m->funcs[func].type];
+    return &v->e->types->rtypes[v->m->funcs[func].type];
 }
 
 static inline const valtype *type_results(const struct rtype *t)

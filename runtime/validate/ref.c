@@ -38,7 +38,7 @@ void validate_ref_as_non_null(struct validator *v)
 /* ref.test and ref.cast: in.type is the target, in.type2 becomes the operand's type. */
 void validate_ref_test(struct validator *v)
 {
-    v->in.type2 = pop_expect(v, VT_REF(true, heaptype_top(v->e, vt_heap(v->in.type))));
+    v->in.type2 = pop_expect(v, VT_REF(true, heaptype_top(v->e->types, vt_heap(v->in.type))));
     bool is_test = v->in.op == OP_REF_TEST || v->in.op == OP_REF_TEST_NULL;
     push_val(v, is_test ? VT_I32 : v->in.type);
 }

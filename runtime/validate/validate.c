@@ -36,7 +36,7 @@ const char *v_type_text(const struct validator *v, valtype t, char *buf, size_t 
         while (i < v->m->ntypes && v->m->types[i] != vt_heap(t)) i++;
         t = VT_REF(vt_nullable(t), i);
     }
-    valtype_print(v->e, t, buf, len);
+    valtype_print(v->e->types, t, buf, len);
     return buf;
 }
 
@@ -82,7 +82,7 @@ valtype pop_expect_slow(struct validator *v, valtype want)
     valtype t;
     if (!pop_any(v, &t))
         v_mismatch(v, want, VT_BOT);
-    else if (!valtype_matches(v->e, t, want))
+    else if (!valtype_matches(v->e->types, t, want))
         v_mismatch(v, want, t);
     return t;
 }
@@ -144,7 +144,7 @@ void expect_vals(struct validator *v, const valtype *types, uint32_t n)
         valtype t = i < have ? v->vals[v->nvals - 1 - i] : VT_BOT;
         if (i >= have && !v->top->unreachable)
             v_mismatch(v, want, VT_BOT);
-        else if (!valtype_matches(v->e, t, want))
+        else if (!valtype_matches(v->e->types, t, want))
             v_mismatch(v, want, t);
     }
 }
@@ -154,7 +154,7 @@ void match_vals(struct validator *v, const valtype *have, const valtype *want, u
     v_charge(v, n);
     if (n == 0 || memcmp(have, want, n * sizeof *have) == 0) return;
     for (uint32_t i = 0; i < n && v_ok(v); i++)
-        if (!valtype_matches(v->e, have[i], want[i])) v_mismatch(v, want[i], have[i]);
+        if (!valtype_matches(v->e->types, have[i], want[i])) v_mismatch(v, want[i], have[i]);
 }
 
 /* ---- Frames */

@@ -1,4 +1,4 @@
-/* runtime/validate/validate.h -- the validator, as binary/ sees it: checks code while decoding it (3.0, appendix A.3)
+/* runtime/validate/validate.h -- the validator, as load/ sees it: checks code while decoding it (3.0, appendix A.3)
  * and hands each reachable instruction to the translator.
  *
  * School: UNTRUSTED bytes. Errors go to the decoder's rt_error, with the offset of the instruction.
@@ -6,7 +6,7 @@
 #ifndef HEMI_RUNTIME_VALIDATE_VALIDATE_H
 #define HEMI_RUNTIME_VALIDATE_VALIDATE_H
 
-#include "runtime/binary/decode.h"
+#include "runtime/binary/decoder.h"
 
 struct validator;
 
@@ -19,5 +19,8 @@ void validate_function(struct validator *v, uint32_t func, struct cursor body, b
 /* A constant expression up to its END, leaving *c behind it. With `translate`, tr_begin has been called and tr_finish
  * is to follow. */
 void validate_const(struct validator *v, struct cursor *c, valtype type, bool translate);
+
+/* One instruction's opcode; false with an error if there is none. */
+bool opcode_read(struct cursor *c, uint16_t *op);
 
 #endif

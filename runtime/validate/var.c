@@ -124,7 +124,7 @@ void validate_table_fill(struct validator *v)
 void validate_table_copy(struct validator *v)
 {
     const struct table_decl *to = table_at(v, v->in.index), *from = table_at(v, v->in.index2);
-    if (!valtype_matches(v->e, from->type, to->type)) v_mismatch(v, to->type, from->type);
+    if (!valtype_matches(v->e->types, from->type, to->type)) v_mismatch(v, to->type, from->type);
     v->in.type = to->type;
     pop_expect(v, to->limits.is64 ? addr_type(from) : VT_I32);
     pop_expect(v, addr_type(from));
@@ -135,7 +135,7 @@ void validate_table_init(struct validator *v)
 {
     const struct table_decl *t = table_at(v, v->in.index2);
     valtype elems = v->m->elems[v->in.index].type;
-    if (!valtype_matches(v->e, elems, t->type)) v_mismatch(v, t->type, elems);
+    if (!valtype_matches(v->e->types, elems, t->type)) v_mismatch(v, t->type, elems);
     v->in.type = t->type;
     pop_expect(v, VT_I32);
     pop_expect(v, VT_I32);

@@ -229,7 +229,7 @@ static enum hemi_status func_of_import(struct request *r, const Hemi__V1__FuncNe
     enum hemi_status status = request_import(r, r->uses[1], b->import_index, EXTERN_FUNC, &im);
     if (status != HEMI_OK) return status;
     uint32_t type = m->funcs[im->index].type;
-    const struct rtype *t = types_get(m->engine, type);
+    const struct rtype *t = types_get(engine_types(m->engine), type);
     status = hostcall_func_new(r->store, b->host, type, t->vals, t->nparams, t->nresults, &func);
     return bind_func(r, status, func);
 }

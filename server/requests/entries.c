@@ -43,7 +43,7 @@ void entry_of_extern(struct wstore *s, const struct rt_extern *x, struct entry *
         if (mut) out->flags |= EXTERN_MUTABLE;
         break;
     default:
-        func_entry(out, types_get(wstore_engine(s), x->tag->type));
+        func_entry(out, types_get(engine_types(wstore_engine(s)), x->tag->type));
         break;
     }
 }
@@ -59,7 +59,7 @@ static void declared(const struct module *m, uint8_t kind, uint32_t index, struc
     *out = (struct entry){.kind = kind};
     switch (kind) {
     case EXTERN_FUNC:
-        func_entry(out, types_get(m->engine, m->funcs[index].type));
+        func_entry(out, types_get(engine_types(m->engine), m->funcs[index].type));
         break;
     case EXTERN_TABLE:
         out->type = m->tables[index].type;
@@ -73,7 +73,7 @@ static void declared(const struct module *m, uint8_t kind, uint32_t index, struc
         if (m->globals[index].mut) out->flags |= EXTERN_MUTABLE;
         break;
     default:
-        func_entry(out, types_get(m->engine, m->tags[index]));
+        func_entry(out, types_get(engine_types(m->engine), m->tags[index]));
         break;
     }
 }
@@ -95,7 +95,7 @@ static void module_entry(void *ctx, uint32_t i, struct entry *out)
 static uint32_t wire_type_of(const struct engine *e, valtype t)
 {
     if (!vt_is_ref(t)) return t;
-    switch (heaptype_top(e, vt_heap(t))) {
+    switch (heaptype_top(engine_types(e), vt_heap(t))) {
     case HT_FUNC:
         return wire_type(t, WIRE_CLASS_FUNC);
     case HT_EXTERN:
@@ -229,7 +229,7 @@ static uint32_t abstract_type(const struct object *o)
     const struct engine *e = wstore_engine(o->store);
     uint32_t heap = vt_heap(store_ref_type(o->store->store, (union val){.ref = o->u.root.bits}, o->u.root.slot));
     if (!ht_is_abstract(heap)) {
-        uint8_t kind = types_get(e, heap)->kind;
+        uint8_t kind = types_get(engine_types(e), heap)->kind;
         heap = kind == TYPE_FUNC ? HT_FUNC : kind == TYPE_STRUCT ? HT_STRUCT : HT_ARRAY;
     }
     return wire_type_of(e, VT_REF(false, heap));

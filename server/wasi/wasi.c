@@ -186,7 +186,7 @@ enum hemi_status wasi_check(const struct wstore *s, struct name name, uint32_t t
 {
     char is[160];
     const struct wasi_function *f = find(name);
-    const struct rtype *t = types_get(wstore_engine(s), type_id);
+    const struct rtype *t = types_get(engine_types(wstore_engine(s)), type_id);
     if (f && has_signature(t, f)) return HEMI_OK;
     if (!err) return HEMI_LINK;
     if (!f)

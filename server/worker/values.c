@@ -62,7 +62,7 @@ void values_release(struct wstore *s, const uint8_t *raw, uint32_t n, struct obj
 
 uint8_t value_class(const struct wstore *s, valtype type)
 {
-    switch (heaptype_top(s->conn->worker->engine, vt_heap(type))) {
+    switch (heaptype_top(engine_types(s->conn->worker->engine), vt_heap(type))) {
     case HT_FUNC:
         return WIRE_CLASS_FUNC;
     case HT_EXTERN:

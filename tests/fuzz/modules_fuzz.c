@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum hemi_status status = module_new(engine, data, size, &m, &err);
     check(status, &err, size);
     if (status == HEMI_OK) module_unref(m);
-    if (engine->ngroups != 0 || engine->nmodules != 0) {
-        fprintf(stderr, "left behind: %u groups of types, %u modules\n", engine->ngroups, engine->nmodules);
+    if (engine->types->ngroups != 0 || engine->nmodules != 0) {
+        fprintf(stderr, "left behind: %u groups of types, %u modules\n", engine->types->ngroups, engine->nmodules);
         abort();
     }
     return 0;

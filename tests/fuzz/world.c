@@ -68,8 +68,8 @@ static void world_deinit(struct world *w)
         abort();
     }
     store_free(w->store);
-    if (w->engine->ngroups != 0) {
-        fprintf(stderr, "%u groups of types were left\n", w->engine->ngroups);
+    if (w->engine->types->ngroups != 0) {
+        fprintf(stderr, "%u groups of types were left\n", w->engine->types->ngroups);
         abort();
     }
     engine_free(w->engine);
@@ -80,7 +80,7 @@ static void world_deinit(struct world *w)
 static void note_ref(struct world *w, valtype type, union val v)
 {
     static const char *const kinds[] = {"free", "func", "struct", "array", "exn", "extern"};
-    enum heap_slot slot = valtype_slot(w->engine, type);
+    enum heap_slot slot = valtype_slot(w->engine->types, type);
     if (v.ref == 0) {
         note(w->log, " null");
         return;
@@ -91,7 +91,7 @@ static void note_ref(struct world *w, valtype type, union val v)
     else if (ht_is_abstract(ht))
         note(w->log, " ref:%x", ht);
     else
-        note(w->log, " %s", kinds[types_get(w->engine, ht)->kind]);
+        note(w->log, " %s", kinds[types_get(w->engine->types, ht)->kind]);
 }
 
 static void note_val(struct world *w, valtype type, union val v)
@@ -128,7 +128,7 @@ static enum hemi_status host_call(void *ctx, struct store *s, struct instance *c
 
 static enum hemi_status meet_func(struct world *w, uint32_t type, struct rt_extern *out)
 {
-    const struct rtype *rtype = types_get(w->engine, type);
+    const struct rtype *rtype = types_get(w->engine->types, type);
     struct host_func_options opt = {.call = host_call, .ctx = (void *)(uintptr_t)rtype};
     return host_func_new_typed(w->store, type, &opt, &out->func);
 }

@@ -4,7 +4,7 @@
 #include "proto/tables/limits.h"
 #include "runtime/code/vm.h"
 #include "runtime/engine/engine.h"
-#include "runtime/interp/faults.h"
+#include "runtime/engine/faults.h"
 #include "tests/unit/rig.h"
 
 #include <signal.h>

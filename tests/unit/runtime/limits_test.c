@@ -48,13 +48,13 @@ static void distinct_group(struct out *o, uint32_t n, uint32_t which)
 }
 static void build_ENGINE_TYPES(struct out *o, uint32_t n)
 {
-    while (n - e->ntypes > WASM_MAX_GROUP_TYPES) {
+    while (n - e->types->ntypes > WASM_MAX_GROUP_TYPES) {
         struct out filler = {0};
         distinct_group(&filler, WASM_MAX_GROUP_TYPES, nfillers);
         ck_assert_int_eq(module_new(e, filler.at, filler.n, &fillers[nfillers++], &err), HEMI_OK);
         free(filler.at);
     }
-    distinct_group(o, n - e->ntypes, nfillers);
+    distinct_group(o, n - e->types->ntypes, nfillers);
 }
 static void free_fillers(void)
 {

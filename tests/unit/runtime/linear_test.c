@@ -1,6 +1,6 @@
 /* Loading a module takes work linear in its size: modules whose parts could make each other expensive, at a size and at
  * twice the size. Work is counted, not timed: in polls, of which there is one for each DECODE_POLL_BYTES steps. */
-#include "runtime/binary/decode.h"
+#include "runtime/binary/decoder.h"
 #include "tests/unit/module_writer.h"
 #include "tests/unit/suite.h"
 #include <stdio.h>

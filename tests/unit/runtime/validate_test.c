@@ -449,7 +449,7 @@ START_TEST(mutated_modules)
         ck_assert(status == HEMI_OK || (m == NULL && err.message[0] != 0));
         accepted += status == HEMI_OK;
         module_unref(m);
-        ck_assert_uint_eq(e->ngroups, 0);
+        ck_assert_uint_eq(e->types->ngroups, 0);
     }
     printf("%u of 10000 still valid\n", accepted);
     ck_assert_uint_gt(accepted, 0);

@@ -1,6 +1,6 @@
-/* runtime/binary/decls.c -- the sections that declare: imports, functions, tables, memories, tags, globals, exports,
+/* runtime/load/decls.c -- the sections that declare: imports, functions, tables, memories, tags, globals, exports,
  * start (3.0, 5.5.5 to 5.5.11). */
-#include "runtime/binary/decode.h"
+#include "runtime/load/load.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,7 +87,7 @@ static void add_tag(struct decoder *d, struct cursor *c)
     uint32_t offset = cursor_offset(c);
     if (cursor_u8(c) != 0) malformed_at(c, offset, "malformed tag attribute");
     uint32_t type = decode_typeidx(d, c, TYPE_FUNC);
-    if (cursor_ok(c) && d->engine->rtypes[type].nresults > 0)
+    if (cursor_ok(c) && d->engine->types->rtypes[type].nresults > 0)
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "non-empty tag result type" PROPOSAL_REMARK,
                     proposal_text(PROPOSAL_STACK_SWITCHING));
     if (ADD(d, c, m->tags, m->ntags, d->cap_tags, LIMIT_TAGS)) m->tags[m->ntags++] = type;
@@ -201,7 +201,7 @@ void decode_start(struct decoder *d, struct cursor *c)
         cursor_fail(c, HEMI_INVALID_MODULE, offset, "unknown function %u: start function", f);
         return;
     }
-    const struct rtype *t = types_get(d->engine, m->funcs[f].type);
+    const struct rtype *t = types_get(d->engine->types, m->funcs[f].type);
     if (t->nparams + t->nresults > 0) invalid_at(c, offset, "start function must have no parameters and no results");
     m->start = f;
 }

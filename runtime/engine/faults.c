@@ -1,6 +1,6 @@
-/* runtime/interp/faults.c -- SIGSEGV on x86-64 Linux. The handler touches nothing but its arguments, the table in
+/* runtime/engine/faults.c -- SIGSEGV on x86-64 Linux. The handler touches nothing but its arguments, the table in
  * read-only data and one thread-local word. */
-#include "runtime/interp/faults.h"
+#include "runtime/engine/faults.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
-/* runtime/binary/names.c -- the module's name and its functions' out of the custom section "name" (3.0, A.4.1), or out
+/* runtime/load/names.c -- the module's name and its functions' out of the custom section "name" (3.0, A.4.1), or out
  * of the exports. Nothing in that section can make a module invalid, so what is malformed is passed over: what a
  * subsection says before its first error counts, and so do the subsections after it. */
-#include "runtime/binary/decode.h"
+#include "runtime/load/load.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,18 +1,18 @@
-/* runtime/binary/decode.h -- from bytes to struct module: shared by binary/, validate/ and module/ only.
+/* runtime/binary/decoder.h -- a module while it is decoded, and what its readers share: for binary/, validate/ and
+ * load/ alone.
  *
  * School: UNTRUSTED bytes. Each check lives in one place: what the binary format alone says (numbers, lengths, order,
  * UTF-8) in binary/, indices of instructions in validate/imm.c, types of instructions in validate/.
- * One pass decodes and validates; what it finds invalid is read once more for its form alone (form.c).
+ * One pass decodes and validates; what it finds invalid is read once more for its form alone (load/form.c).
  * The module is built in place, so an index space holds at any time what the module has declared so far; what is
  * there when decoding fails is freed with the module. */
-#ifndef HEMI_RUNTIME_BINARY_DECODE_H
-#define HEMI_RUNTIME_BINARY_DECODE_H
+#ifndef HEMI_RUNTIME_BINARY_DECODER_H
+#define HEMI_RUNTIME_BINARY_DECODER_H
 
 #include "proto/tables/opcodes.h"
 #include "runtime/binary/cursor.h"
 #include "runtime/engine/engine.h"
 #include "runtime/module/module.h"
-#include "runtime/translate/translate.h"
 
 /* How many bytes of a module, or steps of work in it, lie between two polls: less than a millisecond of work. */
 #ifdef HEMI_STRESS
@@ -20,6 +20,9 @@ enum { DECODE_POLL_BYTES = 64 };
 #else
 enum { DECODE_POLL_BYTES = 8192 };
 #endif
+
+struct translator;
+struct validator;
 
 struct decoder {
     struct engine *engine;
@@ -39,13 +42,6 @@ struct decoder {
     int64_t poll_at;    /* offset at which to poll next */
 };
 
-/* Reads all of d->module->bytes. False: *d->err says why. */
-bool decode_module(struct decoder *d);
-
-/* form.c: *d->err says that the module is invalid; if it is malformed, too, it says that instead. May poll, and then
- * says what a poll answered. */
-void form_check(struct decoder *d);
-
 /* ---- The format's codes that more than one reader knows */
 enum { SECTION_CUSTOM, SECTION_START = 8, SECTION_CODE = 10, SECTION_DATA_COUNT = 12, SECTION_IDS = 14 };
 enum {
@@ -60,11 +56,6 @@ enum { BYTE_REC = 0x4E, BYTE_SUB_FINAL = 0x4F, BYTE_SUB = 0x50, BYTE_ARRAY = 0x5
 enum { LIMITS_MAX = 1, LIMITS_64 = 4, MEMARG_MEMORY = 0x40, CATCH_ALL = 2, CATCH_KINDS = 4 };
 enum { CAST_FROM_NULL = 1, CAST_TO_NULL = 2, DATA_ACTIVE = 0, DATA_PASSIVE, DATA_EXPLICIT };
 enum { ELEM_NOT_ACTIVE = 1, ELEM_EXPLICIT = 2, ELEM_EXPRESSIONS = 4 }; /* bits of an element segment's flags */
-
-/* The next section: its id, known and in order, and a cursor over its contents. False: there is none, or an error. */
-bool decode_section_head(struct decoder *d, struct cursor *c, uint8_t *id, struct cursor *section);
-/* runtime/validate/code.c: one instruction's opcode; false with an error if there is none. */
-bool opcode_read(struct cursor *c, uint16_t *op);
 
 /* ---- Used by the readers of sections. All report through the cursor. */
 /* Makes room for `more` further elements of an array, which the caller fills; NO_MEMORY fails the cursor. */
@@ -114,32 +105,9 @@ uint32_t decode_heaptype(struct decoder *d, struct cursor *c, uint32_t *local);
 uint32_t decode_typeidx(struct decoder *d, struct cursor *c, enum type_kind kind);
 /* The canonical id of a module-local index, or an error at `offset`. */
 uint32_t decode_type_id(struct decoder *d, struct cursor *c, uint64_t local, uint32_t offset);
+/* The type section, given a cursor over exactly its contents. */
+void decode_types(struct decoder *d, struct cursor *c);
 /* A value type by its first byte alone, VT_BOT when the byte starts none of one byte. */
 valtype valtype_of_byte(uint8_t byte);
-
-/* One function per section, given a cursor over exactly its contents. */
-void decode_types(struct decoder *d, struct cursor *c);
-void decode_imports(struct decoder *d, struct cursor *c);
-void decode_functions(struct decoder *d, struct cursor *c);
-void decode_tables(struct decoder *d, struct cursor *c);
-void decode_memories(struct decoder *d, struct cursor *c);
-void decode_tags(struct decoder *d, struct cursor *c);
-void decode_globals(struct decoder *d, struct cursor *c);
-void decode_exports(struct decoder *d, struct cursor *c);
-void decode_start(struct decoder *d, struct cursor *c);
-void decode_elems(struct decoder *d, struct cursor *c);
-void decode_data_count(struct decoder *d, struct cursor *c);
-void decode_code(struct decoder *d, struct cursor *c);
-void decode_datas(struct decoder *d, struct cursor *c);
-
-/* runtime/binary/names.c: fills module->func_names from the name section, if there is one, as far as it is well-formed,
- * and from what exports have been decoded. Needs no decoded section but the number of functions, so it also names the
- * function in which an error was met. NO_MEMORY, or what a poll returned. */
-enum hemi_status decode_names(struct engine *e, struct module *m);
-
-/* const_expr.c: a constant expression of this type, up to and including its END. */
-void decode_const_expr(struct decoder *d, struct cursor *c, valtype type, struct const_expr *out);
-/* Makes the translator and the validator unless they are there. */
-bool decoder_code_begin(struct decoder *d, struct cursor *c);
 
 #endif

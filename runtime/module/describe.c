@@ -1,6 +1,7 @@
-/* runtime/engine/describe.c -- the text of error messages: names, types, functions. */
+/* runtime/module/describe.c -- the text of error messages: names, types, functions. */
+#include "runtime/module/describe.h"
 #include "proto/tables/printable.h"
-#include "runtime/store/store.h"
+#include "runtime/engine/engine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,7 +47,7 @@ static void text_types(struct text *t, const struct engine *e, const char *what,
     text_add(t, " (%s", what);
     for (uint32_t i = 0; i < n; i++) {
         char type[64];
-        valtype_print(e, types[i], type, sizeof type);
+        valtype_print(e->types, types[i], type, sizeof type);
         text_add(t, " %s", type);
     }
     text_add(t, ")");
@@ -54,7 +55,7 @@ static void text_types(struct text *t, const struct engine *e, const char *what,
 
 void text_functype(struct text *t, const struct engine *e, uint32_t type)
 {
-    const struct rtype *r = types_get(e, type);
+    const struct rtype *r = types_get(e->types, type);
     text_add(t, "(func");
     text_types(t, e, "param", r->vals, r->nparams);
     text_types(t, e, "result", r->vals + r->nparams, r->nresults);

@@ -1,6 +1,6 @@
-/* runtime/engine/val.h -- a WebAssembly value inside the engine. The type travels beside it, never inside. */
-#ifndef HEMI_RUNTIME_ENGINE_VAL_H
-#define HEMI_RUNTIME_ENGINE_VAL_H
+/* runtime/types/val.h -- a WebAssembly value inside the engine. The type travels beside it, never inside. */
+#ifndef HEMI_RUNTIME_TYPES_VAL_H
+#define HEMI_RUNTIME_TYPES_VAL_H
 
 #include "heap/heap.h"
 #include <stdint.h>

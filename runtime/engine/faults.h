@@ -1,4 +1,4 @@
-/* runtime/interp/faults.h -- page faults of guests become traps: what the guarded memory scheme (access.h) rests on.
+/* runtime/engine/faults.h -- page faults of guests become traps: what the guarded memory scheme (access.h) rests on.
  *
  * An instruction of a guarded body that faults goes on at its trap instead; any other fault belongs to whoever handled
  * SIGSEGV before. Each body's row in the table of such instructions was written by the assembler, so nobody but a
@@ -6,8 +6,8 @@
  * own address space, or the heap's null page, is our corruption and not the guest's error.
  *
  * Process-wide: one handler, installed at first use and never taken away. */
-#ifndef HEMI_RUNTIME_INTERP_FAULTS_H
-#define HEMI_RUNTIME_INTERP_FAULTS_H
+#ifndef HEMI_RUNTIME_ENGINE_FAULTS_H
+#define HEMI_RUNTIME_ENGINE_FAULTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* runtime/code/code.h -- translated code: what translate/ writes, interp/ runs, and the collector's frame walk reads.
+/* runtime/module/code.h -- translated code: what translate/ writes, interp/ runs, and the collector's frame walk reads.
  *
  * Code is linear register code. It is immutable, belongs to its module, and holds module-local indices only: it is
  * independent of store, worker and machine run. An instruction is a 32-bit handler offset (from one anchor in the
@@ -14,8 +14,8 @@
  *
  * Safepoints (.safepoint): every call, throw, allocation and loop head poll. Before one, the running body writes the
  * header {site, instance} at fp + D - 1 slot and sets vm->exit_fp = fp + D. */
-#ifndef HEMI_RUNTIME_CODE_CODE_H
-#define HEMI_RUNTIME_CODE_CODE_H
+#ifndef HEMI_RUNTIME_MODULE_CODE_H
+#define HEMI_RUNTIME_MODULE_CODE_H
 
 #include "proto/tables/limits.h"
 #include <stdbool.h>
@@ -87,5 +87,9 @@ struct code {
     uint32_t nlines;
     void *block; /* what code_deinit frees: bytes and all tables are in one piece; NULL for host functions */
 };
+
+/* Where a pc in code is, in the module's bytes. */
+uint32_t code_offset(const struct code *c, const uint8_t *pc);
+void code_deinit(struct code *c);
 
 #endif

@@ -1,9 +1,9 @@
-/* runtime/binary/form.c -- is a module that is invalid malformed, too? The specification decodes a whole module before
+/* runtime/load/form.c -- is a module that is invalid malformed, too? The specification decodes a whole module before
  * it validates any of it, so one that is both is malformed. The decoder validates as it goes, and stops where it is
  * refused; only then is all of it read once more, here, for its form alone (3.0, 5).
  *
  * Nothing is kept of what is read, and no index is looked up: so nothing here depends on what was valid. */
-#include "runtime/binary/decode.h"
+#include "runtime/load/load.h"
 #include <stdlib.h>
 
 enum { HEADER_BYTES = 8 };

@@ -1,6 +1,5 @@
-/* runtime/binary/segments.c -- element, data count, code and data sections (3.0, 5.5.12 to 5.5.16). */
-#include "runtime/binary/decode.h"
-#include "runtime/validate/validate.h"
+/* runtime/load/segments.c -- element, data count, code and data sections (3.0, 5.5.12 to 5.5.16). */
+#include "runtime/load/load.h"
 #include <stdlib.h>
 
 /* ---- Element segments */
@@ -30,7 +29,8 @@ static void read_elem_type(struct decoder *d, struct cursor *c, struct elem_seg 
         s->type = VT_REF(false, HT_FUNC);
         if (is_typed && cursor_u8(c) != 0) malformed_at(c, offset, "malformed element kind");
     }
-    if (cursor_ok(c) && s->mode == SEG_ACTIVE && !valtype_matches(d->engine, s->type, d->module->tables[s->table].type))
+    if (cursor_ok(c) && s->mode == SEG_ACTIVE &&
+        !valtype_matches(d->engine->types, s->type, d->module->tables[s->table].type))
         invalid_at(c, offset, "type mismatch: the elements do not fit the table");
 }
 

@@ -1,8 +1,7 @@
-/* runtime/code/code_at.c -- whose code a pc is in, without looking at every function: a trap must not cost more in a
+/* runtime/module/code_at.c -- whose code a pc is in, without looking at every function: a trap must not cost more in a
  * large module. */
 #include "runtime/engine/engine.h"
 #include "runtime/module/module.h"
-#include "runtime/translate/translate.h"
 
 #include <stdlib.h>
 

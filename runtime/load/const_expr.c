@@ -1,7 +1,6 @@
-/* runtime/binary/const_expr.c -- constant expressions (3.0, 3.4.12): the plain ones become values at once, all others
+/* runtime/load/const_expr.c -- constant expressions (3.0, 3.4.12): the plain ones become values at once, all others
  * code. */
-#include "runtime/binary/decode.h"
-#include "runtime/validate/validate.h"
+#include "runtime/load/load.h"
 #include <string.h>
 
 bool decoder_code_begin(struct decoder *d, struct cursor *c)
