@@ -232,6 +232,7 @@ enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const st
 /* ---- Memories, globals, tables, tags. Offsets and counts are checked here: ARGUMENT with a message on failure. */
 enum hemi_status memory_new(struct store *s, const struct limits *l, struct memory **out);
 uint64_t memory_pages(const struct memory *m);
+const struct limits *memory_type(const struct memory *m);
 enum hemi_status memory_grow(struct memory *m, uint64_t delta, uint64_t *old_pages); /* LIMIT or NO_MEMORY: unchanged */
 enum hemi_status memory_read(const struct memory *m, uint64_t at, void *to, size_t n);
 enum hemi_status memory_write(struct memory *m, uint64_t at, const void *from, size_t n);
@@ -246,5 +247,6 @@ enum hemi_status table_get(const struct table *t, uint64_t i, union val *out);
 enum hemi_status table_set(struct table *t, uint64_t i, union val v);
 enum hemi_status table_grow(struct table *t, uint64_t delta, union val init, uint32_t *old);
 enum hemi_status tag_new(struct store *s, uint32_t func_type, struct tag **out);
+uint32_t tag_type(const struct tag *t); /* canonical function type */
 
 #endif

@@ -7,20 +7,31 @@ rules='
 base    base/
 heap    heap/ base/
 runtime runtime/ heap/ base/ proto/tables/
+runtime/types     runtime/types/ heap/ base/ proto/tables/
+runtime/engine    runtime/engine/ runtime/runtime.h runtime/types/ base/ proto/tables/
+runtime/module    runtime/module/ runtime/engine/ runtime/types/ heap/ base/ proto/tables/
+runtime/code      runtime/code/ runtime/runtime.h runtime/module/ runtime/engine/ heap/ base/ proto/tables/
+runtime/translate runtime/translate/ runtime/runtime.h runtime/code/ runtime/module/ runtime/engine/ heap/ base/ proto/tables/
+runtime/binary    runtime/binary/ runtime/runtime.h runtime/translate/ runtime/module/ runtime/engine/ base/ proto/tables/
+runtime/validate  runtime/validate/ runtime/binary/ runtime/translate/ heap/ base/ proto/tables/
+runtime/load      runtime/load/ runtime/validate/ runtime/binary/ runtime/translate/ heap/ base/ proto/tables/
+runtime/store     runtime/store/ runtime/code/ runtime/module/ runtime/engine/ heap/ base/ proto/tables/
+runtime/interp    runtime/interp/ runtime/store/ runtime/code/ runtime/engine/ heap/ base/ proto/tables/
+runtime/stencil   runtime/stencil/ runtime/code/ base/ proto/tables/
 proto   proto/ base/
 server  server/ base/ runtime/ heap/ proto/
 server/config     server/config/
 server/common     server/common/ server/config/ base/ proto/tables/
 server/jail       server/jail/
 server/supervisor server/supervisor/ server/common/ server/config/ server/jail/jail.h base/ proto/
-server/scheduler  server/scheduler/ base/ proto/tables/ runtime/
-server/worker     server/worker/ server/scheduler/ server/common/ server/config/ server/jail/ base/ proto/ runtime/
-server/wasi       server/wasi/ server/worker/ base/ proto/ runtime/
-server/requests   server/requests/ server/wasi/wasi.h server/worker/ base/ proto/ runtime/
+server/scheduler  server/scheduler/ base/ proto/tables/ runtime/module/code.h
+server/worker     server/worker/ server/scheduler/ server/common/ server/config/ server/jail/ base/ proto/ runtime/runtime.h
+server/wasi       server/wasi/ server/worker/ base/ proto/ runtime/runtime.h
+server/requests   server/requests/ server/wasi/wasi.h server/worker/ base/ proto/ runtime/runtime.h
 client  client/ base/ proto/
 '
 bad=0
-for room in server/*/; do
+for room in server/*/ runtime/*/; do
     grep -q "^${room%/} " <<<"$rules" || { echo "${room%/}: which folders may it include? It has no row here"; bad=1; }
 done
 while read -r folder allowed; do

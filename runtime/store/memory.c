@@ -195,6 +195,8 @@ enum hemi_status memory_new(struct store *s, const struct limits *l, struct memo
     return status;
 }
 
+const struct limits *memory_type(const struct memory *m) { return &m->type; }
+
 uint64_t memory_pages(const struct memory *m) { return m->size >> WASM_PAGE_SHIFT; }
 
 enum hemi_status memory_grow(struct memory *m, uint64_t delta, uint64_t *old_pages)

@@ -26,3 +26,5 @@ enum hemi_status tag_new(struct store *s, uint32_t func_type, struct tag **out)
     if (status == HEMI_OK) *out = t;
     return status;
 }
+
+uint32_t tag_type(const struct tag *t) { return t->type; }

@@ -4,7 +4,7 @@
 
 #include "proto/hemi.pb-c.h"
 #include "proto/trace.h"
-#include "runtime/types/types.h"
+#include "runtime/runtime.h"
 #include "server/requests/rows.h"
 #include "server/worker/connection.h"
 #include "server/worker/hostcall.h"

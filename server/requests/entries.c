@@ -1,8 +1,7 @@
 /* server/requests/entries.c -- describing imports, exports and objects with their types. */
 #include "proto/externs.h"
 #include "proto/hemi.pb-c.h"
-#include "runtime/code/vm.h"
-#include "runtime/types/types.h"
+#include "runtime/runtime.h"
 #include "server/requests/rows.h"
 #include "server/worker/connection.h"
 #include "server/worker/values.h"
@@ -36,14 +35,14 @@ void entry_of_extern(struct wstore *s, const struct rt_extern *x, struct entry *
         limits_entry(out, &limits);
         break;
     case EXTERN_MEMORY:
-        limits_entry(out, &x->memory->type);
+        limits_entry(out, memory_type(x->memory));
         break;
     case EXTERN_GLOBAL:
         out->type = global_type(x->global, &mut);
         if (mut) out->flags |= EXTERN_MUTABLE;
         break;
     default:
-        func_entry(out, types_get(engine_types(wstore_engine(s)), x->tag->type));
+        func_entry(out, types_get(engine_types(wstore_engine(s)), tag_type(x->tag)));
         break;
     }
 }

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/tables/limits.h"
-#include "runtime/types/types.h"
+#include "runtime/runtime.h"
 #include "server/worker/connection.h"
 #include "server/worker/values.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "runtime/engine/engine.h"
+#include "runtime/runtime.h"
 #include "server/worker/connection.h"
 
 enum hemi_status rt_fail(struct rt_error *err, enum hemi_status status, const char *format, ...)
