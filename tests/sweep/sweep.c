@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -78,9 +79,11 @@ static bool no_descriptor(void)
     return true;
 }
 
+static _Thread_local bool sanitizer_asks;
+
 static bool no_memory(void)
 {
-    if (!fails(SWEEP_MEMORY)) return false;
+    if (sanitizer_asks || !fails(SWEEP_MEMORY)) return false;
     errno = ENOMEM;
     return true;
 }
@@ -133,8 +136,18 @@ FIND(fork)
 FIND(mmap)
 FIND(mprotect)
 FIND(syscall)
+FIND(pthread_getattr_np)
 
 /* ---- memory */
+
+/* The sanitizer's own, of each new thread: it ends the process when libc has no memory to tell it where the stack is. */
+EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
+{
+    sanitizer_asks = true;
+    int error = REAL(pthread_getattr_np)(thread, attr);
+    sanitizer_asks = false;
+    return error;
+}
 
 EXPORTED void *malloc(size_t n) { return no_memory() ? NULL : ALLOCATOR(malloc)(n); }
 EXPORTED void *calloc(size_t count, size_t n) { return no_memory() ? NULL : ALLOCATOR(calloc)(count, n); }
