@@ -140,7 +140,7 @@ FIND(pthread_getattr_np)
 
 /* ---- memory */
 
-/* The sanitizer's own, of each new thread: it ends the process when libc has no memory to tell it where the stack is. */
+/* The sanitizer asks for each new thread, and ends the process when libc has no memory to say where the stack is. */
 EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 {
     sanitizer_asks = true;
