@@ -1,4 +1,6 @@
 /* server/supervisor/child.c -- one worker as its supervisor sees it: start, messages, end. */
+#include "server/supervisor/child.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,9 +13,14 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "server/common/log.h"
 #include "server/jail/jail.h"
 #include "server/supervisor/closer.h"
+#include "server/supervisor/end.h"
+#include "server/supervisor/spawn.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
+#include "server/supervisor/watch.h"
 
 #define MESSAGES_PER_TURN 64 /* of one worker, before others get their turn */
 #define LINES_PER_TURN 64    /* of its standard error */

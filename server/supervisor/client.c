@@ -1,6 +1,8 @@
 /* server/supervisor/client.c -- a connection from accept until a worker adopts it: HELLO, identity, refusal.
  *
  * A PEER's bytes: whatever is wrong with them ends in client_refuse. */
+#include "server/supervisor/client.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +12,12 @@
 
 #include "proto/frame.h"
 #include "proto/hemi.pb-c.h"
+#include "server/common/log.h"
 #include "server/supervisor/closer.h"
+#include "server/supervisor/door.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
+#include "server/supervisor/watch.h"
 
 /* Names of statuses, for the log. */
 static const char *status_text(enum hemi_status status)

@@ -2,13 +2,17 @@
  *
  * Peers that say nothing are counted per door and user: whoever has most of them loses the oldest (.own-crowd), so that
  * a crowd keeps out nobody but itself. */
+#include "server/supervisor/door.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/common/log.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
 
 #define ACCEPTS_PER_TURN 64
 

@@ -1,11 +1,16 @@
 /* server/supervisor/end.c -- how a worker ended, or why it did not start, in words: for the log and for its clients. */
+#include "server/supervisor/end.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "server/common/log.h"
+#include "server/supervisor/child.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
 
 static const char *exit_text(int code, bool orderly)
 {

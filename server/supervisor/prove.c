@@ -3,6 +3,8 @@
  * What keeps every worker from starting (no fork, a system call that a service manager's filter lacks, a required step
  * of the jail) is the operator's to know at once, not the first client's. The worker is the first tenant's in all but
  * its number, 0; no client is given to it. */
+#include "server/supervisor/prove.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,7 +16,11 @@
 
 #include "base/clock.h"
 #include "server/common/inherited.h"
+#include "server/common/log.h"
+#include "server/supervisor/child.h"
+#include "server/supervisor/end.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
 
 #define LOOK_MS 100u /* between two looks for SIGTERM, which is held (.held) */
 

@@ -2,12 +2,17 @@
  *
  * A process of its own reads it; a timer looks what has come, since the answer is short and its end is to be waited
  * for, too. Time is counted in turns (.own-turns). */
+#include "server/supervisor/reload.h"
+
 #include <errno.h>
 #include <stdio.h>
 
+#include "server/common/log.h"
 #include "server/supervisor/apart.h"
 #include "server/supervisor/notify.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
+#include "server/supervisor/watch.h"
 
 #define TURN_MS 10u
 #define TURNS (CONFIG_READ_TIMEOUT_MS / TURN_MS)

@@ -1,5 +1,7 @@
 /* server/supervisor/spawn.c -- makes a worker process: fork, fixed descriptors, exec.
  * .single-thread: between fork and exec only async-signal-safe calls. */
+#include "server/supervisor/spawn.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/common/heritage.h"
 #include "server/jail/jail.h"
-#include "server/supervisor/state.h"
 
 #define FD_SAFE 16 /* above every fixed descriptor */
 

@@ -13,11 +13,20 @@
 
 #include "base/check.h"
 #include "server/common/inherited.h"
+#include "server/common/log.h"
 #include "server/common/loop.h"
 #include "server/supervisor/apart.h"
+#include "server/supervisor/child.h"
+#include "server/supervisor/client.h"
 #include "server/supervisor/closer.h"
+#include "server/supervisor/door.h"
 #include "server/supervisor/notify.h"
+#include "server/supervisor/prove.h"
+#include "server/supervisor/reload.h"
+#include "server/supervisor/spawn.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
+#include "server/supervisor/watch.h"
 
 #define NOFILE_MOST (1 << 20) /* descriptors that the daemon makes use of */
 #define NOFILE_LOOKED_AT 4096 /* what was inherited has low numbers */

@@ -1,10 +1,14 @@
 /* server/supervisor/tenant.c -- a tenant: who it is, which worker gets a connection, when a worker is replaced. */
+#include "server/supervisor/tenant.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/tables/limits.h"
+#include "server/common/log.h"
+#include "server/supervisor/end.h"
 #include "server/supervisor/state.h"
 
 #define STABLE_MS 10000 /* a worker that lived this long does not count as part of a crash loop */

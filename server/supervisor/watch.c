@@ -4,12 +4,18 @@
  * one turn however late it is, and between two of them the supervisor has read what had arrived. So a machine or
  * container that was frozen, or a supervisor that was stopped together with its workers, costs a worker one turn, not
  * its life. */
+#include "server/supervisor/watch.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "server/common/log.h"
+#include "server/supervisor/child.h"
+#include "server/supervisor/door.h"
 #include "server/supervisor/state.h"
+#include "server/supervisor/tenant.h"
 
 #define WATCH_TURNS 30u
 #define WAIT_TURNS 8u
