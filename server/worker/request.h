@@ -10,7 +10,7 @@
  * Invariants:
  *   .one-reply    request_finish is called exactly once per request, on the thread's own stack or a fiber of another.
  *   .in-order     While the handles of a frame are being looked up, no other frame of its connection is read.
- *   .default-deny A frame type without a row in request_rows has no handler and ends the connection.
+ *   .default-deny A frame type without a row (requests/rows.c) has no handler and ends the connection.
  *   .no-hang      A request waits for a stack only while a call of its own connection runs, which will give one back;
  *                 else it is refused with LIMIT. For output it waits as long as its own client does not read. Neither
  *                 waits for what another connection holds.
