@@ -6,12 +6,17 @@
 #   frames        mutated frames and modules against running daemons, the tests of the sanitize build with new seeds
 #   kills         clients killed at work, as many as SECONDS says: no worker may end
 #   session       wild clients against the sanitize build's daemon: lawful in form, killed, stopped, hung up on at any time
-# The libFuzzer ones start from the modules of the official test-suite where it is to be had, and keep their corpus in
-# build/fuzz/corpus, what they find in build/fuzz/findings. HEMI_FUZZ_INPUT=FILE runs one input instead.
+# The libFuzzer ones start from the modules of our own scripts (tests/wast/scripts) and of the official test-suite where
+# it is to be had, and keep their corpus in build/fuzz/corpus, what they find in build/fuzz/findings.
+# HEMI_FUZZ_OWN=1: from our own alone, anew each time. HEMI_FUZZ_INPUT=FILE runs one input instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 name=${1:-} seconds=${2:-600} seed=${3:-$RANDOM}
 corpus=build/fuzz/corpus findings=build/fuzz/findings
+if [ -n "${HEMI_FUZZ_OWN:-}" ]; then
+    corpus=build/fuzz/own
+    rm -rf "$corpus"
+fi
 
 mutations() {
     ./dev build sanitize
@@ -47,7 +52,8 @@ make_seeds() {
     local suite
     [ -e "$corpus/modules/seed-00000" ] || [ -e "$corpus/text/seed-00000" ] && return
     mkdir -p "$corpus"/{modules,text,differential} "$findings"
-    suite=$(tests/wast/run.sh --suite) || suite=
+    suite=
+    [ -n "${HEMI_FUZZ_OWN:-}" ] || suite=$(tests/wast/run.sh --suite) || suite=
     ./dev build fuzz fuzz_seeds
     build/fuzz/tests/fuzz_seeds "$corpus/modules" "$corpus/text" ${suite:+"$suite"/*.wast} tests/wast/scripts/*.wast
     cp "$corpus"/text/seed-*0 "$corpus/differential/" # any bytes are a program for the generator
@@ -79,7 +85,7 @@ case $name in
     session) clients HEMI_FUZZ_SECONDS seconds ;;
     modules | text | differential) target ;;
     *)
-        sed -n '2,10s/^# \{0,1\}//p' tests/fuzz.sh >&2
+        sed -n '2,12s/^# \{0,1\}//p' tests/fuzz.sh >&2
         exit 2
         ;;
 esac

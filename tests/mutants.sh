@@ -69,6 +69,8 @@ mkdir -p "$copy"
 cp "$list" "$copy/list" && list=$copy/list # it may be edited meanwhile
 # Only what differs, with a new time: an earlier run may have been ended while a file was changed.
 git ls-files | while read -r file; do cmp -s "$file" "$copy/$file" || cp --parents "$file" "$copy"; done
+comm -13 <(git ls-files | sort) <(cd "$copy" && find . -path ./build -prune -o -type f -printf '%P\n' | grep -vx list | sort) |
+    while read -r file; do rm "$copy/$file"; done # what is no more
 mapfile -t mutants < <(chosen)
 cd "$copy" || exit 1
 mkdir -p build

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tests/run.sh JOBS [FILTER] -- what `./dev test` runs: static checks, then unit and end-to-end tests in the release,
-# sanitize and stress builds. FILTER picks those with it in their name (layering, docs, tags, lint, PRESET/NAME_test, PRESET/wast)
-# and builds only what they need. Closes with 'N passed, N failed'.
+# sanitize, stress and debug builds, each libFuzzer target for half a minute, and five mutants that the seed draws. FILTER
+# picks those with it in their name (layering, docs, tags, lint, PRESET/NAME_test, PRESET/wast, fuzz/NAME, mutants) and
+# builds only what they need. Closes with 'N passed, N failed'.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 jobs=$1 filter=${2:-}
@@ -14,7 +15,7 @@ export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}
 echo "seed $HEMI_SEED (HEMI_SEED=$HEMI_SEED repeats this run)"
 
 # Unit tests read the official suite's modules; tests/wast/run.sh says itself where it is, or that it is not.
-if [[ release/wat_roundtrip_test,sanitize/wat_roundtrip_test,stress/wat_roundtrip_test == *"$filter"* ]]; then
+if [[ release/wat_roundtrip_test,sanitize/wat_roundtrip_test,stress/wat_roundtrip_test,debug/wat_roundtrip_test == *"$filter"* ]]; then
     if suite=$(tests/wast/run.sh --suite); then export HEMI_TESTSUITE=$suite; else unset HEMI_TESTSUITE; fi
 fi
 
@@ -22,8 +23,10 @@ check() { # name command... : a static check counts as one test
     local name=$1
     shift
     [[ $name == *"$filter"* ]] || return 0
+    mkdir -p "$(dirname "$log/$name")"
     if "$@" >"$log/$name.log" 2>&1; then
         passed=$((passed + 1))
+        echo "ok   $name"
     else
         failed=$((failed + 1))
         echo "FAIL $name"
@@ -88,7 +91,7 @@ as_user() { # preset path
 }
 
 is_for_user() { # preset name
-    [ "$(id -u)" -eq 0 ] && [ "$1" != stress ] && [[ " ${user_tests[*]} " == *" ${2%_test} "* ]] &&
+    [ "$(id -u)" -eq 0 ] && [[ $1 != stress && $1 != debug ]] && [[ " ${user_tests[*]} " == *" ${2%_test} "* ]] &&
         command -v setpriv >/dev/null
 }
 
@@ -147,7 +150,7 @@ targets_of() { # test names : what to build for them; nothing means everything
     done
 }
 
-for preset in release sanitize stress; do
+for preset in release sanitize stress debug; do
     mapfile -t tests < <(tests_of "$preset")
     [ ${#tests[@]} -gt 0 ] || continue
     mapfile -t targets < <(targets_of "${tests[@]}")
@@ -164,6 +167,11 @@ for preset in release sanitize stress; do
         if is_for_user "$preset" "$name"; then program "$preset" "build/$preset/tests/$name" user; fi
     done
 done
+
+for name in modules text differential; do
+    check "fuzz/$name" env HEMI_FUZZ_OWN=1 tests/fuzz.sh "$name" 30 "$HEMI_SEED"
+done
+check mutants tests/mutants.sh 5
 
 if [ "$passed" -eq 0 ] && [ "$failed" -eq 0 ]; then
     echo "FAIL no test matches '$filter'"
