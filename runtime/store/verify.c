@@ -1,30 +1,19 @@
 /* runtime/store/verify.c -- a store's invariants, executable: ids, lists and counts, and that every table, global,
  * segment, struct, array and exception which can be reached holds what its type allows, so no null where there is none.
  *
- * The heap is verified before a reference is followed. */
+ * Frames are verified before the heap, which visits them as roots, and the heap before a reference is followed. */
+#include "runtime/store/verify.h"
 #include "runtime/engine/engine.h"
-#include "runtime/store/store.h"
 
 #include <stdio.h>
 
-struct check {
-    const struct store *store;
-    struct heap_walk *walk;
-    char *why;
-    size_t len;
-    bool ok; /* else the first finding is kept */
-    /* The last reference that was looked at: neighbours are often the same. */
-    uint32_t last;
-    valtype last_type;
-};
-
-static void complain(struct check *k, const char *what, uint32_t which)
+void complain(struct check *k, const char *what, uint32_t which)
 {
     if (k->ok && k->len > 0) snprintf(k->why, k->len, "%s %u", what, which);
     k->ok = false;
 }
 
-static bool func_valid(const struct store *s, uint32_t id)
+bool func_valid(const struct store *s, uint32_t id)
 {
     if (id == 0) return true;
     uint32_t block = id >> FUNC_BLOCK_SHIFT;
@@ -131,6 +120,7 @@ bool store_verify(struct store *s, struct heap_walk *walk, char *why, size_t len
     struct check k = {.store = s, .walk = walk, .why = why, .len = len, .ok = true};
     check_instances(&k);
     check_counts(&k);
+    if (k.ok) verify_frames(&k);
     if (!k.ok || !heap_verify(s->heap, walk, why, len)) return false;
     check_tables(&k);
     check_globals(&k);

@@ -60,13 +60,17 @@ static bool world_init(struct world *w, const struct world_options *opt, struct 
     return engine_new(&engine, &w->engine) == HEMI_OK && store_new(w->engine, &store, &w->store) == HEMI_OK;
 }
 
-static void world_deinit(struct world *w)
+static void verify(struct store *s)
 {
     char why[256] = "";
-    if (!store_verify(w->store, NULL, why, sizeof why)) {
-        fprintf(stderr, "the store is not sound: %s\n", why);
-        abort();
-    }
+    if (store_verify(s, NULL, why, sizeof why)) return;
+    fprintf(stderr, "the store is not sound: %s\n", why);
+    abort();
+}
+
+static void world_deinit(struct world *w)
+{
+    verify(w->store);
     store_free(w->store);
     if (w->engine->types->ngroups != 0) {
         fprintf(stderr, "%u groups of types were left\n", w->engine->types->ngroups);
@@ -117,7 +121,8 @@ static enum hemi_status host_call(void *ctx, struct store *s, struct instance *c
                                   union val *results, struct rt_error *err)
 {
     const struct rtype *type = ctx;
-    (void)s, (void)caller, (void)args;
+    (void)caller, (void)args;
+    verify(s); /* with the frames that wait for this */
     if (!all_defaultable(type->vals + type->nparams, type->nresults)) {
         err->trap = TRAP_HOST_TRAP;
         return HEMI_TRAP;

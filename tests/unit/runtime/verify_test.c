@@ -165,6 +165,81 @@ START_TEST(what_is_miscounted_or_has_lost_its_id_is_found)
 }
 END_TEST
 
+/* ---- Frames: looked at from a host function that their innermost one calls. */
+
+static const char FRAMES[] =
+    "(import \"h\" \"look\" (func $look)) (type $s (struct (field i32))) (type $f (func)) (func $f (type $f))"
+    "(func $inner (param $s (ref $s)) (param $f (ref $f)) (result i32)"
+    "  (struct.new $s (i32.const 2)) (ref.func $f) (call $look) (drop) (struct.get $s 0))"
+    "(func (export \"run\") (result i32) (i32.add (i32.const 1)"
+    "  (call $inner (struct.new $s (i32.const 1)) (ref.func $f))))"
+    "(elem declare func $f)";
+
+static void plant_in_frame(struct rig *r, uint32_t *at, uint32_t wrong, const char *says)
+{
+    uint32_t right = *at;
+    *at = wrong;
+    finds(r, says, says);
+    *at = right;
+    holds(r);
+}
+
+static enum hemi_status look(void *ctx, struct store *s, struct instance *caller, const union val *args,
+                             union val *results, struct rt_error *err)
+{
+    struct rig *r = ctx;
+    (void)args, (void)results, (void)err;
+    uint32_t *header = (uint32_t *)(void *)(s->vm.exit_fp - SLOT_BYTES);
+    const struct site *site = &caller->module->sites[header[0]];
+    const struct code *code = &caller->module->code[site->func];
+    char *fp = s->vm.exit_fp - site->delta * SLOT_BYTES;
+    const uint16_t *live = caller->module->live_slots + site->live;
+    ck_assert(site->nrefs == 1 && site->nfuncs == 1 && code->nlocal_refs == 1 && code->nlocal_funcs == 1);
+    holds(r);
+    const uint16_t slots[] = {live[0], live[1], code->local_refs[0], code->local_refs[1]};
+    for (int i = 0; i < 4; i++) {
+        uint32_t *at = (uint32_t *)(void *)(fp + slots[i] * SLOT_BYTES);
+        plant_in_frame(r, at, i % 2 ? func_id(caller, caller->module->nfuncs) : 12,
+                       i % 2 ? "frame's slot holds no function" : "root ");
+        plant_in_frame(r, at + 1, 1, "frame's slot holds more than a reference");
+    }
+    plant_in_frame(r, &header[0], caller->module->nsites, "frame stopped at no site");
+    plant_in_frame(r, &header[0], SITE_ENTRY, "activation ends above its first frame");
+    plant_in_frame(r, &header[1], 0, "frame of no instance");
+    plant_in_frame(r, &header[1], s->ninstances, "frame of no instance");
+    s->vm.exit_fp = s->activation->fp - SLOT_BYTES;
+    finds(r, "exit", "activation left below its first frame");
+    s->vm.exit_fp = (char *)(void *)(header + 2);
+    struct site *to = (struct site *)(uintptr_t)site, right = *site; /* the module is the test's own */
+    to->delta = UINT16_MAX;
+    finds(r, "delta", "frame is below its activation");
+    *to = right;
+    to->live = caller->module->nlive_slots;
+    finds(r, "live", "site out of its module");
+    *to = right;
+    uint16_t *slot = &caller->module->live_slots[site->live], was = *slot;
+    *slot = site->delta;
+    finds(r, "slot", "frame's slot is behind its end");
+    *slot = was;
+    to->func = caller->module->nfuncs;
+    finds(r, "func", "site out of its module");
+    *to = right;
+    holds(r);
+    return HEMI_OK;
+}
+
+START_TEST(what_is_wrong_with_a_frame_is_found)
+{
+    struct rig r;
+    rig_init(&r);
+    struct host_func_options opt = {.ctx = &r, .call = look};
+    struct rt_extern host = {.kind = EXTERN_FUNC};
+    ck_assert_int_eq(host_func_new(r.store, NULL, 0, 0, &opt, &host.func), HEMI_OK);
+    ck_assert_uint_eq(rig_ok(&r, rig_instance(&r, FRAMES, &host), "run", 0), 3);
+    rig_deinit(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("verify");
@@ -173,6 +248,7 @@ int main(void)
     tcase_add_test(tc, a_value_of_another_type_is_found);
     tcase_add_test(tc, a_null_that_a_grow_has_filled_in_is_found);
     tcase_add_test(tc, what_is_miscounted_or_has_lost_its_id_is_found);
+    tcase_add_test(tc, what_is_wrong_with_a_frame_is_found);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
