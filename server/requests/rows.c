@@ -6,6 +6,7 @@
 
 #include "proto/hemi.pb-c.h"
 #include "server/worker/connection.h"
+#include "server/worker/info.h"
 
 #define AT(body, field) ((uint16_t)offsetof(Hemi__V1__##body, field))
 #define USES(body, handle, k) {AT(body, handle), OBJECT_##k, false}

@@ -9,6 +9,7 @@
 #include "proto/hello.h"
 #include "proto/hemi.pb-c.h"
 #include "proto/value.h"
+#include "server/worker/control.h"
 #include "server/worker/hostcall.h"
 #include "server/worker/stream.h"
 #include "server/worker/totals.h"

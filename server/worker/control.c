@@ -1,4 +1,6 @@
 /* server/worker/control.c -- messages between a worker and its supervisor (handover.h). */
+#include "server/worker/control.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

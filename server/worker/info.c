@@ -1,4 +1,6 @@
 /* server/worker/info.c -- INFO: what is in force, as JSON. Keys may be added, never change their meaning. */
+#include "server/worker/info.h"
+
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -141,7 +141,7 @@ void requests_pump(struct worker *w);
 /* Once in a turn of the loop: marks lanes whose connections may go on, or can wait no longer (.no-hang). */
 void requests_feed(struct worker *w);
 
-/* ---- requests.c: the life of a request from there to its answer */
+/* ---- server/worker/request.c: the life of a request from there to its answer */
 /* Ends an unanswered request with this status, as soon as it can be; queued ones at once. */
 void request_stop(struct request *r, enum hemi_status why);
 /* Answers, publishes, frees. */

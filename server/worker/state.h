@@ -21,13 +21,6 @@
 #include "server/worker/verifier.h"
 #include "server/worker/worker.h"
 
-/* To the supervisor: small, so that there can be room before it is needed (server/worker/control.c .reserved). */
-struct control_message {
-    uint16_t type;  /* enum handover_type */
-    uint32_t code;  /* a phase, reason or status */
-    uint64_t about; /* a connection, a nonce */
-};
-
 struct worker {
     const struct worker_boot *boot;
     uv_loop_t loop;
@@ -63,7 +56,7 @@ struct worker {
     uint64_t memory_used;         /* what the engine and we have announced */
     uint64_t ended[COUNTERS];     /* of stores and connections that are no more (totals.h) */
     struct outbox {
-        struct control_message *at;
+        struct control_message *at; /* control.h */
         uint64_t count, capacity;
     } outbox; /* waits for room in the control socket; oldest first */
     bool draining, stopping;
@@ -88,19 +81,5 @@ void worker_deinit(struct worker *w);
 void worker_stop(struct worker *w, enum hemi_status why, const char *text);
 /* Takes nothing new, lets what runs end, then stops; at the timeout at once. */
 void worker_drain(struct worker *w, uint64_t timeout_ms);
-
-/* server/worker/control.c: messages from and to the supervisor. */
-int control_start(struct worker *w);
-/* These queue; nothing waits for the supervisor (.control-nonblock). Without a control socket they do nothing.
- */
-void control_closed(struct worker *w, uint64_t connection, enum hemi_status status);
-void control_phase(struct worker *w, enum handover_phase phase);
-void control_flush(struct worker *w);
-void control_deinit(struct worker *w);
-
-enum { INFO_BYTES_MAX = 64 << 10 };
-/* server/worker/info.c: INFO's JSON, to be freed with free(); NULL: no memory. */
-struct connection;
-char *worker_info(const struct connection *c);
 
 #endif

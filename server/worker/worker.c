@@ -9,6 +9,7 @@
 #include "base/release.h"
 #include "server/common/loop.h"
 #include "server/worker/connection.h"
+#include "server/worker/control.h"
 #include "server/worker/malloc_top.h"
 #include "server/worker/state.h"
 #include "server/worker/upload.h"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proto/hello.h"
+#include "server/worker/control.h"
 #include "server/worker/state.h"
 #include "tests/unit/suite.h"
 
