@@ -51,6 +51,12 @@ int page_map(int fd, struct page **page);
 
 void page_free(struct page *page);
 
+/* Worker: one more of a counter. */
+static inline void page_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
 /* Worker: leaves last words; async-signal-safe, and only the first call counts. `text` need not end in NUL. */
 void page_last_words(struct page *page, const char *text, size_t len);
 

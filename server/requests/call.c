@@ -171,7 +171,7 @@ static enum hemi_status call_with(struct request *r, uint32_t func, const struct
         return request_fail(r, HEMI_NO_MEMORY, "no memory for results");
     memset(few, 0, sizeof few);
     r->store->calls++;
-    atomic_fetch_add_explicit(&r->conn->worker->boot->page->calls_total, 1, memory_order_relaxed);
+    page_count(&r->conn->worker->boot->page->calls_total);
     enum hemi_status status = rt_call(r->store->store, func, args->vals, results, request_stack(r), &r->reply.error);
     if (status == HEMI_OK)
         status = reply_results(r, t, results);

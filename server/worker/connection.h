@@ -110,6 +110,10 @@ void connection_end(struct connection *c, enum hemi_status status, enum proto_er
 /* Frees what can be freed of an ending connection. True: the connection is gone. */
 bool connection_reap(struct connection *c);
 
+/* Polls for what there is to read, or to write. */
+void connection_watch(struct connection *c);
+
+/* ---- server/worker/connection_send.c */
 /* Queues a frame; it is sent at the end of the turn. False: no memory, the connection ends. */
 bool connection_send(struct connection *c, const struct frame_out *f);
 /* A request's reply was queued (.unread). `parent`: the host call that it named, or NULL. */
@@ -125,5 +129,9 @@ enum hemi_status connection_wait_output(struct connection *c);
 /* Sends what is queued; called at the end of a turn for each marked connection. */
 void connection_flush(struct connection *c);
 void connection_mark_flush(struct connection *c);
+/* Forgets replies that are written; at the end of the connection all of them. True: no units were left for some. */
+bool connection_settle(struct connection *c, bool all, uint32_t *units);
+/* It has left: nothing of it counts as output. */
+void connection_output_end(struct connection *c);
 
 #endif

@@ -216,7 +216,7 @@ static enum hemi_status make_call(const struct host_func_ctx *f, struct host_cal
         return rt_fail(err, status, "no room for a host call's arguments");
     }
     c->host_calls++;
-    atomic_fetch_add_explicit(&c->worker->boot->page->host_calls_total, 1, memory_order_relaxed);
+    page_count(&c->worker->boot->page->host_calls_total);
     status = wait_for_reply(h);
     if (status != HEMI_OK)
         return rt_fail(err, status, "stopped while waiting for host function %llu", (unsigned long long)f->host);

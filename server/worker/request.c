@@ -270,8 +270,7 @@ void request_finish(struct request *r, enum hemi_status status)
     r->answered = true;
     status = account_explain(r->conn->account, status, &r->reply.error);
     if (status == HEMI_DEADLINE && r->cut) explain_deadline(r);
-    if (status == HEMI_TRAP || status == HEMI_HOST)
-        atomic_fetch_add_explicit(&r->conn->worker->boot->page->traps_total, 1, memory_order_relaxed);
+    if (status == HEMI_TRAP || status == HEMI_HOST) page_count(&r->conn->worker->boot->page->traps_total);
     stop_waiting(r);
     publish(r, status);
     settle_promises(r, status);

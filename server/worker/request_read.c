@@ -264,7 +264,7 @@ enum proto_error request_read(struct connection *c, const struct frame *f)
         hostcall_add_child(parent, r);
         r->depth = parent->depth;
     }
-    atomic_fetch_add_explicit(&c->worker->boot->page->requests_total, 1, memory_order_relaxed);
+    page_count(&c->worker->boot->page->requests_total);
     e = resolve(r);
     if (r->fd >= 0) frame_fd_close(r->fd); /* whatever it was for: none waits in a queue */
     r->fd = -1;

@@ -79,7 +79,7 @@ enum hemi_status wstore_open(struct wstore *s, const struct store_options *limit
     opt.charge = charge;
     opt.map = map;
     enum hemi_status status = store_new(w->engine, &opt, &s->store);
-    if (status == HEMI_OK) atomic_fetch_add_explicit(&w->boot->page->stores_total, 1, memory_order_relaxed);
+    if (status == HEMI_OK) page_count(&w->boot->page->stores_total);
     return status;
 }
 
