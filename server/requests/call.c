@@ -191,7 +191,9 @@ enum hemi_status run_call(struct request *r)
     const struct rtype *t = func_type(r->store->store, root->bits, NULL);
     enum hemi_status status = check_call(r, t);
     struct values args = {0};
-    if (status == HEMI_OK) status = values_read(r->store, t->vals, t->nparams, r->raw, r->pins, &args, &r->reply.error);
+    if (status == HEMI_OK)
+        status = values_receive(r->store, t->vals, t->nparams, r->raw, r->pins, &args, &r->reply.values_counted,
+                                &r->reply.error);
     if (status == HEMI_OK) status = call_with(r, root->bits, t, &args);
     values_deinit(&args);
     return status;

@@ -83,7 +83,7 @@ enum hemi_status run_memory_grow(struct request *r)
 static enum hemi_status one_value(struct request *r, valtype type, struct values *v)
 {
     if (r->npins != 1) return request_fail(r, HEMI_ARGUMENT, "one value is needed, %u were given", r->npins);
-    return values_read(r->store, &type, 1, r->raw, r->pins, v, &r->reply.error);
+    return values_receive(r->store, &type, 1, r->raw, r->pins, v, &r->reply.values_counted, &r->reply.error);
 }
 
 /* ---- globals ---- */

@@ -31,18 +31,25 @@ void hostcall_unref(struct host_call *h)
     if (!h || --h->refs > 0) return;
     CHECK(!h->children);
     lane_unmark(&h->lane);
-    values_release(h->store->ended ? NULL : h->store, h->raw, h->npins, h->pins);
+    if (!h->store->ended) values_settle(h->store, h->types, h->ncounted, h->raw);
+    values_unpin(h->npins, h->pins);
     free(h->raw);
     wstore_unref(h->store);
     free(h);
 }
 
-static struct host_call *call_new(struct request *r, struct wstore *s)
+static struct host_call *call_new(struct request *r, const struct host_func_ctx *f)
 {
     struct connection *c = r->conn;
     struct host_call *h = calloc(1, sizeof *h);
     if (!h) return NULL;
-    *h = (struct host_call){.refs = 1, .conn = c, .store = wstore_ref(s), .window = c->nested, .depth = r->depth + 1};
+    *h = (struct host_call){.refs = 1,
+                            .conn = c,
+                            .store = wstore_ref(f->store),
+                            .window = c->nested,
+                            .depth = r->depth + 1,
+                            .types = f->types + f->nparams,
+                            .nresults = f->nresults};
     do h->id = ++c->next_call;
     while (h->id == 0 || idmap_get(&c->calls, h->id));
     if (!idmap_put(&c->calls, h->id, h)) {
@@ -239,7 +246,7 @@ static enum hemi_status host_call(void *ctx, struct store *store, struct instanc
     if (c->calls.used >= HOST_CALLS_MAX)
         return rt_fail(err, HEMI_LIMIT, LIMIT_MESSAGE, "host calls", HOST_CALLS_MAX + 1ull, " outstanding",
                        (unsigned long long)HOST_CALLS_MAX);
-    struct host_call *h = call_new(r, f->store);
+    struct host_call *h = call_new(r, f);
     if (!h) return rt_fail(err, HEMI_NO_MEMORY, "no memory for a host call");
     status = make_call(f, h, args, results, err);
     h->request = NULL;
@@ -285,6 +292,16 @@ static bool reply_status_allowed(uint32_t status)
            status == HEMI_EXIT;
 }
 
+/* There is no answer to a reply, in which the client could be told that they did not count: so they always do. */
+static bool count_externs(struct host_call *h, uint32_t n)
+{
+    if (h->store->ended || h->status != HEMI_OK) return true;
+    uint32_t due = n < h->nresults ? n : h->nresults;
+    if (!values_count(h->store, h->types, due, h->raw)) return false;
+    h->ncounted = due;
+    return true;
+}
+
 static enum proto_error keep_reply(struct host_call *h, const Hemi__V1__HostReply *body, const struct frame *f)
 {
     uint32_t n = f->raw_length / WIRE_VALUE_BYTES;
@@ -298,9 +315,9 @@ static enum proto_error keep_reply(struct host_call *h, const Hemi__V1__HostRepl
     if (!h->raw) return PROTO_NO_MEMORY;
     if (f->raw_length > 0) memcpy(h->raw, f->raw, f->raw_length);
     h->raw_length = f->raw_length;
-    if (!values_pin(&h->conn->handles, h->store->ended ? NULL : h->store, h->raw, n, &h->pins)) return PROTO_NO_MEMORY;
+    if (!values_pin(&h->conn->handles, h->raw, n, &h->pins)) return PROTO_NO_MEMORY;
     h->npins = n;
-    return PROTO_OK;
+    return count_externs(h, n) ? PROTO_OK : PROTO_NO_MEMORY;
 }
 
 enum proto_error hostcall_reply(struct connection *c, const struct frame *f)

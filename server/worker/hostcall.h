@@ -37,6 +37,8 @@ struct host_call {
     size_t raw_length;
     struct object **pins;
     uint32_t npins;
+    const valtype *types;        /* of its results; borrowed from its function, which lives as long as its store */
+    uint32_t nresults, ncounted; /* of the values whose externs are counted */
 };
 
 /* Makes a host function of a store. `type_id` or, if it is TYPE_NONE, `vals`. */

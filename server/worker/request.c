@@ -135,7 +135,7 @@ static void send_reply(struct request *r, enum hemi_status status)
     if (status == HEMI_EXIT) body.exit_code = reply->error.exit_code;
     if (status == HEMI_DEPENDENCY_FAILED) body.failed_request = reply->failed_request;
     if (status == HEMI_OK) body.value = reply->value;
-    body.values_unread = status != HEMI_OK && r->row->raw == RAW_VALUES && !r->store; /* no store to count them in */
+    body.values_unread = status != HEMI_OK && r->row->raw == RAW_VALUES && !reply->values_counted;
     if (status != HEMI_OK && reply->error.has_offset) body.offset_plus_1 = reply->error.offset + 1;
     if (status != HEMI_OK && reply->error.has_func) body.function_plus_1 = (uint64_t)reply->error.func + 1;
     body.malformed = status == HEMI_INVALID_MODULE && reply->error.malformed;
@@ -244,14 +244,8 @@ static bool bury_pins(struct request *r)
 
 static void release_pins(struct request *r)
 {
-    struct wstore *s = r->store && !r->store->ended ? r->store : NULL;
     if (r->pins) r->conn->worker->ids += r->npins;
-    if (r->row->raw == RAW_VALUES) {
-        values_release(s, r->raw, r->npins, r->pins);
-    } else if (r->pins && !bury_pins(r)) {
-        for (uint32_t i = 0; i < r->npins; i++) object_unref(r->pins[i]);
-        free(r->pins);
-    }
+    if (r->pins && !bury_pins(r)) values_unpin(r->npins, r->pins);
     r->pins = NULL;
 }
 

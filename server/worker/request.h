@@ -38,6 +38,7 @@ struct reply {
     uint64_t value;
     uint8_t *raw; /* `few`, or allocated */
     bool raw_owned;
+    bool values_counted; /* the externs among the request's values: else the reply says values_unread */
     size_t raw_length;
     uint8_t few[REPLY_RAW_INLINE];
 };
@@ -85,7 +86,7 @@ struct request {
     uint32_t visited;
     bool ancestor;
     const ProtobufCMessage *body; /* flat; allocated with the request */
-    uint8_t *raw;                 /* a copy; may be written to */
+    uint8_t *raw;                 /* a copy */
     size_t raw_length;
     int fd; /* while it is read: what came with it, or FRAME_FD_LOST; then -1 */
 };

@@ -103,7 +103,7 @@ static enum proto_error read_values(struct request *r)
 {
     if (r->raw_length % WIRE_VALUE_BYTES != 0) return PROTO_RAW;
     uint32_t n = (uint32_t)(r->raw_length / WIRE_VALUE_BYTES);
-    if (!values_pin(&r->conn->handles, r->store, r->raw, n, &r->pins)) return PROTO_NO_MEMORY;
+    if (!values_pin(&r->conn->handles, r->raw, n, &r->pins)) return PROTO_NO_MEMORY;
     r->npins = n;
     return PROTO_OK;
 }

@@ -278,12 +278,11 @@ bool wstore_extern_received(struct wstore *s, uint64_t id)
     return true;
 }
 
-void wstore_extern_settled(struct wstore *s, uint64_t id, bool counts)
+void wstore_extern_settled(struct wstore *s, uint64_t id)
 {
     struct extern_count *e = idmap_get(&s->externs, id);
     if (!e) return; /* the store has ended */
     e->on_way--;
-    if (!counts) e->received--;
     settle(s, e);
 }
 

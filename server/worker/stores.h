@@ -116,8 +116,8 @@ void wstore_count_types(struct wstore *s);
 /* ---- externs */
 /* A value with this id came in a frame for this store. False: no memory. */
 bool wstore_extern_received(struct wstore *s, uint64_t id);
-/* That value's request is done with it; `counts` is false when the value turned out to be a number. */
-void wstore_extern_settled(struct wstore *s, uint64_t id, bool counts);
+/* That value's request is done with it. */
+void wstore_extern_settled(struct wstore *s, uint64_t id);
 /* Notices not sent are forgotten. */
 void wstore_deaths_free(struct wstore *s);
 /* As store_extern, for an id that was received. */

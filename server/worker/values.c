@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "runtime/runtime.h"
 #include "server/worker/connection.h"
 
@@ -17,44 +18,24 @@ enum hemi_status rt_fail(struct rt_error *err, enum hemi_status status, const ch
     return status;
 }
 
-/* ---- guessing ---- */
+/* ---- pins ---- */
 
-static bool guess(const uint8_t *raw, enum wire_ref kind, struct wire_reference *ref)
-{
-    return raw[0] == kind && wire_get_reference(raw, FRAME_C2W, ref) == PROTO_OK;
-}
-
-static bool guess_extern(const uint8_t *raw, struct wire_reference *ref)
-{
-    return guess(raw, WIRE_EXTERN, ref) && ref->payload != 0;
-}
-
-bool values_pin(const struct handle_table *t, struct wstore *s, const uint8_t *raw, uint32_t n, struct object ***pins)
+bool values_pin(const struct handle_table *t, const uint8_t *raw, uint32_t n, struct object ***pins)
 {
     struct wire_reference ref;
     *pins = n > 0 ? calloc(n, sizeof **pins) : NULL;
     if (n > 0 && !*pins) return false;
     for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
-        if (guess(raw, WIRE_HANDLE, &ref)) {
-            struct object *o = handles_get(t, ref.handle);
-            if (o) (*pins)[i] = object_ref(o);
-        }
-        if (!s || !guess_extern(raw, &ref) || wstore_extern_received(s, ref.payload)) continue;
-        values_release(s, raw - (size_t)i * WIRE_VALUE_BYTES, i, *pins); /* those before this one */
-        *pins = NULL;
-        return false;
+        if (raw[0] != WIRE_HANDLE || wire_get_reference(raw, FRAME_C2W, &ref) != PROTO_OK) continue;
+        struct object *o = handles_get(t, ref.handle);
+        if (o) (*pins)[i] = object_ref(o);
     }
     return true;
 }
 
-void values_release(struct wstore *s, const uint8_t *raw, uint32_t n, struct object **pins)
+void values_unpin(uint32_t n, struct object **pins)
 {
-    struct wire_reference ref;
-    if (!pins) return;
-    for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
-        object_unref(pins[i]);
-        if (s && guess_extern(raw, &ref)) wstore_extern_settled(s, ref.payload, true);
-    }
+    for (uint32_t i = 0; pins && i < n; i++) object_unref(pins[i]);
     free(pins);
 }
 
@@ -86,65 +67,85 @@ enum hemi_status value_type_read(uint32_t wire, valtype *out, struct rt_error *e
     return HEMI_OK;
 }
 
-/* ---- reading ---- */
+/* ---- externs ---- */
 
-static enum hemi_status read_number(uint32_t i, valtype type, uint8_t *raw, struct wstore *s, union val *out,
-                                    struct rt_error *err)
+/* Is it one, by its type? */
+static bool is_extern(const struct wstore *s, valtype type, const uint8_t *raw, struct wire_reference *ref)
+{
+    return vt_is_ref(type) && raw[0] == WIRE_EXTERN && wire_get_reference(raw, FRAME_C2W, ref) == PROTO_OK &&
+           ref->class_ == value_class(s, type);
+}
+
+bool values_count(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw)
 {
     struct wire_reference ref;
-    if (type == VT_V128 && guess_extern(raw, &ref)) {
-        memcpy(out->bytes, raw, WIRE_VALUE_BYTES);
-        wstore_extern_settled(s, ref.payload, false);
-        memset(raw, 0, WIRE_VALUE_BYTES); /* so that values_release does not settle it again */
-        return HEMI_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!is_extern(s, types[i], raw + (size_t)i * WIRE_VALUE_BYTES, &ref)) continue;
+        if (wstore_extern_received(s, ref.payload)) continue;
+        values_settle(s, types, i, raw); /* those before this one */
+        return false;
     }
-    if (wire_get_number(raw, out->bytes, valtype_size(type)) == PROTO_OK) return HEMI_OK;
-    return rt_fail(err, HEMI_ARGUMENT, "value %u has more bytes than its type", i);
+    return true;
 }
 
-/* An id that was not counted when its frame was read (0) is counted now. */
-static enum hemi_status read_extern(struct wstore *s, uint64_t id, struct root *out, struct rt_error *err)
+void values_settle(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw)
 {
-    if (id == 0 && !wstore_extern_received(s, id)) return rt_fail(err, HEMI_NO_MEMORY, "no memory for an extern");
-    enum hemi_status status = wstore_extern(s, id, out);
-    if (id == 0) wstore_extern_settled(s, id, true);
-    return status == HEMI_OK ? status : rt_fail(err, status, "no room in the heap for an extern");
+    struct wire_reference ref;
+    for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES)
+        if (is_extern(s, types[i], raw, &ref)) wstore_extern_settled(s, ref.payload);
 }
 
-static enum hemi_status read_handle(struct wstore *s, uint32_t i, const struct wire_reference *ref,
-                                    const struct object *o, struct root *out, struct rt_error *err)
+/* ---- reading ---- */
+
+static enum hemi_status check_handle(const struct wstore *s, uint32_t i, const struct wire_reference *ref,
+                                     const struct object *o, struct rt_error *err)
 {
     if (!o || !o->bound) return rt_fail(err, HEMI_HANDLE, "value %u: no reference has handle %u", i, ref->handle);
     if (o->store != s) return rt_fail(err, HEMI_HANDLE, "value %u: handle %u is of another store", i, ref->handle);
     if (o->kind != OBJECT_REF || o->class_ != ref->class_)
         return rt_fail(err, HEMI_ARGUMENT, "value %u: handle %u (%s) is of another class", i, ref->handle,
                        object_kind_text((enum object_kind)o->kind));
-    root_init(s->store, out, class_slot(o->class_), o->u.root.bits);
     return HEMI_OK;
 }
 
-static enum hemi_status read_reference(struct wstore *s, uint32_t i, valtype type, const uint8_t *raw,
-                                       const struct object *pin, struct root *out, struct rt_error *err)
+static enum hemi_status check_reference(const struct wstore *s, uint32_t i, valtype type, const uint8_t *raw,
+                                        const struct object *pin, struct rt_error *err)
 {
     struct wire_reference ref;
     if (wire_get_reference(raw, FRAME_C2W, &ref) != PROTO_OK)
         return rt_fail(err, HEMI_ARGUMENT, "value %u is not a reference", i);
     uint8_t class_ = value_class(s, type);
     if (ref.class_ != class_) return rt_fail(err, HEMI_ARGUMENT, "value %u is a reference of another class", i);
-    switch (ref.kind) {
-    case WIRE_HANDLE:
-        return read_handle(s, i, &ref, pin, out, err);
-    case WIRE_EXTERN:
-        return read_extern(s, ref.payload, out, err); /* of class any or extern, else it does not parse */
-    case WIRE_I31:
-        if (class_ != WIRE_CLASS_ANY && class_ != WIRE_CLASS_EXTERN)
-            return rt_fail(err, HEMI_ARGUMENT, "value %u: an i31 is neither a function nor an exception", i);
-        root_init(s->store, out, HEAP_SLOT_REF, heap_i31((uint32_t)ref.payload).bits);
-        return HEMI_OK;
-    default:
-        root_init(s->store, out, class_slot(class_), 0);
-        return HEMI_OK;
-    }
+    if (ref.kind == WIRE_HANDLE) return check_handle(s, i, &ref, pin, err);
+    if (ref.kind == WIRE_I31 && class_ != WIRE_CLASS_ANY && class_ != WIRE_CLASS_EXTERN)
+        return rt_fail(err, HEMI_ARGUMENT, "value %u: an i31 is neither a function nor an exception", i);
+    return HEMI_OK;
+}
+
+static enum hemi_status check_value(const struct wstore *s, uint32_t i, valtype type, const uint8_t *raw,
+                                    const struct object *pin, union val *out, struct rt_error *err)
+{
+    if (vt_is_ref(type)) return check_reference(s, i, type, raw, pin, err);
+    if (wire_get_number(raw, out->bytes, valtype_size(type)) == PROTO_OK) return HEMI_OK;
+    return rt_fail(err, HEMI_ARGUMENT, "value %u has more bytes than its type", i);
+}
+
+/* The value has been checked; an extern has been counted. */
+static enum hemi_status make_reference(struct wstore *s, valtype type, const uint8_t *raw, const struct object *pin,
+                                       struct root *out, struct rt_error *err)
+{
+    struct wire_reference ref;
+    enum proto_error e = wire_get_reference(raw, FRAME_C2W, &ref);
+    CHECK(e == PROTO_OK);
+    enum hemi_status status = HEMI_OK;
+    if (ref.kind == WIRE_EXTERN)
+        status = wstore_extern(s, ref.payload, out);
+    else if (ref.kind == WIRE_HANDLE)
+        root_init(s->store, out, class_slot(pin->class_), pin->u.root.bits);
+    else
+        root_init(s->store, out, class_slot(value_class(s, type)),
+                  ref.kind == WIRE_I31 ? heap_i31((uint32_t)ref.payload).bits : 0);
+    return status == HEMI_OK ? status : rt_fail(err, status, "no room in the heap for an extern");
 }
 
 static bool values_alloc(struct values *v, uint32_t n)
@@ -172,18 +173,44 @@ void values_refresh(struct values *v)
         if (v->roots[i].next) v->vals[i].ref = v->roots[i].bits; /* .func is the same bytes */
 }
 
-enum hemi_status values_read(struct wstore *s, const valtype *types, uint32_t n, uint8_t *raw, struct object **pins,
-                             struct values *out, struct rt_error *err)
+static enum hemi_status check_values(const struct wstore *s, const valtype *types, const uint8_t *raw,
+                                     struct object *const *pins, struct values *v, struct rt_error *err)
+{
+    enum hemi_status status = HEMI_OK;
+    for (uint32_t i = 0; i < v->n && status == HEMI_OK; i++, raw += WIRE_VALUE_BYTES)
+        status = check_value(s, i, types[i], raw, pins ? pins[i] : NULL, &v->vals[i], err);
+    return status;
+}
+
+static enum hemi_status make_references(struct wstore *s, const valtype *types, const uint8_t *raw,
+                                        struct object *const *pins, struct values *v, struct rt_error *err)
+{
+    enum hemi_status status = HEMI_OK;
+    for (uint32_t i = 0; i < v->n && status == HEMI_OK; i++, raw += WIRE_VALUE_BYTES)
+        if (vt_is_ref(types[i])) status = make_reference(s, types[i], raw, pins ? pins[i] : NULL, &v->roots[i], err);
+    values_refresh(v); /* making an extern may have moved the others */
+    return status;
+}
+
+enum hemi_status values_read(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw,
+                             struct object *const *pins, struct values *out, struct rt_error *err)
 {
     if (!values_alloc(out, n)) return rt_fail(err, HEMI_NO_MEMORY, "no memory for %u values", n);
-    for (uint32_t i = 0; i < n; i++, raw += WIRE_VALUE_BYTES) {
-        enum hemi_status status = vt_is_ref(types[i])
-                                      ? read_reference(s, i, types[i], raw, pins ? pins[i] : NULL, &out->roots[i], err)
-                                      : read_number(i, types[i], raw, s, &out->vals[i], err);
-        if (status != HEMI_OK) return status;
-    }
-    values_refresh(out); /* making an extern may have moved the others */
-    return HEMI_OK;
+    enum hemi_status status = check_values(s, types, raw, pins, out, err);
+    return status == HEMI_OK ? make_references(s, types, raw, pins, out, err) : status;
+}
+
+enum hemi_status values_receive(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw,
+                                struct object *const *pins, struct values *out, bool *counted, struct rt_error *err)
+{
+    if (!values_alloc(out, n)) return rt_fail(err, HEMI_NO_MEMORY, "no memory for %u values", n);
+    enum hemi_status status = check_values(s, types, raw, pins, out, err);
+    if (status != HEMI_OK) return status;
+    *counted = values_count(s, types, n, raw);
+    if (!*counted) return rt_fail(err, HEMI_NO_MEMORY, "no memory for externs");
+    status = make_references(s, types, raw, pins, out, err);
+    values_settle(s, types, n, raw);
+    return status;
 }
 
 void values_deinit(struct values *v)

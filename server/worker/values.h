@@ -2,10 +2,10 @@
  *
  * School of checking: values from the wire are a PEER's: ARGUMENT, HANDLE or DEPENDENCY_FAILED with a message.
  *
- * Whether 16 bytes are a number or a reference only the type says, and the type may not be known yet when a frame is
- * read. So reading guesses: what looks like a handle that is bound is pinned (a number that looks so pins in vain), and
- * what looks like an extern is counted as received (a number cannot look like one, but for a v128, which is taken back
- * when the type is known; an extern with id 0 is refused, since the i64 515 does look like one). */
+ * Whether 16 bytes are a number or a reference only the type says, which may not be known yet when a frame is read.
+ * What could be a handle is pinned all the same, for it may be dropped before the request runs; a number that looks so
+ * keeps an object a little longer, and means nothing else. Externs are looked at, and counted, when the types are
+ * known. */
 #ifndef HEMI_SERVER_WORKER_VALUES_H
 #define HEMI_SERVER_WORKER_VALUES_H
 
@@ -13,10 +13,15 @@
 #include "server/worker/handles.h"
 #include "server/worker/stores.h"
 
-/* Pins and counts. *pins has n entries, to be freed by values_release. False: no memory. */
-bool values_pin(const struct handle_table *t, struct wstore *s, const uint8_t *raw, uint32_t n, struct object ***pins);
-/* Unpins, and settles the extern counts. `s` may be NULL. */
-void values_release(struct wstore *s, const uint8_t *raw, uint32_t n, struct object **pins);
+/* *pins has n entries, to be freed by values_unpin. False: no memory. */
+bool values_pin(const struct handle_table *t, const uint8_t *raw, uint32_t n, struct object ***pins);
+void values_unpin(uint32_t n, struct object **pins);
+
+/* Counts the externs among these values as received, and as on their way (stores.h .extern-count). False: no memory,
+ * and none is counted. */
+bool values_count(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw);
+/* They were counted, and their request is done with them. */
+void values_settle(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw);
 
 /* Values ready for the engine. Zero-initialise; values_deinit is idempotent. */
 enum { VALUES_INLINE = 8 };
@@ -27,10 +32,13 @@ struct values {
     union val few_vals[VALUES_INLINE];
     struct root few_roots[VALUES_INLINE];
 };
-/* Reads n values of these types. May collect; the references in out->vals are right until something else does
- * (values_refresh). `raw` loses what turned out not to be an extern. */
-enum hemi_status values_read(struct wstore *s, const valtype *types, uint32_t n, uint8_t *raw, struct object **pins,
-                             struct values *out, struct rt_error *err);
+/* Reads n values of these types, whose externs are counted. May collect; the references in out->vals are right until
+ * something else does (values_refresh). ARGUMENT or HANDLE, naming the first that is wrong; NO_MEMORY, LIMIT. */
+enum hemi_status values_read(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw,
+                             struct object *const *pins, struct values *out, struct rt_error *err);
+/* The same, and counts their externs, once all values are known to be right; *counted: that happened. */
+enum hemi_status values_receive(struct wstore *s, const valtype *types, uint32_t n, const uint8_t *raw,
+                                struct object *const *pins, struct values *out, bool *counted, struct rt_error *err);
 void values_refresh(struct values *v);
 void values_deinit(struct values *v);
 

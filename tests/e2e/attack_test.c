@@ -550,7 +550,7 @@ START_TEST(host_replies_of_the_wrong_form_trap_or_end)
 }
 END_TEST
 
-/* An id in a request that failed counts as received, and is reported dead, or the reply says that it does not. */
+/* Whether or not the request has a store: an id in one that failed does not count, and the reply says so. */
 START_TEST(externs_of_failed_requests_are_accounted_for)
 {
     struct raw c;
@@ -563,11 +563,10 @@ START_TEST(externs_of_failed_requests_are_accounted_for)
     uint32_t id = put(&c, FRAME_CALL, &body, raw, sizeof raw);
     Hemi__V1__Reply r = reply_of(&c, id);
     ck_assert_uint_eq(r.status, HEMI_HANDLE);
-    ck_assert_int_eq(r.values_unread, _i == 0);
+    ck_assert(r.values_unread);
     put(&c, FRAME_PING, NULL, NULL, 0);
     ck_assert(receive(&c, &f));
-    ck_assert_uint_eq(f.head.type, _i ? FRAME_DEATH : FRAME_REPLY);
-    if (_i) ck_assert_uint_eq(wire_get_u64(f.raw), 4711);
+    ck_assert_uint_eq(f.head.type, FRAME_REPLY); /* no DEATH */
     raw_close(&c);
 }
 END_TEST

@@ -153,8 +153,8 @@ START_TEST(a_pinned_object_outlives_its_handle)
 }
 END_TEST
 
-/* Reading a frame only guesses which values are references: nothing bound, nothing pinned; a number may pin in vain. */
-START_TEST(values_pin_what_looks_like_a_handle)
+/* When a frame is read no type is known: nothing bound, nothing pinned; a number may pin in vain. */
+START_TEST(values_pin_what_could_be_a_handle)
 {
     struct handle_table t = {.max = 10};
     struct object *o = object_new(OBJECT_MODULE, NULL, NULL);
@@ -165,12 +165,12 @@ START_TEST(values_pin_what_looks_like_a_handle)
     wire_put_reference(raw + 16, &(struct wire_reference){.kind = WIRE_HANDLE, .handle = 6});
     uint64_t number = 5ull << 32 | WIRE_HANDLE; /* an i64 with the same bytes as the first */
     wire_put_number(raw + 32, &number, 8);
-    ck_assert(values_pin(&t, NULL, raw, 3, &pins));
+    ck_assert(values_pin(&t, raw, 3, &pins));
     ck_assert_ptr_eq(pins[0], o);
     ck_assert_ptr_null(pins[1]);
     ck_assert_ptr_eq(pins[2], o);
     ck_assert_uint_eq(o->refs, 4);
-    values_release(NULL, raw, 3, pins);
+    values_unpin(3, pins);
     ck_assert_uint_eq(o->refs, 2);
     handles_deinit(&t);
     object_unref(o);
@@ -202,7 +202,7 @@ int main(void)
     tcase_add_test(tc, binding_refuses_what_is_taken);
     tcase_add_test(tc, unbinding_spares_a_new_owner_of_the_id);
     tcase_add_test(tc, a_pinned_object_outlives_its_handle);
-    tcase_add_test(tc, values_pin_what_looks_like_a_handle);
+    tcase_add_test(tc, values_pin_what_could_be_a_handle);
     tcase_add_test(tc, types_from_requests_are_abstract);
     suite_add_tcase(suite, tc);
     return run_suite_forked(suite);

@@ -175,22 +175,112 @@ START_TEST(deaths_count_what_was_received)
 }
 END_TEST
 
-START_TEST(externs_of_failed_requests_die_too)
+static void expect_unread(uint32_t id, enum hemi_status status)
+{
+    Hemi__V1__Reply reply = reply_to(id);
+    ck_assert_uint_eq(reply.status, status);
+    ck_assert(reply.values_unread);
+}
+
+/* The client takes back what it counted: no DEATH follows. */
+START_TEST(externs_of_failed_requests_do_not_count)
 {
     open_client();
     make_stores(1);
     uint8_t raw[2 * WIRE_VALUE_BYTES] = {0};
     wire_put_reference(raw, &(struct wire_reference){.kind = WIRE_EXTERN, .class_ = WIRE_CLASS_EXTERN, .payload = 7});
     call_raw(1, 0, 0, h(0, TAKE), raw, sizeof raw); /* one argument too many */
-    expect(1, HEMI_ARGUMENT);
-    expect_death(7, 1);
+    expect_unread(1, HEMI_ARGUMENT);
     call(2, 0, h(0, LOOP));
     take_extern(3, 8, h(0, TAKE));
     cancel(3); /* never began */
-    expect(3, HEMI_CANCELLED);
-    expect_death(8, 1);
+    expect_unread(3, HEMI_CANCELLED);
     cancel(2);
     expect(2, HEMI_CANCELLED);
+    gc(4, store_of(0));
+    expect(4, HEMI_OK);
+    ping(5);
+    expect(5, HEMI_OK); /* and no DEATH in between */
+    take_extern(6, 8, h(0, TAKE));
+    expect(6, HEMI_OK);
+    gc(7, store_of(0));
+    expect(7, HEMI_OK);
+    expect_death(8, 1);
+}
+END_TEST
+
+/* A store, its host function of type [] -> [externref], and what calls it; a function that takes two v128. */
+enum { WIDE_STORE = 500, GIVE, WIDE_INSTANCE, GET, WIDE };
+static void make_wide_store(void)
+{
+    uint8_t result[4];
+    Hemi__V1__FuncNew body = HEMI__V1__FUNC_NEW__INIT;
+    const uint32_t import = body.func = GIVE;
+    body.store = WIDE_STORE;
+    wire_put_u32(result, wire_type(VT_REF(true, HT_EXTERN), WIRE_CLASS_EXTERN));
+    module_new_wat(900, MODULE,
+                   "(module (import \"h\" \"g\" (func $g (result externref)))"
+                   "(func (export \"get\") (result externref) (call $g))"
+                   "(func (export \"wide\") (param v128 v128)))");
+    store_new_handle(901, WIDE_STORE);
+    put(FRAME_FUNC_NEW, 902, 0, 0, &body, result, sizeof result);
+    instantiate(903, WIDE_INSTANCE, MODULE, WIDE_STORE, 0, &import, 1);
+    export_get(904, WIDE_INSTANCE, "get", GET);
+    export_get(905, WIDE_INSTANCE, "wide", WIDE);
+    for (int i = 0; i < 6; i++) {
+        struct frame f;
+        must_receive(&f, FRAME_REPLY);
+        ck_assert_uint_eq(((const Hemi__V1__Reply *)f.body)->status, HEMI_OK);
+    }
+}
+
+static void give_extern(uint32_t host_call, enum wire_class class_, uint64_t payload)
+{
+    uint8_t raw[WIRE_VALUE_BYTES];
+    Hemi__V1__HostReply body = HEMI__V1__HOST_REPLY__INIT;
+    wire_put_reference(raw,
+                       &(struct wire_reference){.kind = WIRE_EXTERN, .class_ = (uint8_t)class_, .payload = payload});
+    put(FRAME_HOST_REPLY, host_call, 0, 0, &body, raw, sizeof raw);
+}
+
+/* There is no answer to it that could say otherwise. */
+START_TEST(externs_of_host_replies_count_also_when_they_come_too_late)
+{
+    open_client();
+    make_wide_store();
+    call(1, 0, GET);
+    uint32_t late = must_receive_host_call(0);
+    cancel(1);
+    expect(1, HEMI_CANCELLED);
+    give_extern(late, WIRE_CLASS_EXTERN, 5);
+    expect_death(5, 1);
+    call(2, 0, GET);
+    give_extern(must_receive_host_call(0), WIRE_CLASS_ANY, 6); /* of no such type: it is no extern of the store's */
+    expect(2, HEMI_HOST);
+    call(3, 0, GET);
+    give_extern(must_receive_host_call(0), WIRE_CLASS_EXTERN, 6);
+    expect(3, HEMI_OK);
+    gc(4, WIDE_STORE);
+    expect(4, HEMI_OK);
+    expect_death(6, 1);
+}
+END_TEST
+
+START_TEST(a_vector_is_no_extern)
+{
+    open_client();
+    make_wide_store();
+    uint8_t raw[2 * WIRE_VALUE_BYTES];
+    const struct wire_reference ref = {.kind = WIRE_EXTERN, .class_ = WIRE_CLASS_EXTERN, .payload = 9};
+    for (int i = 0; i < 2; i++) wire_put_reference(raw + i * WIRE_VALUE_BYTES, &ref);
+    call_raw(1, 0, 0, WIDE, raw, sizeof raw);
+    expect(1, HEMI_OK);
+    call_raw(2, 0, 0, WIDE, raw, WIRE_VALUE_BYTES); /* one is missing */
+    expect_unread(2, HEMI_ARGUMENT);
+    gc(3, WIDE_STORE);
+    expect(3, HEMI_OK);
+    ping(4);
+    expect(4, HEMI_OK); /* and no DEATH in between */
 }
 END_TEST
 
@@ -387,7 +477,9 @@ int main(void)
     tcase_add_test(tc, a_circle_of_two_chains_is_a_deadlock);
     tcase_add_test(tc, nesting_is_limited);
     tcase_add_test(tc, deaths_count_what_was_received);
-    tcase_add_test(tc, externs_of_failed_requests_die_too);
+    tcase_add_test(tc, externs_of_failed_requests_do_not_count);
+    tcase_add_test(tc, externs_of_host_replies_count_also_when_they_come_too_late);
+    tcase_add_test(tc, a_vector_is_no_extern);
     tcase_add_test(tc, a_number_is_no_extern);
     tcase_add_test(tc, output_is_capped);
     tcase_add_test(tc, output_waits_for_credit);
