@@ -91,6 +91,13 @@ void module_unref(struct module *m); /* NULL is allowed */
  * called again until there is not. */
 bool module_free_some(struct module *m, uint32_t *units);
 
+/* The translated code of a function, by its index among all, as text: a line for the function, one for each
+ * instruction, one for each region of handlers. Writes whole lines to [to, to + room) and says in *used how many bytes.
+ * *at is 0 at first; what comes out goes on there, 0: that was all. `room` of MODULE_LINE_MAX holds any line. ARGUMENT:
+ * no function of the module's own has that index, or *at is none that came out; NO_MEMORY. */
+enum { MODULE_LINE_MAX = 1024 };
+enum hemi_status module_list(const struct module *m, uint32_t func, uint32_t *at, char *to, size_t room, size_t *used);
+
 /* ---- Values with their type, and roots */
 struct rt_val {
     valtype type;

@@ -1,0 +1,20 @@
+;; Arguments are where the callee's frame begins (frame +n); the site is for traps, unwinding and the collector. Moves in
+;; front of a call go into it. A tail call moves its arguments to this frame's beginning.
+(module
+  (import "env" "log" (func $log (param i32)))
+  (type $binary (func (param i32 i32) (result i32)))
+  (table $t 4 funcref)
+  (func $add (type $binary) (i32.add (local.get 0) (local.get 1)))
+  (func $direct (param $a i32) (param $b i32) (result i32)
+    (call $add (local.get $b) (local.get $a)))
+  (func $imported (param $a i32)
+    (call $log (local.get $a)))
+  (func $indirect (param $a i32) (param $f i32) (result i32)
+    (call_indirect $t (type $binary) (local.get $a) (i32.const 3) (local.get $f)))
+  (func $by_ref (param $a i32) (param $f (ref null $binary)) (result i32)
+    (call_ref $binary (local.get $a) (local.get $a) (local.get $f)))
+  (func $tail (param $a i32) (result i32)
+    (return_call $add (local.get $a) (i32.const 1)))
+  (func $across (param $p anyref) (param $a i32) (result i32)
+    (call $log (local.get $a))
+    (ref.is_null (local.get $p))))

@@ -1,0 +1,21 @@
+;; Tests and casts: EXACT of a final type compares ids, SUB looks into the display, KIND at a set of kinds; OR_NULL lets
+;; null pass. A test in front of a branch is one instruction with it.
+(module
+  (type $shape (sub (struct (field i32))))
+  (type $circle (sub final $shape (struct (field i32) (field f64))))
+  (type $square (sub $shape (struct (field i32) (field i64))))
+  (func $radius (param $s (ref null $shape)) (result f64)
+    (struct.get $circle 1 (ref.cast (ref $circle) (local.get $s))))
+  (func $is_square (param $s (ref null $shape)) (result i32)
+    (ref.test (ref null $square) (local.get $s)))
+  (func $which (param $s anyref) (result i32)
+    (block $other (result anyref)
+      (block $circle (result (ref $circle))
+        (br_on_cast $circle anyref (ref $circle) (local.get $s))
+        (br $other))
+      (drop)
+      (return (i32.const 1)))
+    (drop)
+    (i32.const 0))
+  (func $is_struct (param $s anyref) (result i32)
+    (ref.test structref (local.get $s))))

@@ -1,0 +1,17 @@
+;; A try_table costs nothing: its region is named by the sites inside it, its clauses are behind the code.
+(module
+  (tag $oops (param i32))
+  (func $risky (param $n i32) (result i32)
+    (if (i32.eqz (local.get $n)) (then (throw $oops (i32.const 7))))
+    (local.get $n))
+  (func $safe (param $n i32) (result i32)
+    (block $caught (result i32)
+      (try_table (result i32) (catch $oops $caught) (call $risky (local.get $n)))
+      (return))
+    (i32.add (i32.const 100)))
+  (func $again (param $n i32)
+    (block $any (result exnref)
+      (try_table (catch_all_ref $any)
+        (try_table (catch_all 0) (drop (call $risky (local.get $n)))))
+      (return))
+    (throw_ref)))
