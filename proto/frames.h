@@ -27,6 +27,7 @@
   X(MODULE_DATA,     16, C2W, ModuleData,     module_data,      64, FRAME_RAW_MAX,    0, 1, ALWAYS,   R_NONE,     "a chunk of the module") \
   X(MODULE_NEW,      17, C2W, ModuleNew,      module_new,       64, FRAME_RAW_MAX,    1, 1, ALWAYS,   R_NONE,     "the module's last (or only) chunk") \
   X(MODULE_DESCRIBE, 18, C2W, ModuleDescribe, module_describe,  64, 0,                0, 1, ALWAYS,   R_EXTERNS,  "none") \
+  X(MODULE_CODE,     19, C2W, ModuleCode,     module_code,      64, PROTO_NAME_MAX,   0, 1, ALWAYS,   R_BYTES,    "the function's name, or none: `function` counts") \
   X(STORE_NEW,       24, C2W, StoreNew,       store_new,       128, 0,                0, 1, ALWAYS,   R_NONE,     "none") \
   X(STORE_CLOSE,     25, C2W, StoreClose,     store_close,      64, 0,                0, 1, ALWAYS,   R_NONE,     "none") \
   X(STORE_GC,        26, C2W, StoreGc,        store_gc,         64, 0,                0, 1, ALWAYS,   R_NONE,     "none") \

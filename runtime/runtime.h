@@ -98,6 +98,9 @@ bool module_free_some(struct module *m, uint32_t *units);
 enum { MODULE_LINE_MAX = 1024 };
 enum hemi_status module_list(const struct module *m, uint32_t func, uint32_t *at, char *to, size_t room, size_t *used);
 
+/* The function that is exported under this name, or has it in the name section. False: none. */
+bool module_find_func(const struct module *m, const char *name, size_t len, uint32_t *func);
+
 /* ---- Values with their type, and roots */
 struct rt_val {
     valtype type;

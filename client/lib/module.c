@@ -1,6 +1,7 @@
 /* Modules: how their bytes travel, and what they import and export. */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -170,4 +171,52 @@ hemi_status hemi_instance_exports(hemi_instance *i, const struct hemi_entry **ou
 {
     ENTER(CLIENT_OF(i), refusal);
     return described(i->node.client, FRAME_EXPORT_LIST, i->node.handle, 0, &i->exports, &i->have_exports, out, count);
+}
+
+/* --- code --- */
+struct code_text {
+    char *at;
+    size_t used;
+    uint64_t next; /* where the worker goes on; 0: that was all */
+};
+
+static hemi_status take_code(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
+{
+    (void)c;
+    struct code_text *to = r->answer.to;
+    char *at = realloc(to->at, to->used + f->raw_length + 1);
+    if (!at) return HEMI_NO_MEMORY;
+    memcpy(at + to->used, f->raw, f->raw_length);
+    to->at = at;
+    to->used += f->raw_length;
+    to->at[to->used] = 0;
+    to->next = f->raw_length > 0 ? reply->value : 0; /* a piece without a line would go on for ever */
+    return HEMI_OK;
+}
+
+hemi_status hemi_module_code(hemi_module *m, uint32_t function, const char *name, char **text)
+{
+    ENTER_FOR(CLIENT_OF(m), text);
+    hemi_client *c = m->node.client;
+    Hemi__V1__ModuleCode body = HEMI__V1__MODULE_CODE__INIT;
+    struct code_text to = {0};
+    struct sending s = {.f = {.type = FRAME_MODULE_CODE,
+                              .body = &body.base,
+                              .raw = (const uint8_t *)name,
+                              .raw_length = name ? strlen(name) : 0},
+                        .answer = {.take = take_code, .to = &to},
+                        .plain = true};
+    hemi_status status;
+    if (s.f.raw_length > PROTO_NAME_MAX) return fail(c, HEMI_ARGUMENT, "name: more than %u bytes", PROTO_NAME_MAX);
+    body.module = m->node.handle;
+    body.function = function;
+    do {
+        body.at = (uint32_t)to.next;
+        status = request_run(c, &s, NULL);
+    } while (status == HEMI_OK && to.next != 0);
+    if (status == HEMI_OK)
+        *text = to.at;
+    else
+        free(to.at);
+    return status;
 }

@@ -81,3 +81,23 @@ void text_func(struct text *t, const struct module *m, uint32_t func)
     text_name(t, n);
     text_add(t, " (function %u)", func);
 }
+
+static bool is_named(struct name n, const char *name, size_t len)
+{
+    return n.at != NULL && n.len == len && memcmp(n.at, name, len) == 0;
+}
+
+bool module_find_func(const struct module *m, const char *name, size_t len, uint32_t *func)
+{
+    for (uint32_t i = 0; i < m->nexports; i++) {
+        if (m->exports[i].kind != EXTERN_FUNC || !is_named(m->exports[i].name, name, len)) continue;
+        *func = m->exports[i].index;
+        return true;
+    }
+    for (uint32_t i = 0; m->func_names != NULL && i < m->nfuncs; i++) {
+        if (!is_named(m->func_names[i], name, len)) continue;
+        *func = i;
+        return true;
+    }
+    return false;
+}

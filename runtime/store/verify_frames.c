@@ -67,7 +67,7 @@ static void check_frame(struct check *k, const struct activation *a, const struc
     const struct module *m;
     const struct site *site = site_of(k, h, &m);
     if (site == NULL) return;
-    if (site->delta < VM_DELTA_MIN || *fp - a->fp < site->delta * SLOT_BYTES) {
+    if (site->delta == 0 || *fp - a->fp < site->delta * SLOT_BYTES) {
         complain(k, "frame is below its activation:", h->site);
         return;
     }

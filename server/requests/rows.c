@@ -30,6 +30,8 @@ static const struct request_row rows[] = {
      .run = run_module_new},
     {FRAME_MODULE_DESCRIBE, .uses = {USES(ModuleDescribe, module, MODULE)}, .promises = promises_entries, .fiber = true,
      .run = run_module_describe},
+    {FRAME_MODULE_CODE, .uses = {USES(ModuleCode, module, MODULE)}, .promises = promises_code, .fiber = true,
+     .run = run_module_code},
     {FRAME_STORE_NEW, .read = read_store_new, .run = run_store_new},
     {FRAME_STORE_CLOSE, .uses = {USES(StoreClose, store, STORE)}, .ends_store = true, .late = true,
      .read = read_store_close, .run = run_store_close},

@@ -17,14 +17,14 @@
 #define REQUEST_READERS(X) X(module_data) X(module_new) X(store_new) X(store_close) X(call) X(wasi_new) X(func_new)
 /* clang-format off */
 #define REQUEST_RUNNERS(X)                                                                                             \
-    X(ping) X(info) X(module_data) X(module_new) X(module_describe) X(store_new)                                       \
+    X(ping) X(info) X(module_data) X(module_new) X(module_describe) X(module_code) X(store_new)                                       \
     X(store_close) X(store_gc) X(store_stats) X(instance_new) X(export_get) X(export_list)                             \
     X(func_new) X(call) X(memory_new) X(memory_read) X(memory_write) X(memory_size)                                    \
     X(memory_grow) X(global_new) X(global_get) X(global_set) X(table_new) X(table_get)                                 \
     X(table_set) X(table_size) X(table_grow) X(ref_eq) X(ref_type) X(wasi_new)
 /* clang-format on */
 
-#define REQUEST_PROMISES(X) X(ping) X(info) X(entries) X(memory_read)
+#define REQUEST_PROMISES(X) X(ping) X(info) X(entries) X(code) X(memory_read)
 
 #define X(name) uint64_t promises_##name(const struct request *r);
 REQUEST_PROMISES(X)
