@@ -395,8 +395,8 @@ HEMI_API hemi_status hemi_module_imports(hemi_module *module, const struct hemi_
 HEMI_API hemi_status hemi_module_exports(hemi_module *module, const struct hemi_entry **out, size_t *count);
 
 /* What the daemon runs in place of a function, as text for people: a line for the function, one for each instruction;
- * "; @0x2d" names a place in the module. `name`: that of an export or of the name section; NULL: `function` is the index,
- * imports included. Waits. Free *text, NULL after a failure, with hemi_free_text(). NOT_FOUND: there is no such
+ * "; @0x2d" names a place in the module. `name`: that of an export or of the name section; NULL: `function` is the
+ * index, imports included. Waits. Free *text, NULL after a failure, with hemi_free_text(). NOT_FOUND: there is no such
  * function; ARGUMENT: it is imported. */
 HEMI_API hemi_status hemi_module_code(hemi_module *module, uint32_t function, const char *name, char **text);
 

@@ -7,7 +7,7 @@
 
 enum {
     TEXT_MAX = 256 << 10, /* a place in a text costs assembling it again: of longer ones none is shown */
-    LISTING_COLUMNS = 80,
+    LISTING_COLUMNS = 90,
     SOURCE_COLUMNS = 60
 };
 
@@ -30,8 +30,8 @@ static void find_text(struct module_file *m)
     hemi_wat_free(text);
 }
 
-/* The text's line of that number, without what it is indented by. */
-static const char *line_of(const struct module_file *m, uint32_t number, int *length)
+/* The text from there to the line's end. */
+static const char *source_at(const struct module_file *m, uint32_t number, uint32_t column, int *length)
 {
     const char *at = m->text, *end = m->text + m->text_size;
     for (uint32_t i = 1; i < number; i++) {
@@ -39,7 +39,7 @@ static const char *line_of(const struct module_file *m, uint32_t number, int *le
         if (!next) break;
         at = next + 1;
     }
-    while (at < end && (*at == ' ' || *at == '\t')) at++;
+    at += column - 1 < (size_t)(end - at) ? column - 1 : 0;
     const char *stop = memchr(at, '\n', (size_t)(end - at));
     ptrdiff_t n = (stop ? stop : end) - at;
     *length = n > SOURCE_COLUMNS ? SOURCE_COLUMNS : (int)n;
@@ -57,7 +57,7 @@ static void print_line(const struct module_file *m, const char *line)
         say("%s", line);
         return;
     }
-    const char *source = line_of(m, number, &length);
+    const char *source = source_at(m, number, column, &length);
     say("%-*s | %" PRIu32 ": %.*s", LISTING_COLUMNS, line, number, length, source);
 }
 
@@ -108,7 +108,8 @@ static int print_code(hemi_client *client, struct module_file *m, const char *wo
     char place[4200];
     hemi_status made = hemi_module_new(client, m->bytes, m->size, &module, NULL);
     if (made == HEMI_INVALID_MODULE)
-        return fail_with(EXIT_INVALID, "%s: %s", module_place(m, client, place, sizeof place), hemi_client_error(client));
+        return fail_with(EXIT_INVALID, "%s: %s", module_place(m, client, place, sizeof place),
+                         hemi_client_error(client));
     if (made != HEMI_OK) return tell_failure(client, m->path);
     find_text(m);
     int status = word ? print_one(client, module, m, word) : print_all(client, module, m);

@@ -39,15 +39,15 @@ enum {
 #undef X
 };
 
-/* name, argument (NULL: none), who knows it (r run, v validate, a asm, w wat, c code, i info, p ping, s stats; '.' also before
- * the command), help */
+/* name, argument (NULL: none), who knows it (r run, v validate, a asm, w wat, c code, i info, p ping, s stats; '.' also
+ * before the command), help */
 #define TOOL_OPTIONS(X)                                                                                                \
-    X(SOCKET, "socket", "PATH", "rvcips.", "the daemon's socket, instead of $HEMI_SOCKET and the usual place")          \
-    X(TOKEN_FILE, "token-file", "FILE", "rvcips.", "a file with the token that names the tenant")                       \
-    X(OUTCOME_JSON, "outcome-json", "FD", "rvawcips.", "write to this descriptor what happened, as JSON")               \
+    X(SOCKET, "socket", "PATH", "rvcips.", "the daemon's socket, instead of $HEMI_SOCKET and the usual place")         \
+    X(TOKEN_FILE, "token-file", "FILE", "rvcips.", "a file with the token that names the tenant")                      \
+    X(OUTCOME_JSON, "outcome-json", "FD", "rvawcips.", "write to this descriptor what happened, as JSON")              \
     X(INVOKE, "invoke", "NAME", "r", "call this export with ARGS as its arguments, and print its results")             \
     X(ENV, "env", "NAME=VALUE", "r", "give the program this variable (may be repeated)")                               \
-    X(QUIET, "quiet", NULL, "r", "do not say that a private daemon serves this run")                                   \
+    X(QUIET, "quiet", NULL, "rc", "do not say that a private daemon serves this run")                                  \
     X(STATS, "stats", NULL, "r", "afterwards print counters to stderr")                                                \
     X(DEADLINE, "deadline", "TIME", "r", "end the program after this time")                                            \
     X(STACK, "stack", "SIZE", "r", "most memory the program's stack of calls may take")                                \
@@ -58,7 +58,7 @@ enum {
     X(JSON, "json", NULL, "is", "print JSON")                                                                          \
     X(OUTPUT, "output", "PATH", "aw", "(or -o) where to write, instead of to standard output")                         \
     X(NO_NAMES, "no-names", NULL, "aw", "write no name section; wat: write indices instead of its names")              \
-    X(HELP, "help", NULL, "rvawcips.", "print this and exit")                                                           \
+    X(HELP, "help", NULL, "rvawcips.", "print this and exit")                                                          \
     X(PAGE, "help-page", NULL, ".", "print all of this as docs/tool.md and exit")                                      \
     X(VERSION, "version", NULL, "rvawcips.", "print the version and exit")
 
@@ -84,7 +84,8 @@ struct tool_options {
     X(validate, 'v', false, "FILE...", "say of each module whether it is valid, or where it is not and why")           \
     X(asm, 'a', false, "FILE", "turn the text format into a binary module")                                            \
     X(wat, 'w', false, "FILE", "turn a binary module into the text format")                                            \
-    X(code, 'c', true, "FILE [FUNCTION]", "show what the daemon runs in place of a function, or of all, beside its text")  \
+    X(code, 'c', true, "FILE [FUNCTION]",                                                                              \
+      "show what the daemon runs in place of a function, or of all, beside its text")                                  \
     X(info, 'i', false, "", "say what the daemon enforces: tenant, limits, jail, kernel features")                     \
     X(ping, 'p', false, "", "does the daemon answer? Measures a round trip")                                           \
     X(stats, 's', false, "", "print the counters of a tenant's worker, of all connections")

@@ -318,6 +318,41 @@ START_TEST(info_ping_and_stats_of_a_daemon)
 }
 END_TEST
 
+static void shows(const char *const *argv, int status, const char *in_out, const char *in_err)
+{
+    struct outcome o = run_program(argv, NULL);
+    ck_assert_msg(o.status == status && strstr(o.out, in_out) && strstr(o.err, in_err), "%d: %s%s", o.status, o.out,
+                  o.err);
+    outcome_deinit(&o);
+}
+#define SHOWS(status, in_out, in_err, ...)                                                                             \
+    shows((const char *const[]){built("hemi"), "code", "--quiet", __VA_ARGS__, NULL}, status, in_out, in_err)
+
+START_TEST(code_shows_what_runs_beside_the_text)
+{
+    char binary[128];
+    const char *text = file("code.wat", "(module (import \"a\" \"b\" (func $b))\n"
+                                        " (func $div (export \"quotient\") (param i32 i32) (result i32)\n"
+                                        "  (i32.div_s (local.get 0) (local.get 1)))\n"
+                                        " (func $call (call $b)))");
+    SHOWS(0, "I32_DIV_S_SS_R           d0 s0, s1  ; @0x", "", text);
+    SHOWS(0, "| 3: i32.div_s (local.get 0) (local.get 1)))\n", "", text, "quotient");
+    SHOWS(0, "| 3: i32.div_s (local.get 0) (local.get 1)))\n", "", text, "$div");
+    SHOWS(0, "\"call\" (function 2): ", "", text, "2");
+    SHOWS(204, "", "code.wat: 0: function 0 is imported: its code is elsewhere\n", text, "0");
+    SHOWS(204, "", "code.wat: 3: function 3: the module has 3\n", text, "3");
+    SHOWS(204, "", "code.wat: $sum: no function is exported as that, or has that name\n", text, "$sum");
+    snprintf(binary, sizeof binary, "%s/code.wasm", dir);
+    struct outcome o = hemi(NULL, "asm", text, "-o", binary);
+    ck_assert_int_eq(o.status, 0);
+    outcome_deinit(&o);
+    SHOWS(0, ": i32.div_s)\n", "", binary, "div"); /* beside the text that the tool makes of it */
+    SHOWS(202, "", "bad.wat:1:19: ", file("bad.wat", "(module (func $f (i32.add)))"));
+    SHOWS(200, "", "hemi code --help", text, "1", "2");
+    SHOWS(201, "", "No such file", "/nonexistent/code.wat");
+}
+END_TEST
+
 START_TEST(wrong_usage_is_status_200_and_says_what)
 {
     struct outcome o = hemi(NULL, "frobnicate");
@@ -365,6 +400,7 @@ int main(void)
     tcase_add_test(t, standard_input_and_output_pass_through_whole);
     tcase_add_test(t, a_given_socket_without_a_daemon_is_an_error);
     tcase_add_test(t, info_ping_and_stats_of_a_daemon);
+    tcase_add_test(t, code_shows_what_runs_beside_the_text);
     tcase_add_test(t, wrong_usage_is_status_200_and_says_what);
     suite_add_tcase(s, t);
     return run_suite(s);

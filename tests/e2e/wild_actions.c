@@ -211,6 +211,16 @@ bool wild_act_describe(struct wild *c)
     return wild_request(c, FRAME_MODULE_DESCRIBE, &body, NULL, 0, wild_in_store(c, 0));
 }
 
+bool wild_act_code(struct wild *c)
+{
+    Hemi__V1__ModuleCode body = HEMI__V1__MODULE_CODE__INIT;
+    struct wild_thing *t = wild_pick(c, WILD_MODULE, -1);
+    if (!t) return false;
+    body.module = t->handle;
+    body.function = wild_draw(c, 4);
+    return wild_request(c, FRAME_MODULE_CODE, &body, NULL, 0, wild_in_store(c, 0));
+}
+
 /* ---- host calls; manners */
 
 static bool holds_back(struct wild *c)

@@ -15,6 +15,7 @@
     X(memfds, 1)                                                                                                       \
     X(bad_module, 1)                                                                                                   \
     X(describe, 2)                                                                                                     \
+    X(code, 2)                                                                                                         \
     X(store, 4)                                                                                                        \
     X(close_store, 1)                                                                                                  \
     X(collect, 1)                                                                                                      \

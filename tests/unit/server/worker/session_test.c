@@ -565,6 +565,58 @@ static void describe(uint32_t id, uint32_t module)
     put(FRAME_MODULE_DESCRIBE, id, 0, 0, &body, NULL, 0);
 }
 
+static void code(uint32_t id, uint32_t module, uint32_t function, const char *name, uint32_t at)
+{
+    Hemi__V1__ModuleCode body = HEMI__V1__MODULE_CODE__INIT;
+    body.module = module;
+    body.function = function;
+    body.at = at;
+    put(FRAME_MODULE_CODE, id, 0, 0, &body, name, name ? strlen(name) : 0);
+}
+
+/* A function of 4,000 instructions takes several pieces; nobody goes on where none ended. */
+START_TEST(code_comes_in_pieces)
+{
+    char *text;
+    size_t size, lines = 0;
+    uint32_t at = 0, id = 2, pieces = 0;
+    FILE *out = open_memstream(&text, &size);
+    fputs("(module (import \"a\" \"b\" (func)) (func (export \"f\") (param i32)", out);
+    for (int i = 0; i < 4000; i++) fputs("(local.set 0 (i32.rotl (local.get 0) (i32.const 1)))", out);
+    fputs("))", out);
+    fclose(out);
+    open_client();
+    module_new_wat(1, 7, text);
+    expect(1, HEMI_OK);
+    free(text);
+    do {
+        struct frame f;
+        code(id++, 7, 0, "f", at);
+        must_receive(&f, FRAME_REPLY);
+        const Hemi__V1__Reply *reply = (const Hemi__V1__Reply *)f.body;
+        ck_assert_uint_eq(reply->status, HEMI_OK);
+        ck_assert(reply->value == 0 || reply->value > at);
+        at = (uint32_t)reply->value;
+        for (uint32_t i = 0; i < f.raw_length; i++) lines += f.raw[i] == '\n';
+        pieces++;
+    } while (at != 0);
+    ck_assert_uint_gt(pieces, 1);
+    ck_assert_uint_ge(lines, 4000);
+    code(id, 7, 1, NULL, 3);
+    expect(id++, HEMI_ARGUMENT);
+    code(id, 7, 1, NULL, UINT32_MAX);
+    expect(id++, HEMI_ARGUMENT);
+    code(id, 7, 0, NULL, 0); /* imported */
+    expect(id++, HEMI_ARGUMENT);
+    code(id, 7, 2, NULL, 0);
+    expect(id++, HEMI_NOT_FOUND);
+    code(id, 7, 1, "g", 0);
+    expect(id++, HEMI_NOT_FOUND);
+    code(id, 8, 1, NULL, 0);
+    expect(id, HEMI_HANDLE);
+}
+END_TEST
+
 static void last_chunk(uint32_t id, uint32_t module, uint64_t total, const void *raw, size_t n)
 {
     Hemi__V1__ModuleNew body = HEMI__V1__MODULE_NEW__INIT;
@@ -730,6 +782,7 @@ int main(void)
     tcase_add_test(tc, a_chunk_that_does_not_continue_poisons_its_module);
     tcase_add_test(tc, an_upload_costs_what_has_come_of_it);
     tcase_add_test(tc, an_upload_beyond_the_budget_fails_alone);
+    tcase_add_test(tc, code_comes_in_pieces);
     tcase_add_test(tc, a_small_heap_is_rounded_up);
     tcase_add_test(tc, an_empty_module_is_malformed_and_no_more);
     return run_suite_forked(suite);
