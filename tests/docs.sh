@@ -15,6 +15,9 @@ done < <(grep -ohE '\./dev [a-z]+' README.md CONTRIBUTING.md docs/*.md | cut -d'
 while read -r path; do
     [ -e "$path" ] || { echo "a document names $path, which does not exist"; bad=1; }
 done < <(grep -ohE '`(base|client|heap|proto|runtime|server|tests|docs|deploy)/[A-Za-z0-9_./-]*`' README.md CONTRIBUTING.md docs/*.md | tr -d '`' | sort -u)
+while read -r path tag; do
+    grep -qE "(^ \*|,) +\\$tag\\b|\(\\$tag\)" "$path" || { echo "a document cites $tag of $path, which has none"; bad=1; }
+done < <(grep -ohE '`[a-z_/]+\.h` \.[a-z]+(-[a-z]+)*' docs/*.md | tr -d '`' | sort -u)
 while read -r event; do
     grep -q "\`$event\`" docs/operating.md || { echo "docs/operating.md does not name the event $event"; bad=1; }
 done < <(grep -rohE '(log_event|format_line)\(.*' server --include='*.c' | grep -oE '"[a-z]+(-[a-z]+)*"' | tr -d '"' | sort -u)
