@@ -12,6 +12,8 @@
 #ifndef HEMI_BASE_CHECK_H
 #define HEMI_BASE_CHECK_H
 
+#include <stdbool.h>
+
 /* Says "FILE:LINE: check failed: CONDITION (TAG)" to the hook, or to standard error where there is none; then aborts.
  * An empty tag is left out. */
 _Noreturn void check_failed(const char *file, int line, const char *condition, const char *tag);
@@ -24,7 +26,7 @@ void check_set_last_words(void (*hook)(const char *line));
 #ifdef HEMI_ASSERTS
 #define CHECK_DEBUG(condition, ...) CHECK(condition, __VA_ARGS__)
 #else
-#define CHECK_DEBUG(condition, ...) ((void)sizeof((condition) ? 1 : 0)) /* not evaluated, but compiled */
+#define CHECK_DEBUG(condition, ...) ((void)(false && (condition))) /* not evaluated, but compiled */
 #endif
 
 #endif

@@ -2,7 +2,11 @@
 #include "base/check.h"
 #include "runtime/translate/impl.h"
 
-static struct ctrl *label_ctrl(struct translator *t, uint32_t label) { return &t->ctrls[t->nctrls - 1 - label]; }
+static struct ctrl *label_ctrl(struct translator *t, uint32_t label)
+{
+    CHECK_DEBUG(label < t->nctrls, ".step");
+    return &t->ctrls[t->nctrls - 1 - label];
+}
 static uint32_t label_arity(const struct ctrl *c) { return c->is_loop ? c->nparams : c->nresults; }
 uint32_t label_slots(struct translator *t, uint32_t label) { return label_arity(label_ctrl(t, label)); }
 
@@ -10,7 +14,8 @@ uint32_t label_slots(struct translator *t, uint32_t label) { return label_arity(
 
 static void cut_last(struct translator *t)
 {
-    t->code.len = t->last.pos; /* .last */
+    CHECK_DEBUG(t->last.pos != NO_POS && t->last.pos >= t->block_start, ".last");
+    t->code.len = t->last.pos;
     t->last = t->prev;
     t->prev.pos = NO_POS;
 }
@@ -24,6 +29,7 @@ static struct ctrl *push_ctrl(struct translator *t, const struct insn *i)
         t->ctrls = (struct ctrl *)(void *)grown.at;
         t->cap_ctrls = grown.cap / (uint32_t)sizeof *t->ctrls;
     }
+    CHECK_DEBUG(i->param_slots <= t->nvals, ".step");
     struct ctrl *c = &t->ctrls[t->nctrls++];
     *c = (struct ctrl){.op = i->op,
                        .height = t->nvals - i->param_slots,
@@ -42,12 +48,14 @@ static void flush_entry(struct translator *t, uint32_t nparams)
     free_reg(t);
     flush_locals(t, t->nvals - nparams);
     flush_top(t, nparams);
+    CHECK_DEBUG(t->reg == NO_VALUE && t->flushed >= t->nvals - nparams, ".flushed");
 }
 
 /* .patch: a conditional branch takes the topmost n operands along from where they are, and what follows still has them:
  * their producers must not be patched to put them elsewhere. */
 static void pin_values(struct translator *t, uint32_t n)
 {
+    CHECK_DEBUG(n <= t->nvals, ".step");
     for (uint32_t i = 0; i < n; i++) top(t, i)->pos = NO_POS;
 }
 
@@ -68,6 +76,7 @@ void tr_loop(struct translator *t, const struct insn *i)
     if (!c) return;
     c->is_loop = true;
     c->head = t->code.len;
+    CHECK_DEBUG(t->status != HEMI_OK || c->head - LOOP_BYTES == t->last.pos, ".ahead");
     bind_label(t);
 }
 
@@ -83,8 +92,10 @@ void tr_if(struct translator *t, const struct insn *i)
 /* Puts the block's operands away and its parameters or results on the stack, at home. */
 static void push_block_values(struct translator *t, const struct ctrl *c, const valtype *types, uint32_t n)
 {
+    CHECK_DEBUG(t->nvals >= c->height, ".step");
     truncate_stack(t, c->height);
     push_types_home(t, types, n);
+    CHECK_DEBUG(t->reg == NO_VALUE, ".reg");
 }
 
 void tr_else(struct translator *t, const struct insn *i)
@@ -129,7 +140,7 @@ void tr_end(struct translator *t, const struct insn *i)
     resolve(t, c->else_fixup, t->code.len);
     bind_label(t);
     if (!are_home) push_block_values(t, c, i->results, i->nresults);
-    CHECK(t->nvals == c->height + c->nresults);
+    CHECK(t->nvals == c->height + c->nresults, ".step");
     t->region = c->region;
     if (t->nctrls == 1 && c->fixups != NO_FIXUP) branch_to(t, 0, c->nresults);
     t->nctrls--;
@@ -147,7 +158,7 @@ void begin_body(struct translator *t, const valtype *results, uint32_t nresults)
 static struct cond take_last(struct translator *t)
 {
     struct cond c = {.branch = t->last.branch, .size = (uint8_t)(t->code.len - t->last.pos - 6)};
-    CHECK(c.size <= sizeof c.bytes);
+    CHECK(c.size <= sizeof c.bytes, ".last");
     if (t->status == HEMI_OK) memcpy(c.bytes, t->code.at + t->last.pos + 6, c.size);
     cut_last(t);
     return c;
@@ -227,6 +238,7 @@ static bool values_in_place(struct translator *t, const struct ctrl *c, uint32_t
 /* Upwards: a source is never below its target. The stack is left as it is, but that many values go home. */
 static void move_values(struct translator *t, const struct ctrl *c, uint32_t n)
 {
+    CHECK_DEBUG(t->nvals >= c->height + n, ".step");
     use_slots(t, home_of(t, c->height + n));
     if (n > MOVES_MAX) {
         flush_top(t, n);
@@ -236,6 +248,7 @@ static void move_values(struct translator *t, const struct ctrl *c, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         struct value *v = top(t, n - 1 - i);
         uint32_t target = home_of(t, c->height + i);
+        CHECK_DEBUG(v->loc != LOC_SLOT || v->at >= target, ".home");
         if (v->loc != LOC_SLOT || v->at != target) mov(t, v, target);
     }
 }
@@ -447,6 +460,7 @@ static uint32_t stage_args(struct translator *t, uint32_t n)
 {
     if (t->reg != NO_VALUE && t->reg < t->nvals - n) free_reg(t);
     uint32_t delta = call_delta(t, n);
+    CHECK_DEBUG(delta > home_of(t, t->nvals - n) && delta >= VM_DELTA_MIN, ".frame");
     use_slots(t, delta + n);
     if (n > MOVES_MAX) {
         flush_top(t, n);
@@ -473,6 +487,7 @@ static struct value pop_callee(struct translator *t, uint32_t nargs)
 static void push_results(struct translator *t, const struct insn *i, uint32_t op, uint32_t pos, uint32_t delta)
 {
     uint32_t n = i->result_slots, home = home_of(t, t->nvals);
+    CHECK_DEBUG(delta > home && t->reg == NO_VALUE, ".frame");
     use_slots(t, delta + n);
     if (n == 1) {
         push_reg(t, op, pos, (uint8_t)valtype_slot(t->e->types, i->results[0]));
@@ -606,4 +621,5 @@ void tr_try_table(struct translator *t, const struct insn *i)
     if (!r) return;
     *r = (struct region){.outer = t->region, .first = first, .count = i->ncatches};
     t->region = BUF_COUNT(t->regions, struct region) - 1;
+    CHECK_DEBUG(r->outer == REGION_NONE || r->outer < t->region, ".frame");
 }

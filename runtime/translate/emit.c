@@ -32,20 +32,37 @@ void *buf_add(struct translator *t, struct buf *b, uint32_t size)
 void patch_u16(struct translator *t, uint32_t at, uint32_t v)
 {
     uint16_t bits = (uint16_t)v;
-    CHECK_DEBUG(bits == v);
+    CHECK_DEBUG(bits == v, ".room");
+    CHECK_DEBUG(t->status != HEMI_OK || at + sizeof bits <= t->code.len, ".patch");
     if (t->status == HEMI_OK) memcpy(t->code.at + at, &bits, sizeof bits);
 }
 
 void patch_u32(struct translator *t, uint32_t at, uint32_t v)
 {
+    CHECK_DEBUG(t->status != HEMI_OK || at + sizeof v <= t->code.len, ".patch");
     if (t->status == HEMI_OK) memcpy(t->code.at + at, &v, sizeof v);
+}
+
+static uint32_t code_u32(const struct translator *t, uint32_t at)
+{
+    uint32_t v;
+    memcpy(&v, t->code.at + at, sizeof v);
+    return v;
 }
 
 static uint32_t handler_offset(const struct translator *t, uint32_t op) { return vmop_distance(t->handlers[op]); }
 
+/* Does the last instruction end here, if it is known? */
+static bool is_last(const struct translator *t)
+{
+    return t->status != HEMI_OK || t->last.pos == NO_POS ||
+           t->last.pos + code_insn_size(t->code.at + t->last.pos, t->last.op) == t->code.len;
+}
+
 uint32_t emit(struct translator *t, uint32_t op)
 {
     uint32_t pos = t->code.len;
+    CHECK_DEBUG(op < VMOP_COUNT && is_last(t), ".last");
     t->prev = t->last;
     t->last = (struct last){.pos = pos, .op = (uint16_t)op, .of = OP_COUNT};
     if (op < VM_MOV_S || op > VM_MOV_C64) t->mirror = NO_VALUE;
@@ -66,6 +83,8 @@ void set_dest(struct translator *t, uint32_t pos, uint32_t slot)
 /* Makes the instruction at pos, which is in its R form, put its result into a slot. */
 static void patch_dest(struct translator *t, uint32_t pos, uint32_t op, uint32_t slot)
 {
+    CHECK_DEBUG(pos >= t->block_start, ".patch");
+    CHECK_DEBUG(t->status != HEMI_OK || code_u32(t, pos) == handler_offset(t, op), ".patch");
     patch_u32(t, pos, handler_offset(t, op + 1));
     set_dest(t, pos, slot);
     if (t->last.pos == pos) t->last.op = (uint16_t)(op + 1);
@@ -80,6 +99,7 @@ void emit_line(struct translator *t, uint32_t pos)
 
 void extend_last(struct translator *t, uint32_t op)
 {
+    CHECK_DEBUG(t->last.pos != NO_POS && t->last.pos >= t->block_start, ".fused");
     t->last.op = (uint16_t)op;
     t->mirror = NO_VALUE;
     patch_u32(t, t->last.pos, handler_offset(t, op));
@@ -126,6 +146,7 @@ uint32_t mov(struct translator *t, const struct value *v, uint32_t slot)
 
 void mov_range(struct translator *t, uint32_t from, uint32_t to, uint32_t n)
 {
+    CHECK_DEBUG(n > MOVES_MAX && (from > to ? from : to) + n <= 2 * VALUES_MAX, ".room");
     uint32_t pos = emit(t, VM_MOV_RANGE);
     patch_u16(t, pos + AT_DEST, to);
     emit_u16(t, from);
@@ -146,6 +167,7 @@ static bool patchable(const struct translator *t, const struct value *v)
 bool repatch(struct translator *t, struct value *v, uint32_t slot)
 {
     if (!patchable(t, v) || t->touched[slot] > v->pos || t->call_pos > v->pos) return false;
+    CHECK_DEBUG(v->pos < t->code.len, ".patch");
     if (v->loc == LOC_REG) {
         patch_dest(t, v->pos, v->op, slot);
         t->mirror = slot;
@@ -179,6 +201,7 @@ uint32_t add_fixup(struct translator *t, uint32_t list, uint32_t field, uint32_t
     uint32_t index = BUF_COUNT(t->fixups, struct fixup);
     struct fixup *f = buf_add(t, &t->fixups, sizeof *f);
     if (!f) return list;
+    CHECK_DEBUG(t->status != HEMI_OK || insn == NO_POS || (insn < field && field < t->code.len), ".ahead");
     *f = (struct fixup){field, insn, list, NO_POS, t->last.op};
     bool moved = t->last.op == VM_BR_ALWAYS && t->prev.pos != NO_POS &&
                  (t->prev.op == VM_MOV_S || (t->prev.op >= VM_MOV_R && t->prev.op <= VM_MOV_C64));
@@ -190,6 +213,7 @@ void resolve(struct translator *t, uint32_t list, uint32_t target)
 {
     while (list != NO_FIXUP && t->status == HEMI_OK) {
         struct fixup f = *BUF_AT(t->fixups, struct fixup, list);
+        CHECK_DEBUG(f.insn == NO_POS || f.insn < target, ".ahead");
         if (f.insn == NO_POS)
             BUF_AT(t->clauses, struct catch_clause, f.field)->pc = target;
         else
@@ -223,13 +247,6 @@ static void return_moved(struct translator *t, uint32_t pos, uint32_t op)
     }
 }
 
-static uint32_t code_u32(const struct translator *t, uint32_t at)
-{
-    uint32_t v;
-    memcpy(&v, t->code.at + at, sizeof v);
-    return v;
-}
-
 void return_early(struct translator *t, uint32_t here, uint32_t slot)
 {
     uint32_t n = t->status == HEMI_OK ? BUF_COUNT(t->fixups, struct fixup) : 0;
@@ -253,7 +270,9 @@ static uint32_t add_live(struct translator *t, uint32_t n, enum heap_slot wanted
     *others = 0;
     for (uint32_t i = 0; i < t->nrefs && t->refs[i] < n; i++) {
         const struct value *v = &t->vals[t->refs[i]];
+        CHECK_DEBUG(v->loc != LOC_REG && v->slot != HEAP_SLOT_DATA, ".count");
         if (v->loc != LOC_SLOT) continue;
+        CHECK_DEBUG(v->at == home_of(t, t->refs[i]), ".home");
         uint16_t *slot = v->slot == wanted ? buf_add(t, &t->live, sizeof *slot) : NULL;
         if (slot) *slot = v->at;
         *(v->slot == wanted ? &found : others) += 1;
@@ -271,7 +290,8 @@ static void count_live(struct translator *t)
 uint32_t add_site(struct translator *t, uint32_t delta, uint32_t except)
 {
     uint32_t id = BUF_COUNT(t->sites, struct site), live = BUF_COUNT(t->live, uint16_t);
-    CHECK_DEBUG(t->reg == NO_VALUE);
+    CHECK_DEBUG(t->reg == NO_VALUE, ".reg");
+    CHECK_DEBUG(except <= t->nvals && delta >= home_of(t, t->nvals - except), ".map");
     count_live(t);
     uint32_t nfuncs, nrefs = add_live(t, t->nvals - except, HEAP_SLOT_REF, &nfuncs), ignored;
     if (nfuncs > 0) add_live(t, t->nvals - except, HEAP_SLOT_FUNC, &ignored);

@@ -33,7 +33,7 @@ bool fuse_store(struct translator *t, const struct body_row *row, const struct v
                 uint32_t offset)
 {
     if (!is_sum(t, a)) return false;
-    CHECK_DEBUG(b->loc != LOC_REG);
+    CHECK_DEBUG(b->loc != LOC_REG, ".fused");
     extend_last(t, row->base + STORE_SUM_FORM + 2 * sum_kind(t) + (b->loc == LOC_CONST ? 1 : 0));
     emit_line(t, t->last.pos);
     emit_operand(t, b, row->tb);
@@ -84,6 +84,7 @@ bool fuse_shift(struct translator *t, uint32_t opcode)
     const struct shifted *s = find_shifted(t, opcode);
     char type = body_rows[opcode].ta;
     if (!s || !const_fits(&other, type)) return false;
+    CHECK_DEBUG(t->nvals >= 2 && other.loc != LOC_REG, ".fused");
     truncate_stack(t, t->nvals - 2);
     uint32_t op = s->fused + (t->last.op == s->shift_r ? 4u : 0u) + (other.loc == LOC_CONST ? 2u : 0u);
     extend_last(t, op);
@@ -155,6 +156,7 @@ bool fuse_step(struct translator *t, const struct cond *c, uint32_t form)
     memcpy(&slot, c->bytes, sizeof slot);
     while (i < n && steps[i].branch != c->branch) i++;
     if (local == NO_VALUE || i == n || slot != local) return false;
+    CHECK_DEBUG(form < 4 && t->reg == NO_VALUE, ".fused");
     extend_last(t, steps[i].fused + form);
     emit_pieces(t, c, sizeof slot);
     if (c->branch == VM_I32_EQZ_S_BT) emit_u32(t, 0);

@@ -12,6 +12,12 @@
  *   .unused  No operand below t->flushed is LOC_LOCAL: what has been looked through need not be again.
  *   .mirror  What is in the slot t->mirror (if it is one) is also in r0, and no operand is.
  *   .last    t->last describes the instruction that ends at the current place, if no label is here.
+ *   .step    There are as many operands as the validator has (a v128 two): an instruction finds all that it pops, and a
+ *            block's end leaves the height of its type.
+ *   .count   refs[0 .. nrefs) are the heights of the operands that are references, rising; local_uses and nlocal_uses
+ *            count those that are LOC_LOCAL.
+ *   .ahead   A fixup is in an instruction that is there, and its label is ahead of it; a loop's head is behind a poll.
+ *   .room    Code names slots below frame_slots, which tr_insn has kept small enough for any one instruction.
  *   .fused   Instructions are fused only when the first is t->last and its result is used up by the second: an operand
  *            in r0 that has just been popped, or a local, which no operand can be patched away from. */
 #ifndef HEMI_RUNTIME_TRANSLATE_IMPL_H
@@ -160,7 +166,7 @@ EMITTER(emit_u64, uint64_t)
 #undef EMITTER
 static inline void emit_u16(struct translator *t, uint32_t v)
 {
-    CHECK_DEBUG(v <= UINT16_MAX);
+    CHECK_DEBUG(v <= UINT16_MAX, ".room");
     emit_half(t, (uint16_t)v);
 }
 /* The frame has at least `end` slots. */
@@ -171,6 +177,7 @@ static inline void use_slots(struct translator *t, uint32_t end)
 }
 static inline void touch(struct translator *t, uint32_t slot, uint32_t pos)
 {
+    CHECK_DEBUG(slot < 2 * VALUES_MAX, ".room");
     if (t->touched[slot] < pos) t->touched[slot] = pos;
     use_slots(t, slot + 1);
 }
@@ -199,12 +206,19 @@ void patch_u32(struct translator *t, uint32_t at, uint32_t v);
 
 /* ---- runtime/translate/stack.c: operands */
 static inline uint32_t home_of(const struct translator *t, uint32_t height) { return t->nlocals + height; }
-static inline struct value *top(struct translator *t, uint32_t down) { return &t->vals[t->nvals - 1 - down]; }
+static inline struct value *top(struct translator *t, uint32_t down)
+{
+    CHECK_DEBUG(down < t->nvals, ".step");
+    return &t->vals[t->nvals - 1 - down];
+}
 static inline struct value pop(struct translator *t)
 {
-    CHECK_DEBUG(t->nvals > 0);
+    CHECK_DEBUG(t->nvals > 0, ".step");
     struct value v = t->vals[--t->nvals];
     v.home = (uint16_t)home_of(t, t->nvals); /* .home */
+    CHECK_DEBUG((v.loc == LOC_REG) == (t->reg == t->nvals), ".reg");
+    CHECK_DEBUG(v.loc != LOC_LOCAL || (t->local_uses[v.at] > 0 && t->nlocal_uses > 0), ".count");
+    CHECK_DEBUG(v.slot == HEAP_SLOT_DATA || (t->nrefs > 0 && t->refs[t->nrefs - 1] == t->nvals), ".count");
     if (v.loc == LOC_LOCAL) t->local_uses[v.at]--, t->nlocal_uses--;
     if (v.loc == LOC_REG) t->reg = NO_VALUE;
     if (v.slot != HEAP_SLOT_DATA) t->nrefs--;
@@ -213,7 +227,9 @@ static inline struct value pop(struct translator *t)
 }
 static inline void push(struct translator *t, struct value v)
 {
-    CHECK_DEBUG(t->nvals < VALUES_MAX);
+    CHECK_DEBUG(t->nvals < VALUES_MAX, ".step");
+    CHECK_DEBUG(v.loc != LOC_LOCAL || v.at < t->nlocals, ".count");
+    CHECK_DEBUG(v.loc != LOC_REG || t->reg == NO_VALUE, ".reg");
     if (v.loc == LOC_LOCAL) t->local_uses[v.at]++, t->nlocal_uses++;
     if (v.loc == LOC_REG) t->reg = t->nvals;
     if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
@@ -244,7 +260,10 @@ void in_slot(struct translator *t, struct value *v);
 /* A popped operand of the next instruction is read from r0 if it is there, too. */
 static inline void from_mirror(const struct translator *t, struct value *v)
 {
-    if ((v->loc == LOC_LOCAL || v->loc == LOC_SLOT) && v->at == t->mirror) v->loc = LOC_REG, v->pos = NO_POS;
+    if ((v->loc != LOC_LOCAL && v->loc != LOC_SLOT) || v->at != t->mirror) return;
+    CHECK_DEBUG(t->reg == NO_VALUE, ".mirror");
+    v->loc = LOC_REG;
+    v->pos = NO_POS;
 }
 /* A local just added to is compared in its slot: fuse_step wants it there. */
 static inline void keep_step(struct translator *t)

@@ -15,7 +15,7 @@ static bool is_slot(const struct value *v) { return v->loc == LOC_LOCAL || v->lo
 uint32_t pair_kind(const struct value *a, const struct value *b)
 {
     if (is_slot(a)) return is_slot(b) ? 0 : b->loc == LOC_CONST ? 1 : 3;
-    CHECK_DEBUG(a->loc == LOC_REG && b->loc != LOC_REG);
+    CHECK_DEBUG(a->loc == LOC_REG && b->loc != LOC_REG, ".reg");
     return is_slot(b) ? 2 : 4;
 }
 
@@ -426,11 +426,10 @@ void tr_eqz(struct translator *t, const struct insn *i)
     uint32_t kind = (v->op - body_rows[last->of].base) / 2u;
     struct value old = pop(t);
     uint32_t len = t->code.len;
-    struct last prev = t->prev;
     t->code.len = old.pos;
+    t->last = t->prev;
     emit(t, body_rows[inverse].base + 2 * kind);
     t->code.len = len; /* the operands stay as they are */
-    t->prev = prev;
     t->last.branch = (uint16_t)(body_rows[inverse].base + PAIR_VALUES + BRANCH_FORMS * kind);
     t->last.of = (uint16_t)inverse;
     push_reg(t, t->last.op, old.pos, HEAP_SLOT_DATA);
@@ -516,9 +515,30 @@ static void tr_regular(struct translator *t, const struct insn *i)
         (is_quick(t, i) ? tr_store : tr_store_any)(t, row, i);
         break;
     default:
-        CHECK_DEBUG(helped_rows[i->op].is);
+        CHECK_DEBUG(helped_rows[i->op].is && i->op < OP_COUNT, ".step");
         tr_helped(t, i);
     }
+}
+
+/* Is the topmost operand where .home, .reg and .unused say? */
+static bool top_is_well(const struct translator *t)
+{
+    if (t->nvals == 0) return t->nrefs == 0 && t->nlocal_uses == 0;
+    uint32_t i = t->nvals - 1;
+    const struct value *v = &t->vals[i];
+    if (v->loc == LOC_LOCAL) return i >= t->flushed && v->at < t->nlocals;
+    return v->loc == LOC_CONST || (v->loc == LOC_REG ? t->reg == i : v->at == home_of(t, i));
+}
+
+/* What holds between two instructions. */
+static void check_rules(const struct translator *t)
+{
+    CHECK_DEBUG(t->status != HEMI_OK || top_is_well(t), ".home");
+    CHECK_DEBUG(t->reg == NO_VALUE || (t->reg < t->nvals && t->vals[t->reg].loc == LOC_REG), ".reg");
+    CHECK_DEBUG(t->mirror == NO_VALUE || t->reg == NO_VALUE, ".mirror");
+    CHECK_DEBUG(t->flushed <= t->nvals, ".unused");
+    CHECK_DEBUG(t->nrefs <= t->nvals && t->nlocal_uses <= t->nvals, ".count");
+    CHECK_DEBUG(t->block_start <= t->code.len && t->call_pos <= t->code.len, ".patch");
 }
 
 /* An END or ELSE that nothing runs into is no place for code. */
@@ -540,5 +560,6 @@ enum hemi_status tr_insn(struct translator *t, const struct insn *i)
         handlers[i->op](t, i);
     else
         tr_regular(t, i);
+    check_rules(t);
     return t->status;
 }

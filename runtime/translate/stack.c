@@ -26,7 +26,7 @@ void push_types_home(struct translator *t, const valtype *types, uint32_t n)
         if (v.slot != HEAP_SLOT_DATA) t->refs[t->nrefs++] = (uint16_t)t->nvals;
         for (uint32_t k = valtype_slots(type); k > 0; k--, v.at++) t->vals[t->nvals++] = v;
     }
-    CHECK_DEBUG(t->nvals <= VALUES_MAX);
+    CHECK_DEBUG(t->nvals <= VALUES_MAX, ".step");
     use_slots(t, home_of(t, t->nvals));
 }
 
@@ -38,14 +38,18 @@ void truncate_stack(struct translator *t, uint32_t height)
     if (t->reg != NO_VALUE && t->reg >= height) t->reg = NO_VALUE;
     if (t->nvals > height) t->nvals = height;
     if (t->flushed > t->nvals) t->flushed = t->nvals;
+    CHECK_DEBUG(t->nrefs <= t->nvals && t->nlocal_uses <= t->nvals, ".count");
 }
 
 void to_home(struct translator *t, uint32_t i)
 {
     struct value *v = &t->vals[i];
+    CHECK_DEBUG(i < t->nvals, ".step");
+    CHECK_DEBUG((v->loc == LOC_REG) == (t->reg == i), ".reg");
     if (v->loc == LOC_LOCAL) t->local_uses[v->at]--, t->nlocal_uses--;
     if (v->loc == LOC_REG) t->reg = NO_VALUE;
     put_in(t, v, home_of(t, i));
+    CHECK_DEBUG(v->loc == LOC_SLOT && v->at == home_of(t, i), ".home");
 }
 
 void free_reg(struct translator *t)
@@ -55,8 +59,10 @@ void free_reg(struct translator *t)
 
 void flush_top(struct translator *t, uint32_t n)
 {
+    CHECK_DEBUG(n <= t->nvals, ".step");
     for (uint32_t i = t->nvals - n; i < t->nvals; i++)
         if (t->vals[i].loc != LOC_SLOT) to_home(t, i);
+    CHECK_DEBUG(n == 0 || t->reg == NO_VALUE || t->reg < t->nvals - n, ".reg");
 }
 
 void no_const(struct translator *t, struct value *v)
@@ -71,6 +77,7 @@ void in_slot(struct translator *t, struct value *v)
 
 void flush_locals(struct translator *t, uint32_t end)
 {
+    CHECK_DEBUG(end <= t->nvals, ".step");
     if (t->nlocal_uses > 0) {
         for (uint32_t i = t->flushed; i < end; i++)
             if (t->vals[i].loc == LOC_LOCAL) to_home(t, i);
@@ -92,10 +99,12 @@ void save_local(struct translator *t, uint32_t slot)
         if (t->vals[i - 1].loc == LOC_LOCAL && t->vals[i - 1].at == slot) to_home(t, i - 1);
     tr_charge(t, t->nvals - i);
     if (t->local_uses[slot] > 0) flush_locals(t, t->nvals);
+    CHECK_DEBUG(t->local_uses[slot] == 0, ".unused");
 }
 
 void put_local(struct translator *t, uint32_t slot, struct value v)
 {
+    CHECK_DEBUG(slot < t->nlocals, ".room");
     if (v.loc == LOC_LOCAL && v.at == slot) return;
     save_local(t, slot);
     /* Only the very last instruction may write a local in place of its result: others in between may use the local. */

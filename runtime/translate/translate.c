@@ -112,6 +112,7 @@ enum hemi_status tr_begin(struct translator *t, uint32_t func, const valtype *lo
     t->in = &at;
     emit_entry(t);
     t->in = NULL;
+    CHECK_DEBUG(t->nvals == 0 && t->reg == NO_VALUE && t->nctrls == 0, ".step");
     begin_body(t, results, nresults);
     use_slots(t, t->nresults > t->nparams ? t->nresults : t->nparams);
     return t->status;
@@ -144,6 +145,7 @@ static bool fill_code(struct translator *t, struct code *c)
 {
     c->nlocal_refs = (uint16_t)count_locals(t, HEAP_SLOT_REF);
     c->nlocal_funcs = (uint16_t)count_locals(t, HEAP_SLOT_FUNC);
+    CHECK_DEBUG(c->nlocal_refs + c->nlocal_funcs <= t->nlocals, ".map");
     size_t slots = (size_t)(c->nlocal_refs + c->nlocal_funcs) * sizeof(uint16_t);
     size_t size = (size_t)t->regions.len + t->clauses.len + t->lines.len + slots + t->code.len;
     uint8_t *at = malloc(size);
@@ -163,7 +165,9 @@ static bool fill_code(struct translator *t, struct code *c)
 enum hemi_status tr_finish(struct translator *t, struct code *out)
 {
     if (t->status != HEMI_OK) return t->status;
-    CHECK(t->nctrls == 0);
+    CHECK(t->nctrls == 0, ".step");
+    CHECK(t->frame_slots <= FRAME_SLOTS_MAX && t->nparams <= t->nlocals, ".room");
+    CHECK(t->call_pos <= t->code.len && t->code.len > ENTRY_FRAME, ".last");
     patch_u16(t, ENTRY_FRAME, t->frame_slots);
     *out = (struct code){.size = t->code.len,
                          .func = t->func,
@@ -183,6 +187,7 @@ enum hemi_status tr_finish(struct translator *t, struct code *out)
 enum hemi_status translator_finish(struct translator *t)
 {
     if (t->status != HEMI_OK) return t->status;
+    CHECK(t->sites.len >= sizeof(struct site) && t->m->sites == NULL, ".safepoint");
     t->m->sites = (struct site *)(void *)t->sites.at;
     t->m->nsites = BUF_COUNT(t->sites, struct site);
     t->m->live_slots = (uint16_t *)(void *)t->live.at;
