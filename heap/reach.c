@@ -1,4 +1,5 @@
 /* heap/reach.c -- every object that the roots reach, in a sound heap that stays as it is. */
+#include "base/grow.h"
 #include "heap/internal.h"
 
 #include <stdlib.h>
@@ -10,21 +11,10 @@ struct heap_reach {
     bool ok; /* memory was enough */
 };
 
-static bool has_room(struct heap_reach *k)
-{
-    if (k->n < k->capacity) return true;
-    size_t more = k->capacity == 0 ? 1024 : 2 * k->capacity;
-    uint32_t *at = realloc(k->waiting, more * sizeof *at);
-    if (at == NULL) return false;
-    k->waiting = at;
-    k->capacity = more;
-    return true;
-}
-
 static void follow(struct heap_reach *k, uint32_t bits)
 {
     if (!k->ok || !heap_is_object((heap_ref){bits}) || heap_bits_has(&k->marks, bits)) return;
-    k->ok = heap_bits_set(&k->marks, bits) && has_room(k);
+    k->ok = heap_bits_set(&k->marks, bits) && GROW(k->waiting, k->n, 1, k->capacity, 1024);
     if (k->ok) k->waiting[k->n++] = bits;
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/grow.h"
 #include "proto/frame.h"
 #include "proto/hemi.pb-c.h"
 
@@ -42,14 +43,7 @@ static bool make_room(struct frame_writer *w, size_t n)
         w->end = queued;
     }
     if (n <= w->capacity - queued) return true;
-    size_t capacity = 2 * w->capacity;
-    if (capacity < queued + n) capacity = queued + n;
-    if (capacity < WRITER_CAPACITY_MIN) capacity = WRITER_CAPACITY_MIN;
-    uint8_t *grown = realloc(w->buffer, capacity);
-    if (!grown) return out_of_memory(w);
-    w->buffer = grown;
-    w->capacity = capacity;
-    return true;
+    return GROW(w->buffer, queued, n, w->capacity, WRITER_CAPACITY_MIN) || out_of_memory(w);
 }
 
 bool frame_writer_keep(struct frame_writer *w, size_t n)
@@ -68,13 +62,7 @@ bool frame_writer_bytes(struct frame_writer *w, const void *bytes, size_t n)
 
 static bool queue_fd(struct frame_writer *w, int fd)
 {
-    if (w->nfds == w->fds_capacity) {
-        unsigned capacity = w->fds_capacity ? 2 * w->fds_capacity : 4;
-        void *grown = realloc(w->fds, capacity * sizeof *w->fds);
-        if (!grown) return out_of_memory(w);
-        w->fds = grown;
-        w->fds_capacity = capacity;
-    }
+    if (!GROW(w->fds, w->nfds, 1, w->fds_capacity, 4)) return out_of_memory(w);
     w->fds[w->nfds].position = w->position + (w->end - w->begin);
     w->fds[w->nfds++].fd = fd;
     return true;

@@ -1,18 +1,13 @@
 /* Entries that describe imports, exports and objects, as the caller sees them. */
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "client/lib/internal.h"
 
 /* An entry's types and names live in one block, which `params` points at (also when there are none). */
 static void *entry_new(struct entries *list, size_t bytes)
 {
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? 2 * list->capacity : 1;
-        struct hemi_entry *grown = realloc(list->at, capacity * sizeof *grown);
-        if (!grown) return NULL;
-        list->at = grown;
-        list->capacity = capacity;
-    }
+    if (!GROW(list->at, list->count, 1, list->capacity, 1)) return NULL;
     void *block = malloc(bytes + 1);
     if (block) list->at[list->count++] = (struct hemi_entry){.params = block};
     return block;

@@ -2,6 +2,7 @@
  * accounted for every copy that was sent, the object is dead and its finalizer is due. */
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "client/lib/internal.h"
 
 enum extern_state { EXTERN_FREE, EXTERN_LIVE, EXTERN_DUE };
@@ -87,13 +88,7 @@ static uint32_t slot_take(struct extern_table *t)
         t->free_head = t->slots[slot].next;
         return slot;
     }
-    if (t->count == t->capacity) {
-        uint32_t capacity = t->capacity ? 2 * t->capacity : 64;
-        struct extern_slot *grown = realloc(t->slots, capacity * sizeof *grown);
-        if (!grown) return UINT32_MAX;
-        t->slots = grown;
-        t->capacity = capacity;
-    }
+    if (!GROW(t->slots, t->count, 1, t->capacity, 64)) return UINT32_MAX;
     t->slots[t->count] = (struct extern_slot){0};
     return t->count++;
 }

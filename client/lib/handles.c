@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/grow.h"
 #include "client/lib/internal.h"
 
 #define BLOCK_IDS 4096u
@@ -135,22 +136,12 @@ static bool extend_last(hemi_client *c, uint32_t handle)
     return true;
 }
 
-static bool drops_room(hemi_client *c)
-{
-    if (c->ndrops < c->drops_capacity) return true;
-    size_t capacity = c->drops_capacity ? 2 * c->drops_capacity : 64;
-    struct drop_range *grown = realloc(c->drops, capacity * sizeof *grown);
-    if (!grown) return false;
-    c->drops = grown;
-    c->drops_capacity = capacity;
-    return true;
-}
-
 static void queue_drop(hemi_client *c, uint32_t handle)
 {
     if (c->ended != HEMI_OK) return;
     if (!extend_last(c, handle)) {
-        if (!drops_room(c)) return; /* the worker keeps it until the connection ends */
+        if (!GROW(c->drops, c->ndrops, 1, c->drops_capacity, 64))
+            return; /* the worker keeps it until the connection ends */
         c->drops[c->ndrops++] = (struct drop_range){.first = handle, .count = 1};
     }
     if (++c->drop_ids >= DROP_IDS_MAX / 2 || c->ndrops >= DROP_RANGES_MAX) drops_flush(c);
@@ -189,13 +180,7 @@ bool scope_add(hemi_client *c, uint32_t handle)
 {
     struct hemi_scope *s = c->scope;
     if (!s) return true;
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity ? 2 * s->capacity : 16;
-        uint32_t *grown = realloc(s->ids, capacity * sizeof *grown);
-        if (!grown) return false;
-        s->ids = grown;
-        s->capacity = capacity;
-    }
+    if (!GROW(s->ids, s->count, 1, s->capacity, 16)) return false;
     s->ids[s->count++] = handle;
     return true;
 }

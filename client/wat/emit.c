@@ -1,4 +1,5 @@
 /* client/wat/emit.c -- the binary format: bytes, LEB128, types, sections (specification 5). */
+#include "base/grow.h"
 #include "client/wat/assembler.h"
 
 #include <stdlib.h>
@@ -6,15 +7,9 @@
 
 void bin_bytes(struct wat *w, struct buffer *b, const void *bytes, size_t length)
 {
-    if (length > b->capacity - b->length) {
-        size_t wanted = b->capacity * 2 > b->length + length ? b->capacity * 2 : b->length + length + 64;
-        uint8_t *grown = realloc(b->data, wanted);
-        if (!grown) {
-            wat_no_memory(w);
-            return;
-        }
-        b->data = grown;
-        b->capacity = wanted;
+    if (!GROW(b->data, b->length, length, b->capacity, 64)) {
+        wat_no_memory(w);
+        return;
     }
     if (length) memcpy(b->data + b->length, bytes, length);
     b->length += length;

@@ -1,5 +1,6 @@
 /* client/wat/lexer.c -- text to tokens, one pass, no recursion (specification 6.3). */
 #include "client/wat/lexer.h"
+#include "base/grow.h"
 
 #include "proto/tables/status.h"
 
@@ -95,11 +96,9 @@ static bool reserve(struct lexer *l, void *list, uint32_t count, uint32_t *capac
 {
     if (count < *capacity) return true;
     if (count > UINT32_MAX / 2) return fail(l, HEMI_LIMIT, 0, "too many tokens");
-    uint32_t wanted = *capacity ? *capacity * 2 : 64;
-    void *grown = reallocarray(*(void **)list, wanted, size);
-    if (!grown) return fail(l, HEMI_NO_MEMORY, 0, "out of memory");
-    *(void **)list = grown;
-    *capacity = wanted;
+    size_t room = *capacity;
+    if (!grow_array(list, size, &room, room + 1, 64, UINT32_MAX)) return fail(l, HEMI_NO_MEMORY, 0, "out of memory");
+    *capacity = (uint32_t)room;
     return true;
 }
 

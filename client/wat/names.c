@@ -1,4 +1,5 @@
 /* client/wat/names.c -- what every reader stands on: errors, memory, the cursor, operands, symbol spaces. */
+#include "base/grow.h"
 #include "client/wat/assembler.h"
 #include "client/wat/number.h"
 #include "proto/tables/printable.h"
@@ -118,14 +119,12 @@ void wat_free_arena(struct wat *w)
 bool wat_grow(struct wat *w, void *list, uint32_t count, uint32_t *capacity, size_t size)
 {
     if (count < *capacity) return true;
-    uint32_t wanted = *capacity ? *capacity * 2 : 16;
-    void *grown = wanted > *capacity ? reallocarray(*(void **)list, wanted, size) : NULL;
-    if (!grown) {
+    size_t room = *capacity;
+    if (!grow_array(list, size, &room, room + 1, 16, UINT32_MAX)) {
         wat_no_memory(w);
         return false;
     }
-    *(void **)list = grown;
-    *capacity = wanted;
+    *capacity = (uint32_t)room;
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* client/wat/printer.c -- literals and names of the text format (specification 6.3). */
 #include "client/wat/printer.h"
+#include "base/grow.h"
 
 #include "client/wat/lexer.h"
 #include "client/wat/number.h"
@@ -21,16 +22,9 @@ static bool grow(struct printer *p, size_t length)
         p->status = HEMI_LIMIT;
         return false;
     }
-    if (length <= p->capacity - p->length) return true;
-    size_t wanted = p->capacity * 2 > p->length + length ? p->capacity * 2 : p->length + length + 256;
-    char *grown = realloc(p->text, wanted);
-    if (!grown) {
-        p->status = HEMI_NO_MEMORY;
-        return false;
-    }
-    p->text = grown;
-    p->capacity = wanted;
-    return true;
+    if (GROW(p->text, p->length, length, p->capacity, 256)) return true;
+    p->status = HEMI_NO_MEMORY;
+    return false;
 }
 
 void print_bytes(struct printer *p, const void *bytes, size_t length)

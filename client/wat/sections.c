@@ -1,4 +1,5 @@
 /* client/wat/sections.c -- pass 1 of the disassembler: where the sections are, and how much each index space has. */
+#include "base/grow.h"
 #include "client/wat/disassembler.h"
 
 #include <stdlib.h>
@@ -16,14 +17,12 @@ void dis_foreign(struct dis *d, const uint8_t *where, enum proposal_place place,
 bool dis_grow(struct dis *d, void *list, uint32_t count, uint32_t *capacity, size_t size)
 {
     if (count < *capacity) return true;
-    uint32_t wanted = *capacity ? *capacity * 2 : 16;
-    void *grown = wanted > *capacity ? reallocarray(*(void **)list, wanted, size) : NULL;
-    if (!grown) {
+    size_t room = *capacity;
+    if (!grow_array(list, size, &room, room + 1, 16, UINT32_MAX)) {
         d->status = HEMI_NO_MEMORY;
         return false;
     }
-    *(void **)list = grown;
-    *capacity = wanted;
+    *capacity = (uint32_t)room;
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/grow.h"
 #include "base/release.h"
 #include "proto/hemi.pb-c.h"
 #include "server/worker/connection.h"
@@ -79,16 +80,9 @@ static bool unread_room(struct connection *c)
 {
     uint32_t used = c->unread_end - c->unread_begin;
     if (c->unread_end < c->unread_capacity) return true;
-    if (c->unread_begin >= c->unread_capacity / 2 && c->unread_begin > 0) {
-        memmove(c->unread, c->unread + c->unread_begin, used * sizeof *c->unread);
-    } else {
-        uint32_t capacity = c->unread_capacity ? 2 * c->unread_capacity : 64;
-        struct unread *grown = realloc(c->unread, capacity * sizeof *grown);
-        if (!grown) return false;
-        c->unread = grown;
-        c->unread_capacity = capacity;
-        return true;
-    }
+    if (c->unread_begin == 0 || c->unread_begin < c->unread_capacity / 2)
+        return GROW(c->unread, c->unread_end, 1, c->unread_capacity, 64);
+    memmove(c->unread, c->unread + c->unread_begin, used * sizeof *c->unread);
     c->unread_begin = 0;
     c->unread_end = used;
     return true;

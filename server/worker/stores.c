@@ -1,4 +1,5 @@
 #include "server/worker/stores.h"
+#include "base/grow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -219,26 +220,22 @@ static void list_deaths(struct wstore *s)
     connection_mark_flush(s->conn);
 }
 
+enum { DEATH_BYTES = 16, DEATHS_FIRST = 64 * DEATH_BYTES };
+
 /* A notice that does not fit into memory would leave the client with an object it never finalises: the connection
  * ends instead, which finalises everything. */
 static void notice(struct wstore *s, const struct extern_count *e)
 {
     if (s->ended) return;
-    if (s->deaths_used == s->deaths_capacity) {
-        size_t capacity = s->deaths_capacity ? 2 * s->deaths_capacity : 1024;
-        uint8_t *grown = realloc(s->deaths, capacity);
-        if (!grown) {
-            connection_end(s->conn, HEMI_NO_MEMORY, PROTO_NO_MEMORY, "no memory for death notices");
-            return;
-        }
-        s->deaths = grown;
-        s->deaths_capacity = capacity;
+    if (!GROW(s->deaths, s->deaths_used, DEATH_BYTES, s->deaths_capacity, DEATHS_FIRST)) {
+        connection_end(s->conn, HEMI_NO_MEMORY, PROTO_NO_MEMORY, "no memory for death notices");
+        return;
     }
     uint8_t *at = s->deaths + s->deaths_used;
     wire_put_u64(at, e->id);
     wire_put_u32(at + 8, e->received);
     wire_put_u32(at + 12, 0);
-    s->deaths_used += 16;
+    s->deaths_used += DEATH_BYTES;
     s->conn->externs_dead++;
     list_deaths(s);
 }
