@@ -32,7 +32,7 @@ static struct rebinder *rebinder_new(void)
     struct rebinder *r = calloc(1, sizeof *r);
     for (uint32_t op = 0; r != NULL && op < VMOP_COUNT; op++) {
         uint32_t from = vmop_offset(SCHEME_GUARDED, op), i = row_of(r, from);
-        CHECK_DEBUG(r->rows[i].to == 0);
+        CHECK_DEBUG(r->rows[i].to == 0 && from != 0, ".schemes");
         r->rows[i].from = from;
         r->rows[i].to = vmop_offset(SCHEME_EXPLICIT, op);
         r->rows[i].op = (uint16_t)op;
@@ -46,9 +46,10 @@ static void rebind(const struct rebinder *r, uint8_t *at, uint32_t size)
         uint32_t from;
         memcpy(&from, at, sizeof from);
         uint32_t i = row_of(r, from);
-        CHECK_DEBUG(r->rows[i].to != 0);
+        CHECK_DEBUG(r->rows[i].to != 0, ".schemes");
         memcpy(at, &r->rows[i].to, sizeof r->rows[i].to);
         at += code_insn_size(at, r->rows[i].op);
+        CHECK_DEBUG(at <= end, ".schemes");
     }
 }
 

@@ -40,7 +40,7 @@ enum hemi_status engine_new(const struct engine_options *opt, struct engine **ou
 void engine_free(struct engine *e)
 {
     if (!e) return;
-    CHECK(e->nmodules == 0 && e->nstores == 0);
+    CHECK(e->nmodules == 0 && e->nstores == 0 && e->reserved_ahead == 0, ".counted");
     types_free(e->types);
     free(e->opcode_counts);
     free(e);

@@ -1,7 +1,9 @@
 /* runtime/engine/engine.h -- the inside of struct engine, for runtime/ alone (others see runtime.h).
  *
- * School: TRUSTED, checked. The engine owns the type table; modules and stores borrow it and count themselves here, so
- * that engine_free can insist that they are gone. */
+ * School: TRUSTED, checked. The engine owns the type table; modules and stores borrow it.
+ * Invariants:
+ *   .counted  Modules, stores and the references on each module and type group are counted where they are taken and let
+ *             go: so engine_free can insist that all are gone. */
 #ifndef HEMI_RUNTIME_ENGINE_ENGINE_H
 #define HEMI_RUNTIME_ENGINE_ENGINE_H
 

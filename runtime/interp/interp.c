@@ -1,5 +1,6 @@
 /* runtime/interp/interp.c -- the interpreter's exits (traps, faults, unwinding) and its entry. */
 #include "runtime/interp/interp.h"
+#include "base/check.h"
 #include "runtime/engine/faults.h"
 
 #define COLD __attribute__((noinline, cold))
@@ -55,6 +56,7 @@ static void deliver(struct vm *vm, const struct catch_clause *c, char *fp)
 {
     char *slot = fp + (size_t)c->slot * SLOT_BYTES;
     uint32_t exn = vm->pending.exn;
+    CHECK_DEBUG(exn != 0, ".pending");
     if (c->kind < 2) {
         const struct rtype *layout = &vm->rtypes[object_desc(vm, exn)];
         for (uint32_t i = 0; i < layout->nfields; i++, slot += SLOT_BYTES) {
@@ -70,6 +72,8 @@ static void deliver(struct vm *vm, const struct catch_clause *c, char *fp)
 
 COLD VM_NONE uint32_t vm_unwind(VM_PARAMS)
 {
+    CHECK_DEBUG(vm->pending.status != HEMI_OK, ".pending");
+    CHECK_DEBUG(r0 != SITE_ENTRY && r0 < in->module->nsites, ".safepoint");
     const struct site *site = &in->module->sites[r0];
     if (vm->pending.status != HEMI_EXCEPTION || site->region == REGION_NONE) return vm_leave(vm, in, (uint32_t)r0);
     const struct code *code = &in->code[site->func];
@@ -83,7 +87,10 @@ COLD VM_NONE uint32_t vm_unwind(VM_PARAMS)
 
 uint32_t vm_enter(struct vm *vm, struct instance *in, const struct code *code, char *fp)
 {
-    return code->entry(code->bytes, fp, in, vm, in->mem0, 0);
+    CHECK_DEBUG(vm->exit_fp == fp, ".exit");
+    uint32_t result = code->entry(code->bytes, fp, in, vm, in->mem0, 0);
+    CHECK_DEBUG((result == VM_OK) == (vm->pending.status == HEMI_OK), ".pending");
+    return result;
 }
 
 void code_init_host(struct code *c, uint32_t type, uint16_t nparams, uint16_t nresults)

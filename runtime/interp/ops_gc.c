@@ -1,5 +1,6 @@
 /* runtime/interp/ops_gc.c -- the instructions that make structs and arrays or work on many elements (helpers.def says
  * their operands). Bounds are checked before anything is written; an array's base is read again after each poll. */
+#include "base/check.h"
 #include "runtime/interp/object.h"
 
 uint32_t object_refused(struct vm *vm, struct instance *in, enum heap_status status)
@@ -62,6 +63,7 @@ static void fill_piece(uint8_t *at, uint64_t bytes, const char *value, uint32_t 
 static uint32_t array_fill(struct vm *vm, const uint32_t *array, uint32_t at, const char *value, uint32_t n,
                            uint32_t size)
 {
+    CHECK_DEBUG((uint64_t)at + n <= heap_array_length(vm->heap.base, (heap_ref){*array}), ".bulk");
     struct bulk b = bulk_start((uint64_t)n * size, false);
     while (bulk_next(&b, vm->store))
         fill_piece(array_data(vm, *array) + (uint64_t)at * size + b.at, b.len, value, size);
@@ -73,6 +75,7 @@ static uint32_t array_fill(struct vm *vm, const uint32_t *array, uint32_t at, co
 static uint32_t array_put(struct vm *vm, const uint32_t *array, uint32_t at, const void *bytes, uint64_t from,
                           uint64_t n, uint32_t size)
 {
+    CHECK_DEBUG((uint64_t)at + n <= heap_array_length(vm->heap.base, (heap_ref){*array}), ".bulk");
     struct bulk b = bulk_start(n * size, false);
     while (bulk_next(&b, vm->store))
         memcpy(array_data(vm, *array) + (uint64_t)at * size + b.at, (const char *)bytes + from + b.at, b.len);
@@ -82,12 +85,14 @@ static uint32_t array_put(struct vm *vm, const uint32_t *array, uint32_t at, con
 /* A new array while it is filled: a root, in case a poll lets something collect, and nobody's before it is whole. */
 static void array_begin(struct store *s, struct root *r, heap_ref array)
 {
+    CHECK(s->unfinished == NULL, ".whole");
     root_init(s, r, HEAP_SLOT_REF, array.bits);
     s->unfinished = r;
 }
 
 static uint32_t array_finish(struct store *s, struct root *r, uint32_t result, char *slots)
 {
+    CHECK(s->unfinished == r && (result == VM_OK) == (s->vm.pending.status == HEMI_OK), ".whole");
     if (result == VM_OK) slot_put(slots, 0, r->bits);
     s->unfinished = NULL;
     root_deinit(r);

@@ -12,6 +12,8 @@
  * References are u32, zero-extended, in slots known from the site's map (.map): the interpreter's r0 never holds one
  * over a safepoint. A v128 takes 2 slots.
  *
+ * In the two memory schemes (.schemes) code differs in nothing but the handlers' offsets.
+ *
  * Safepoints (.safepoint): every call, throw, allocation and loop head poll. Before one, the running body writes the
  * header {site, instance} at fp + D - 1 slot and sets vm->exit_fp = fp + D. */
 #ifndef HEMI_RUNTIME_MODULE_CODE_H
@@ -55,7 +57,7 @@ struct vm;
 struct instance;
 struct memory;
 
-/* The memory schemes (access.h): a set of handlers each. Code differs in nothing but the handlers' offsets. */
+/* The memory schemes (access.h): a set of handlers each (.schemes). */
 enum scheme { SCHEME_EXPLICIT, SCHEME_GUARDED, SCHEME_COUNT };
 
 /* The universal signature: every body, function entry and tier has it, so `musttail` is always legal.

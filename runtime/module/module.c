@@ -1,5 +1,6 @@
 /* runtime/module/module.c -- a module's life once it is begun: its charge, its references, and its end. */
 #include "runtime/module/module.h"
+#include "base/check.h"
 #include "base/release.h"
 #include "runtime/engine/engine.h"
 #include <stdlib.h>
@@ -18,12 +19,14 @@ void module_give_back(struct module *m, uint64_t bytes)
 {
     const struct engine_options *opt = &m->engine->options;
     if (bytes == 0 || !opt->module_charge) return;
+    CHECK(m->charged >= bytes, ".counted");
     m->charged -= bytes;
     opt->module_charge(opt->ctx, &m->payer, -(int64_t)bytes);
 }
 
 struct module *module_ref(struct module *m)
 {
+    CHECK(m->refs > 0, ".counted");
     m->refs++;
     return m;
 }
@@ -108,6 +111,7 @@ bool module_free_some(struct module *m, uint32_t *units)
     const struct engine_options *opt = &m->engine->options;
     module_give_back(m, m->charged);
     if (m->payer) opt->module_gone(opt->ctx, m->payer);
+    CHECK(m->engine->nmodules > 0 && m->refs == 0, ".counted");
     m->engine->nmodules--;
     free(m);
     return false;

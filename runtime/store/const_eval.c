@@ -8,9 +8,11 @@ static enum hemi_status run(struct instance *in, const struct const_expr *e, uni
 {
     struct store *s = in->store;
     char *fp = s->activation->fp;
-    CHECK(s->vm.exit_fp == fp);
+    CHECK(s->vm.exit_fp == fp, ".exit");
+    CHECK(e->index < in->module->nconst_code, ".numbered");
     uint32_t result = vm_enter(&s->vm, in, &in->const_code[e->index], fp);
     enum hemi_status status = result == VM_OK ? HEMI_OK : pending_take(s, err);
+    CHECK((result == VM_OK) == (status == HEMI_OK), ".pending");
     if (status == HEMI_OK) slots_to_vals(out, fp, &e->type, 1);
     s->vm.exit_fp = fp;
     return status;
@@ -29,7 +31,7 @@ enum hemi_status const_eval(struct instance *in, const struct const_expr *e, uni
         *out = (union val){.u64 = {func_id(in, e->index), 0}};
         return HEMI_OK;
     default:
-        CHECK(e->kind == CONST_CODE);
+        CHECK(e->kind == CONST_CODE, ".numbered");
         return run(in, e, out, err);
     }
 }

@@ -39,6 +39,10 @@ enum hemi_status activation_enter(struct store *s, struct activation *a, struct 
         if (err != NULL) err->trap = TRAP_STACK_OVERFLOW;
         return HEMI_TRAP;
     }
+    CHECK(vm->pending.status == HEMI_OK, ".pending");
+    CHECK(!heap_is_collecting(s->heap) && s->unfinished == NULL, ".alone");
+    CHECK((vm->exit_fp == NULL) == (s->activation == NULL), ".activation");
+    CHECK((uintptr_t)stack.base % ENTRY_BYTES == 0, ".bottom");
     *a = (struct activation){s->activation, vm->exit_fp, vm->stack_limit, stack.base + ENTRY_BYTES, depth, err, NULL};
     memset(a->fp - SLOT_BYTES, 0, SLOT_BYTES); /* {SITE_ENTRY, 0}: .bottom */
     s->activation = a;
@@ -51,6 +55,8 @@ void activation_leave(struct store *s, struct activation *a)
 {
     CHECK(s->activation == a, ".activation");
     CHECK(s->vm.pending.status == HEMI_OK, ".pending");
+    CHECK(s->unfinished == NULL && !heap_is_collecting(s->heap), ".whole");
+    CHECK(a->host == NULL && (a->outer == NULL || a->outer->depth < a->depth), ".activation");
     s->vm.exit_fp = a->outer_exit_fp;
     s->vm.stack_limit = a->outer_stack_limit;
     s->activation = a->outer;
@@ -71,6 +77,7 @@ enum hemi_status vals_check(const struct store *s, const union val *vals, const 
 
 const struct rtype *func_type(struct store *s, uint32_t func, uint32_t *type_id)
 {
+    CHECK(func >> FUNC_BLOCK_SHIFT < s->nfunc_blocks && func_instance(&s->vm, func) != NULL, ".func");
     uint32_t type = func_code(&s->vm, func)->type;
     if (type_id != NULL) *type_id = type;
     return &s->vm.rtypes[type];

@@ -99,7 +99,7 @@ enum hemi_status host_func_new(struct store *s, const valtype *vals, uint32_t np
 enum hemi_status host_func_new_typed(struct store *s, uint32_t type_id, const struct host_func_options *opt,
                                      uint32_t *func)
 {
-    CHECK(s->vm.rtypes[type_id].kind == TYPE_FUNC);
+    CHECK(s->vm.rtypes[type_id].kind == TYPE_FUNC, ".func");
     types_ref(s->engine->types, type_id);
     struct host_type *t = host_type_get(s, type_id);
     return t == NULL ? HEMI_NO_MEMORY : host_make(s, t, opt, func);
@@ -111,6 +111,7 @@ static struct instance *caller_of(const struct vm *vm, const char *fp)
 {
     uint32_t header[2]; /* site, instance */
     memcpy(header, fp - SLOT_BYTES, sizeof header);
+    CHECK(header[1] < vm->store->ninstances, ".frame");
     return header[0] == SITE_ENTRY ? NULL : vm->instances[header[1]];
 }
 
@@ -144,10 +145,13 @@ static uint32_t host_run(struct vm *vm, struct instance *in, char *fp, union val
     slots_to_vals(vals, fp, t->vals, t->nparams);
     memset(results, 0, t->nresults * sizeof *results);
     s->host_calls++;
+    CHECK(s->activation->host == NULL && vm->exit_fp == fp, ".exit");
+    CHECK(vm->pending.status == HEMI_OK && s->unfinished == NULL, ".pending");
     s->activation->host = in;
     enum hemi_status status = in->host->opt.call(in->host->opt.ctx, s, caller_of(vm, fp), vals, results, err);
     s->activation->host = NULL;
-    CHECK(vm->exit_fp == fp);
+    CHECK(vm->exit_fp == fp, ".exit");
+    CHECK(vm->pending.status == HEMI_OK && !heap_is_collecting(s->heap), ".pending");
     if (status == HEMI_OK) status = vals_check(s, results, result_types, t->nresults, "a host function's result", err);
     if (status != HEMI_OK) return host_failed(vm, in, status, err);
     slots_from_vals(fp, results, result_types, t->nresults);

@@ -49,11 +49,13 @@ static struct instance *carve_all(struct carve *c, const struct module *m, struc
 
 static struct instance *allocate(struct store *s, struct module *m, struct own *own)
 {
-    struct carve c = {NULL, 0};
-    carve_all(&c, m, own);
-    c = (struct carve){store_alloc(s, c.used), 0};
+    struct carve measured = {NULL, 0};
+    carve_all(&measured, m, own);
+    struct carve c = {store_alloc(s, measured.used), 0};
     if (c.base == NULL) return NULL;
+    const size_t size = measured.used;
     struct instance *in = carve_all(&c, m, own);
+    CHECK(c.used == size, ".accounted");
     in->vm = &s->vm;
     in->store = s;
     in->module = m;
@@ -67,6 +69,7 @@ static struct instance *allocate(struct store *s, struct module *m, struct own *
 /* ---- Filling the index spaces */
 static void import_func(struct instance *in, const struct import *import, uint32_t func)
 {
+    CHECK_DEBUG(func != 0 && func >> FUNC_BLOCK_SHIFT < in->store->nfunc_blocks, ".func");
     in->imported_funcs[import->index] = func;
     struct host_func *host = func_instance(in->vm, func)->host;
     if (host != NULL && host->import == NULL) host->import = import;
@@ -116,6 +119,7 @@ static enum hemi_status choose_code(struct instance *in, struct module *m, struc
     if (in->mem0->guarded || in->mem0->type.is64 || m->engine->scheme == SCHEME_EXPLICIT) return HEMI_OK;
     enum hemi_status status = module_explicit(m);
     if (status != HEMI_OK) return error_set(err, status, "explicit bounds checks for a module");
+    CHECK(m->explicit_code != NULL, ".base");
     in->code = m->explicit_code;
     in->const_code = m->explicit_code + m->nfuncs;
     return HEMI_OK;
@@ -252,7 +256,7 @@ uint32_t instance_export_count(const struct instance *in) { return in->module->n
 
 void instance_export_at(struct instance *in, uint32_t i, struct name *name, struct rt_extern *out)
 {
-    CHECK(i < in->module->nexports);
+    CHECK(i < in->module->nexports, ".numbered");
     *name = in->module->exports[i].name;
     export_get(in, &in->module->exports[i], out);
 }

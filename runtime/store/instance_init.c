@@ -4,6 +4,7 @@
  * Evaluating an expression may collect, so nothing here keeps a reference or a pointer to an element over one: a value
  * goes straight to where the collector finds it (store.h .rooted). Plain expressions and plain segments evaluate
  * nothing. */
+#include "base/check.h"
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
 
@@ -82,6 +83,7 @@ static enum hemi_status items_make(struct store *s, struct elem_inst *e, const s
                                    struct rt_error *err)
 {
     if (!store_charge(s, (int64_t)seg->count * 4)) return error_set(err, HEMI_NO_MEMORY, "no memory for a segment");
+    CHECK(e->items == NULL && e->count == 0, ".rooted");
     e->items = malloc(seg->count * sizeof *e->items);
     if (e->items == NULL) {
         store_charge(s, -(int64_t)seg->count * 4);
@@ -100,6 +102,7 @@ static enum hemi_status run_items(struct instance *in, uint32_t index, struct rt
         union val v;
         status = const_eval(in, &seg->items[i], &v, err);
         if (status != HEMI_OK) return status;
+        CHECK_DEBUG(e->count < e->room, ".rooted");
         e->items[e->count++] = v.ref;
         status = poll(in->store, i, err);
     }
@@ -160,6 +163,7 @@ static enum hemi_status run_active_elem(struct instance *in, uint32_t i, struct 
     if (!table_within(t, at, seg->count))
         return segment_trap(err, TRAP_TABLE_BOUNDS, &seg->offset, "out of bounds table access in element", i);
     if (!needs_items(seg)) return put_plain(in, seg, at, err);
+    CHECK(in->elems[i].count == seg->count, ".whole");
     status = finish(in->store, table_put(t, at, &in->elems[i], 0, seg->count), err);
     elem_inst_drop(in->store, &in->elems[i]);
     return status;
@@ -197,6 +201,7 @@ static enum hemi_status run_active(struct instance *in, struct rt_error *err)
 static enum hemi_status run_start(struct instance *in, struct rt_error *err)
 {
     struct store *s = in->store;
+    CHECK(s->vm.exit_fp == s->activation->fp, ".exit");
     uint32_t id = func_id(in, in->module->start);
     char *fp = s->activation->fp;
     return finish(s, vm_enter(&s->vm, func_instance(&s->vm, id), func_code(&s->vm, id), fp), err);

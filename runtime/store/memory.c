@@ -94,6 +94,8 @@ static enum hemi_status extend(struct memory *m, uint64_t pages)
     }
     m->size += delta;
     s->memory_bytes += delta;
+    CHECK(m->size <= m->reserved && s->memory_bytes <= s->opt.memory_limit, ".accounted");
+    CHECK(!m->guarded || m->reserved == MEMORY_GUARDED_BYTES, ".base");
     return HEMI_OK;
 }
 
@@ -105,6 +107,7 @@ static uint64_t pages_possible(const struct limits *l) { return l->is64 ? MEMORY
 static void unreserve(struct memory *m)
 {
     if (m->reserved != 0) munmap(m->base, m->reserved);
+    CHECK(m->store->engine->reserved_ahead >= m->ahead && m->size == 0, ".accounted");
     m->store->engine->reserved_ahead -= m->ahead;
     m->reserved = m->ahead = 0;
     m->guarded = false;
@@ -141,9 +144,11 @@ bool memory_free_some(struct memory *m, uint32_t *units)
         munmap(m->base + m->size, m->reserved - m->size);
         release_units(units, RELEASE_CALL_UNITS);
     }
+    CHECK(m->reserved >= m->size, ".accounted");
     uint64_t before = m->size;
     bool more = release_mapping((char *)m->base, &m->size, units);
     m->reserved = m->size;
+    CHECK(s->memory_bytes >= before - m->size && s->engine->reserved_ahead >= m->ahead, ".accounted");
     s->memory_bytes -= before - m->size;
     store_charge(s, -(int64_t)(before - m->size));
     s->engine->reserved_ahead -= m->ahead;
@@ -154,33 +159,36 @@ bool memory_free_some(struct memory *m, uint32_t *units)
 
 uint32_t memory_move(struct memory *to, uint64_t at, const struct memory *from, uint64_t from_at, uint64_t n)
 {
-    CHECK(memory_within(to, at, n) && memory_within(from, from_at, n));
+    CHECK(memory_within(to, at, n) && memory_within(from, from_at, n), ".bulk");
     if (n > 0 && n <= BULK_STEP) { /* nearly always: one piece, and no poll */
         memmove(to->base + at, from->base + from_at, n);
         return VM_OK;
     }
     struct bulk b = bulk_start(n, to == from && at > from_at);
     while (bulk_next(&b, to->store)) memmove(to->base + at + b.at, from->base + from_at + b.at, b.len);
+    CHECK(memory_within(to, at, n) && memory_within(from, from_at, n), ".poll");
     return bulk_end(to->store);
 }
 
 uint32_t memory_set(struct memory *m, uint64_t at, uint8_t byte, uint64_t n)
 {
-    CHECK(memory_within(m, at, n));
+    CHECK(memory_within(m, at, n), ".bulk");
     if (n > 0 && n <= BULK_STEP) {
         memset(m->base + at, byte, n);
         return VM_OK;
     }
     struct bulk b = bulk_start(n, false);
     while (bulk_next(&b, m->store)) memset(m->base + at + b.at, byte, b.len);
+    CHECK(memory_within(m, at, n), ".poll");
     return bulk_end(m->store);
 }
 
 uint32_t memory_put(struct memory *m, uint64_t at, const uint8_t *bytes, uint64_t n)
 {
-    CHECK(memory_within(m, at, n));
+    CHECK(memory_within(m, at, n), ".bulk");
     struct bulk b = bulk_start(n, false);
     while (bulk_next(&b, m->store)) memcpy(m->base + at + b.at, bytes + b.at, b.len);
+    CHECK(memory_within(m, at, n), ".poll");
     return bulk_end(m->store);
 }
 

@@ -38,7 +38,7 @@ static uint32_t any_type(const struct store *s, uint32_t bits)
 
 bool store_ref_is(const struct store *s, union val v, valtype t)
 {
-    CHECK(vt_is_ref(t));
+    CHECK(vt_is_ref(t), ".rooted");
     uint32_t ht = vt_heap(t);
     if (v.ref == 0) return vt_nullable(t);
     switch (heaptype_top(s->engine->types, ht)) {

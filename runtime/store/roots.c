@@ -18,7 +18,7 @@ static void link_behind(struct root *r, struct root *prev)
 
 void root_init(struct store *s, struct root *r, enum heap_slot slot, uint32_t bits)
 {
-    CHECK(slot != HEAP_SLOT_DATA);
+    CHECK(slot != HEAP_SLOT_DATA, ".rooted");
     CHECK(!heap_is_collecting(s->heap), ".alone"); /* nobody would visit it */
     *r = (struct root){.bits = bits, .slot = (uint8_t)slot};
     link_behind(r, &s->roots);
@@ -27,6 +27,7 @@ void root_init(struct store *s, struct root *r, enum heap_slot slot, uint32_t bi
 void root_deinit(struct root *r)
 {
     if (r->next == NULL) return;
+    CHECK_DEBUG(r->prev->next == r && r->next->prev == r, ".rooted");
     r->prev->next = r->next;
     r->next->prev = r->prev;
     r->prev = r->next = NULL;
@@ -66,6 +67,8 @@ static char *visit_caller(struct store *s, struct heap_visitor *v, char *fp, con
     CHECK_DEBUG(h->site < m->nsites, ".frame");
     const struct site *site = &m->sites[h->site];
     const struct code *c = site->func & SITE_CONST ? &m->const_code[site->func & ~SITE_CONST] : &m->code[site->func];
+    CHECK_DEBUG(site->delta > 0 && site->live + site->nrefs + site->nfuncs <= m->nlive_slots, ".map");
+    CHECK_DEBUG((site->func & SITE_CONST) || site->func >= m->nimported_funcs, ".frame");
     char *caller = fp - site->delta * SLOT_BYTES;
     if (site->nrefs + site->nfuncs != 0)
         visit_frame_slots(v, caller, site, m->live_slots + site->live, site->nrefs, site->nfuncs);
@@ -76,6 +79,7 @@ static char *visit_caller(struct store *s, struct heap_visitor *v, char *fp, con
 static void visit_frames(struct store *s, struct heap_visitor *v)
 {
     char *fp = s->vm.exit_fp;
+    CHECK((fp == NULL) == (s->activation == NULL), ".activation");
     for (const struct activation *a = s->activation; a != NULL; a = a->outer) {
         struct frame_header h;
         while (memcpy(&h, fp - SLOT_BYTES, sizeof h), h.site != SITE_ENTRY) fp = visit_caller(s, v, fp, &h);
@@ -87,6 +91,8 @@ static void visit_frames(struct store *s, struct heap_visitor *v)
 /* ---- Everything */
 static void visit_segments(struct heap_visitor *v, const struct instance *in)
 {
+    for (uint32_t i = 0; in->elems != NULL && i < in->module->nelems; i++)
+        CHECK_DEBUG(in->elems[i].count <= in->elems[i].room, ".rooted");
     for (uint32_t i = 0; in->elems != NULL && i < in->module->nelems; i++)
         visit_array(v, in->elems[i].slot, in->elems[i].items, in->elems[i].count);
 }
@@ -108,6 +114,8 @@ static void visit_linked(struct store *s, struct heap_visitor *v)
 void roots_visit(void *store, struct heap_visitor *v)
 {
     struct store *s = store;
+    CHECK(s->unfinished == NULL || s->activation != NULL, ".whole");
+    CHECK(s->vm.pending.exn == 0 || s->vm.pending.status == HEMI_EXCEPTION, ".pending");
     visit_linked(s, v);
     for (struct global *g = s->globals; g != NULL; g = g->next) visit_slot(v, g->slot, &g->val.ref);
     for (struct table *t = s->tables; t != NULL; t = t->next) visit_array(v, t->slot, t->elems, t->size + t->filling);

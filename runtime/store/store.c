@@ -41,6 +41,7 @@ static bool charge(void *ctx, int64_t delta)
 bool store_charge(struct store *s, int64_t delta)
 {
     if (!charge(s, delta)) return false;
+    CHECK(delta >= 0 || s->charged >= (uint64_t)-delta, ".accounted");
     s->charged += (uint64_t)delta;
     return true;
 }
@@ -64,6 +65,7 @@ void *store_alloc(struct store *s, size_t size)
 
 bool store_grow(struct store *s, void **array, size_t size, uint32_t used, uint32_t *capacity)
 {
+    CHECK(used <= *capacity || *capacity == 0, ".accounted"); /* numbers begin with 1 */
     if (used < *capacity) return true;
     if (*capacity > UINT32_MAX / 2) return false;
     uint32_t more = *capacity == 0 ? 8 : *capacity * 2;
@@ -96,6 +98,7 @@ static enum hemi_status blocks_take(struct store *s, struct instance *in, uint32
     if (s->nfunc_blocks == 0) s->nfunc_blocks = 1;
     if (nblocks > FUNC_BLOCKS_MAX - s->nfunc_blocks) return HEMI_LIMIT;
     in->func_base = s->nfunc_blocks << FUNC_BLOCK_SHIFT;
+    CHECK((in->func_base & (FUNC_BLOCK - 1)) == 0 && in->func_base != 0, ".func");
     for (uint32_t i = 0; i < nblocks; i++) {
         if (!store_grow(s, (void **)&s->vm.func_blocks, sizeof(struct instance *), s->nfunc_blocks,
                         &s->func_blocks_capacity))
@@ -107,6 +110,7 @@ static enum hemi_status blocks_take(struct store *s, struct instance *in, uint32
 
 enum hemi_status store_register(struct store *s, struct instance *in, uint32_t ndefined)
 {
+    CHECK(in->id == 0, ".numbered");
     if (s->ninstances == 0) s->ninstances = 1;
     if (!store_grow(s, (void **)&s->vm.instances, sizeof in, s->ninstances, &s->instances_capacity))
         return HEMI_NO_MEMORY;
@@ -118,7 +122,13 @@ enum hemi_status store_register(struct store *s, struct instance *in, uint32_t n
 /* ---- Polls */
 uint32_t store_poll(struct store *s)
 {
+    const struct activation *a = s->activation;
+    const char *exit_fp = s->vm.exit_fp;
+    CHECK(s->vm.pending.status == HEMI_OK, ".pending");
+    CHECK(!heap_is_collecting(s->heap), ".alone");
     enum hemi_status status = engine_poll(s->engine);
+    CHECK(s->activation == a && s->vm.exit_fp == exit_fp, ".poll");
+    CHECK(s->vm.pending.status == HEMI_OK && !heap_is_collecting(s->heap), ".poll");
     return status == HEMI_OK ? VM_OK : vm_stop(&s->vm, status);
 }
 
@@ -132,7 +142,9 @@ uint32_t rt_poll(struct vm *vm, struct instance *in, char *slots, uint32_t a, ui
 static void heap_poll(void *ctx)
 {
     struct store *s = ctx;
+    const struct activation *a = s->activation;
     (void)engine_poll(s->engine);
+    CHECK(s->activation == a, ".poll");
 }
 
 static void extern_dead(void *ctx, uint64_t id)
@@ -221,6 +233,7 @@ static bool hosts_some(struct store *s, uint32_t *units)
         if (types_free_some(s->engine->types, units) || !release_unit(units)) return true;
         types_drop(s->engine->types, t->decl.type);
     }
+    CHECK(s->host_funcs == NULL && s->host_types == NULL, ".accounted");
     return types_free_some(s->engine->types, units);
 }
 
@@ -231,6 +244,7 @@ static bool instance_some(struct store *s, struct instance *in, uint32_t *units)
         struct elem_inst *e = &in->elems[s->ending.elem];
         if (!release_unit(units) || release_block((void **)&e->items, &s->ending.given, units)) return true;
         elem_inst_drop(s, e);
+        CHECK_DEBUG(e->items == NULL && e->room == 0, ".accounted");
     }
     if (module_free_some((struct module *)(uintptr_t)in->module, units)) return true;
     s->ending.elem = 0;
@@ -303,7 +317,8 @@ bool store_free_some(struct store *s, uint32_t *units)
         heap_some, hosts_some, instances_some, memories_some, tables_some, types_some, blocks_some, arrays_some};
     enum { PARTS = sizeof parts / sizeof parts[0] };
     if (s == NULL) return false;
-    CHECK(s->activation == NULL);
+    CHECK(s->activation == NULL && s->vm.exit_fp == NULL, ".activation");
+    CHECK(s->vm.pending.status == HEMI_OK && s->unfinished == NULL, ".whole");
     for (; s->ending.part < PARTS; s->ending.part++)
         if (parts[s->ending.part](s, units)) return true;
     CHECK(s->charged == sizeof *s, ".accounted");

@@ -18,6 +18,13 @@
  *   .alone       While an activation yields, nobody else uses its store, except nested inside a host call. So a poll in
  *                the middle of a bulk operation changes no size; a heap base is still read again after it (vm.h .base).
  *                Only roots may be deinitialised meanwhile, in the middle of a collection, too: an owner drops them.
+ *   .poll        What a poll point (store_poll, engine_poll, a collection's) may do: switch native stacks, collect this
+ *                store, let go of roots, work on any other store. What it never does: run this store's guest, make or
+ *                resize anything of it, open or close its activations, write vm.pending. So what is kept over a poll is
+ *                a root or is read again (vm.h .base), and sizes, bounds and exit_fp need not be looked at again.
+ *   .bulk        The pieces of a bulk operation lie one behind the other, from one end to the other; what they touch is
+ *                within bounds when the first is done, and so (.poll) when the last is.
+ *   .numbered    Instances, functions and tags are numbered from 1 on, without gaps, and stay where their number says.
  *   .whole       What a poll may interrupt is either whole or not there: a table's new elements and the first ones of
  *                an instance's tables count when all of them are there, and a new array is reached when it is filled.
  *                So a type without null never shows one. What overwrites elements that were there already (fill, copy
@@ -31,6 +38,7 @@
 #ifndef HEMI_RUNTIME_STORE_STORE_H
 #define HEMI_RUNTIME_STORE_STORE_H
 
+#include "base/check.h"
 #include "runtime/code/vm.h"
 #include "runtime/module/describe.h"
 
@@ -232,6 +240,7 @@ static inline bool bulk_next(struct bulk *b, struct store *s)
     if (b->left == 0) return false;
     if (b->started && store_poll(s) != VM_OK) return false;
     if (!b->down) b->at += b->len;
+    CHECK_DEBUG(b->down ? b->at >= b->left : !b->started || b->len % 16 == 0, ".bulk");
     b->started = true;
     b->len = b->left < BULK_STEP ? b->left : BULK_STEP;
     b->left -= b->len;

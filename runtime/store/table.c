@@ -63,6 +63,7 @@ static enum hemi_status reserve(struct table *t, uint32_t size)
     if (capacity < size) capacity = size;
     int64_t delta = (int64_t)(capacity - t->capacity) * 4;
     if (!store_charge(t->store, delta)) return HEMI_NO_MEMORY;
+    CHECK(capacity >= size && capacity > t->capacity, ".whole");
     if (!resize(t, capacity)) {
         store_charge(t->store, -delta);
         return HEMI_NO_MEMORY;
@@ -81,6 +82,7 @@ static enum hemi_status fill_beyond(struct table *t, uint32_t n, const uint32_t 
         uint32_t step = step_of(n - t->filling), *to = t->elems + t->size + t->filling, value = *bits;
         for (uint32_t i = 0; i < step; i++) to[i] = value;
         t->filling += step;
+        CHECK_DEBUG(t->filling <= n && t->filling <= t->capacity - t->size, ".whole");
         if (t->filling < n) status = engine_poll(t->store->engine);
     }
     return status;
@@ -91,6 +93,7 @@ static void empty_beyond(struct table *t)
 {
     while (t->filling > 0) {
         uint32_t step = step_of(t->filling);
+        CHECK_DEBUG(step > 0 && t->filling <= t->capacity - t->size, ".whole");
         t->filling -= step;
         memset(t->elems + t->size + t->filling, 0, (size_t)step * 4);
         if (t->filling > 0) (void)engine_poll(t->store->engine);
@@ -100,17 +103,21 @@ static void empty_beyond(struct table *t)
 enum hemi_status table_extend(struct table *t, uint64_t delta, const uint32_t *bits)
 {
     struct store *s = t->store;
-    CHECK(t->filling == 0);
+    const uint32_t size = t->size;
+    CHECK(t->filling == 0, ".whole");
     if (delta > size_max(t) - t->size || delta > s->opt.table_limit - s->table_elems) return HEMI_LIMIT;
     enum hemi_status status = reserve(t, t->size + (uint32_t)delta);
     if (status == HEMI_OK && *bits != 0) status = fill_beyond(t, (uint32_t)delta, bits);
     if (status != HEMI_OK) {
         empty_beyond(t);
+        CHECK(t->size == size && t->filling == 0, ".whole");
         return status;
     }
+    CHECK(t->size == size, ".poll");
     t->filling = 0;
     t->size += (uint32_t)delta;
     s->table_elems += delta;
+    CHECK(t->size <= t->capacity && s->table_elems <= s->opt.table_limit, ".accounted");
     return HEMI_OK;
 }
 
@@ -120,7 +127,7 @@ void table_init(struct store *s, struct table *t, valtype type, const struct lim
     t->type = type;
     t->slot = (uint8_t)valtype_slot(s->engine->types, type);
     t->limits = *l;
-    CHECK(t->slot != HEAP_SLOT_DATA);
+    CHECK(t->slot != HEAP_SLOT_DATA && t->elems == NULL, ".rooted");
     t->next = s->tables;
     s->tables = t;
 }
@@ -144,6 +151,7 @@ bool table_free_some(struct table *t, size_t *given, uint32_t *units)
     if (is_mapping) store_map(s, -TABLE_MAPPINGS);
     t->elems = NULL;
     store_charge(s, -(int64_t)t->capacity * 4);
+    CHECK(s->table_elems >= t->size, ".accounted");
     s->table_elems -= t->size;
     t->size = t->capacity = 0;
     return false;
@@ -151,28 +159,33 @@ bool table_free_some(struct table *t, size_t *given, uint32_t *units)
 
 uint32_t table_move(struct table *to, uint64_t at, const struct table *from, uint64_t from_at, uint64_t n)
 {
-    CHECK(table_within(to, at, n) && table_within(from, from_at, n));
+    CHECK(table_within(to, at, n) && table_within(from, from_at, n), ".bulk");
+    CHECK_DEBUG(to->slot == from->slot && to->store == from->store, ".bulk");
     struct bulk b = bulk_start(n * 4, to == from && at > from_at);
     while (bulk_next(&b, to->store)) memmove(to->elems + at + b.at / 4, from->elems + from_at + b.at / 4, b.len);
+    CHECK(table_within(to, at, n) && table_within(from, from_at, n), ".poll");
     return bulk_end(to->store);
 }
 
 uint32_t table_set_all(struct table *t, uint64_t at, const uint32_t *bits, uint64_t n)
 {
-    CHECK(table_within(t, at, n));
+    CHECK(table_within(t, at, n), ".bulk");
     struct bulk b = bulk_start(n * 4, false);
     while (bulk_next(&b, t->store)) {
         uint32_t *to = t->elems + at + b.at / 4, value = *bits;
         for (uint64_t i = 0; i < b.len / 4; i++) to[i] = value;
     }
+    CHECK(table_within(t, at, n), ".poll");
     return bulk_end(t->store);
 }
 
 uint32_t table_put(struct table *t, uint64_t at, const struct elem_inst *e, uint64_t from, uint64_t n)
 {
-    CHECK(table_within(t, at, n) && from <= e->count && n <= e->count - from);
+    CHECK(table_within(t, at, n) && from <= e->count && n <= e->count - from, ".bulk");
+    CHECK_DEBUG(n == 0 || t->slot == e->slot, ".bulk");
     struct bulk b = bulk_start(n * 4, false);
     while (bulk_next(&b, t->store)) memcpy(t->elems + at + b.at / 4, e->items + from + b.at / 4, b.len);
+    CHECK(table_within(t, at, n) && n <= e->count, ".poll");
     return bulk_end(t->store);
 }
 
@@ -194,7 +207,7 @@ static void give_up(struct store *s, struct table *t)
 {
     size_t given = 0;
     uint32_t units = UNITS_PER_POLL;
-    CHECK(s->tables == t);
+    CHECK(s->tables == t && t->filling == 0, ".whole");
     while (table_free_some(t, &given, &units)) {
         units = UNITS_PER_POLL;
         (void)engine_poll(s->engine);

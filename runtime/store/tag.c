@@ -1,4 +1,5 @@
 /* runtime/store/tag.c -- tags. An exception object names its tag by the id that the store gave it. */
+#include "base/check.h"
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
 
@@ -8,6 +9,7 @@ enum hemi_status tag_init(struct store *s, struct tag *t, uint32_t func_type)
     if (status != HEMI_OK) return status;
     if (s->ntags == 0) s->ntags = 1; /* 0 is nobody's: an exception object in the making has it */
     if (!store_grow(s, (void **)&s->tags, sizeof *s->tags, s->ntags, &s->tags_capacity)) return HEMI_NO_MEMORY;
+    CHECK(t->id == 0, ".numbered");
     t->id = s->ntags;
     t->type = func_type;
     t->store = s;

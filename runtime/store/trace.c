@@ -1,5 +1,6 @@
 /* runtime/store/trace.c -- backtraces (store.h .trace): how unwinding collects them, and how the embedder reads them.
  */
+#include "base/check.h"
 #include "runtime/engine/engine.h"
 #include "runtime/store/store.h"
 
@@ -37,7 +38,10 @@ static void add_frames(struct store *s, const char *fp)
         uint32_t site, instance;
     } header;
     while (memcpy(&header, fp - SLOT_BYTES, sizeof header), header.site != SITE_ENTRY) {
-        const struct site *at = &s->vm.instances[header.instance]->module->sites[header.site];
+        CHECK_DEBUG(header.instance != 0 && header.instance < s->ninstances, ".exit");
+        const struct module *m = s->vm.instances[header.instance]->module;
+        CHECK_DEBUG(header.site < m->nsites && m->sites[header.site].delta > 0, ".frame");
+        const struct site *at = &m->sites[header.site];
         trace_add(s, (struct place){header.instance, at->func, at->offset});
         fp -= at->delta * SLOT_BYTES;
     }
@@ -48,6 +52,7 @@ void trace_add_outer(struct store *s)
     const struct activation *a = s->activation;
     if (s->trace.total == 0) return; /* nothing of the innermost one ran: this is no failure of a guest's */
     for (; a != NULL && a->outer != NULL; a = a->outer) {
+        CHECK(a->outer_exit_fp >= a->outer->fp, ".activation");
         if (a->outer->host != NULL) trace_add_host(s, a->outer->host);
         add_frames(s, a->outer_exit_fp);
     }
@@ -107,6 +112,7 @@ void store_trace_entry(const struct store *s, uint32_t i, struct trace_entry *ou
         *out = (struct trace_entry){.kind = TRACE_MORE, .index = more};
         return;
     }
+    CHECK(i < store_trace_count(s), ".trace");
     const struct place *p = trace_place(&s->trace, more > 0 && i > TRACE_INNERMOST ? i - 1 : i);
     describe(s->vm.instances[p->instance], p, out);
 }

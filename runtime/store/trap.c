@@ -1,4 +1,5 @@
 /* runtime/store/trap.c -- why and where a guest stops: vm.pending, and its translation into an rt_error. */
+#include "base/check.h"
 #include "runtime/store/store.h"
 
 #include <string.h>
@@ -19,6 +20,8 @@ static const char *const status_texts[] = {
 static uint32_t stop(struct vm *vm, enum hemi_status status, enum wasm_trap trap)
 {
     struct pending *p = &vm->pending;
+    CHECK(status != HEMI_OK && (status == HEMI_TRAP) == (trap != TRAP_NONE), ".pending");
+    CHECK(p->status == HEMI_OK, ".pending"); /* nothing goes on once a guest is being unwound */
     p->status = status;
     p->trap = trap;
     p->exn = 0;
@@ -49,6 +52,8 @@ uint32_t vm_stop(struct vm *vm, enum hemi_status status) { return stop(vm, statu
 
 uint32_t vm_leave(struct vm *vm, struct instance *in, uint32_t site)
 {
+    CHECK_DEBUG(vm->pending.status != HEMI_OK, ".pending");
+    CHECK_DEBUG(site != SITE_ENTRY && site < in->module->nsites, ".frame");
     const struct site *at = &in->module->sites[site];
     trace_add(vm->store, (struct place){in->id, at->func, at->offset});
     return VM_UNWIND;
@@ -59,6 +64,7 @@ static void text_exception(struct text *t, const struct store *s, uint32_t exn)
 {
     uint32_t tag;
     memcpy(&tag, s->vm.heap.base + exn + EXN_TAG_OFFSET, sizeof tag);
+    CHECK(tag != 0 && tag < s->ntags, ".numbered");
     text_add(t, "uncaught exception with tag type ");
     text_functype(t, s->engine, s->tags[tag]->type);
 }
@@ -116,6 +122,7 @@ static void say_where(const struct store *s, struct rt_error *err)
 enum hemi_status pending_take(struct store *s, struct rt_error *err)
 {
     struct pending p = s->vm.pending;
+    CHECK(p.status != HEMI_OK && (p.status == HEMI_EXCEPTION) == (p.exn != 0), ".pending");
     memset(&s->vm.pending, 0, sizeof s->vm.pending);
     if (p.status == HEMI_EXCEPTION) s->thrown = p.exn;
     if (err == NULL) return p.status;
