@@ -5,7 +5,7 @@
 
 enum { PIECE = HEAP_WORK / 16 }; /* references scanned, or words copied, of a large object between two heap_worked */
 
-/* --- Copying ----------------------------------------------------------------------------------------------------- */
+/* ---- Copying */
 
 /* Small objects are most objects: moves of a fixed size beat memcpy's dispatch. */
 static inline void move(uint8_t *to, const uint8_t *from, uint32_t size)
@@ -144,7 +144,7 @@ void heap_visit_func(struct heap_visitor *v, uint32_t func)
     if (h->emb.func != NULL) h->emb.func(h->emb.ctx, v, func);
 }
 
-/* --- Scanning ---------------------------------------------------------------------------------------------------- */
+/* ---- Scanning */
 
 static inline void scan_ref(struct heap_visitor *v, uint8_t *slot)
 {
@@ -255,7 +255,7 @@ void heap_visit_roots(struct heap_visitor *v, void (*caught_up)(struct heap_visi
     } while (emb->more_roots != NULL && emb->more_roots(emb->ctx, v));
 }
 
-/* --- The collection ---------------------------------------------------------------------------------------------- */
+/* ---- The collection */
 
 /* For large objects to be copied into low holes, every free chunk is made cold, and small objects are copied to high
  * chunks. What .reserve does not need for those may be spent on large objects. */

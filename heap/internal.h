@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "heap/heap.h"
 
-/* --- Constants --------------------------------------------------------------------------------------------------- */
+/* ---- Constants */
 
 #ifdef HEMI_STRESS
 enum { HEAP_STRESS = 1, HEAP_CHUNK = 4096, HEAP_WORK = 16 * 1024 };
@@ -38,7 +38,7 @@ enum {
 _Static_assert(HEAP_STRESS || HEAP_BUMP_MAX <= HEAP_SMALL_MAX, "heap_bump must not make medium objects (.reserve)");
 _Static_assert(HEAP_NULL_BYTES % HEAP_CHUNK == 0, "the null page is whole chunks");
 
-/* --- Chunks ------------------------------------------------------------------------------------------------------ */
+/* ---- Chunks */
 
 /* A chunk's label is (kind << 1) | space. The space bit means something for SMALL and RUN only. */
 enum heap_chunk_kind {
@@ -163,7 +163,7 @@ static inline bool heap_is_free_chunk(const struct heap *h, uint32_t c)
     return kind == CHUNK_COLD || kind == CHUNK_WARM;
 }
 
-/* --- Objects ----------------------------------------------------------------------------------------------------- */
+/* ---- Objects */
 
 /* An object's first 8 bytes (.header): loaded and stored at once. */
 struct heap_head {
@@ -211,8 +211,7 @@ static inline uint64_t heap_object_size(const struct heap_desc *d, uint32_t word
     return d->kind == HEAP_ARRAY ? heap_array_size(d, word) : HEAP_EXTERN_SIZE;
 }
 
-/* --- space.c: chunks, labels, runs, and the system's memory --------------------------------------------------------
- */
+/* ---- space.c: chunks, labels, runs, and the system's memory */
 
 /* Reserves the window, all of it inaccessible. HEAP_NO_MEMORY. */
 enum heap_status heap_space_init(struct heap *h);
@@ -257,8 +256,7 @@ void heap_publish(struct heap *h, uint32_t top);
 /* heap_required for the chunks in use now, with the current chunk filled up to `end`. */
 uint64_t heap_required_to(const struct heap *h, uint32_t end, uint64_t more_medium);
 
-/* --- collect.c, policy.c, extern.c -----------------------------------------------------------------------------------
- */
+/* ---- collect.c, policy.c, extern.c */
 
 /* One collection. `compact`: also copy high large objects into low holes, and small ones to the window's end. */
 void heap_collect_cycle(struct heap *h, bool compact);

@@ -17,7 +17,7 @@ enum {
     END_CALL_UNITS = 32, /* the first unmapping of a window, of the largest part, and the last one */
 };
 
-/* --- Lists of chunks --------------------------------------------------------------------------------------------- */
+/* ---- Lists of chunks */
 
 static void list_push_head(struct heap *h, struct heap_list *l, uint32_t c)
 {
@@ -62,7 +62,7 @@ static void set_label(struct heap *h, uint32_t c, enum heap_chunk_kind kind)
     h->label[c] = heap_label(kind, h->space.id);
 }
 
-/* --- Poison (stress build) --------------------------------------------------------------------------------------- */
+/* ---- Poison (stress build) */
 
 static void poison(struct heap *h, uint32_t c)
 {
@@ -74,7 +74,7 @@ bool heap_is_poison(const uint8_t *p, uint32_t n)
     return n == 0 || (p[0] == HEAP_POISON && memcmp(p, p + 1, n - 1) == 0);
 }
 
-/* --- Charge ------------------------------------------------------------------------------------------------------ */
+/* ---- Charge */
 
 /* What the heap costs: committed chunks, side tables, the externref set's buckets, page tables (an estimate). */
 static uint64_t cost(const struct heap *h)
@@ -99,7 +99,7 @@ bool heap_settle(struct heap *h)
     return true;
 }
 
-/* --- Mapping ----------------------------------------------------------------------------------------------------- */
+/* ---- Mapping */
 
 enum heap_status heap_space_init(struct heap *h)
 {
@@ -227,7 +227,7 @@ void heap_map_window(struct heap *h)
     if (h->mapped_end < h->window_end) map_exactly_to(h, h->window_end);
 }
 
-/* --- Reserve ----------------------------------------------------------------------------------------------------- */
+/* ---- Reserve */
 
 /* Derived in heap.h; what fits one chunk is packed into one. */
 uint64_t heap_chunks_to_copy(uint64_t bytes, uint64_t medium)
@@ -273,7 +273,7 @@ static void warm_up(struct heap *h, uint32_t c)
     poison(h, c);
 }
 
-/* --- Chunks and runs --------------------------------------------------------------------------------------------- */
+/* ---- Chunks and runs */
 
 uint32_t heap_open_chunk(struct heap *h, uint32_t top)
 {
@@ -423,7 +423,7 @@ void heap_release_space(struct heap *h, struct heap_space *s)
     h->hole_fail = UINT32_MAX;
 }
 
-/* --- Giving back ------------------------------------------------------------------------------------------------- */
+/* ---- Giving back */
 
 static void chill_range(struct heap *h, uint32_t start, uint32_t end)
 {

@@ -43,7 +43,7 @@ static void mark_start(struct heap_check *k, uint32_t at)
 
 static bool is_start(const struct heap_check *k, uint32_t at) { return heap_bits_has(&k->starts, at); }
 
-/* --- Chunks ------------------------------------------------------------------------------------------------------ */
+/* ---- Chunks */
 
 static void count_labels(struct heap_check *k)
 {
@@ -100,7 +100,7 @@ static void check_chunks(struct heap_check *k)
     if (heap_required_to(h, h->end, 0) > h->committed) fail(k, ".reserve: %u committed", h->committed);
 }
 
-/* --- Objects ----------------------------------------------------------------------------------------------------- */
+/* ---- Objects */
 
 /* Size of the object at `at`, which has to end at or before `end`; 0: it is no object. */
 static uint32_t check_object(struct heap_check *k, uint32_t at, uint32_t end)
@@ -176,7 +176,7 @@ static void check_objects(struct heap_check *k)
     check_free(k);
 }
 
-/* --- References -------------------------------------------------------------------------------------------------- */
+/* ---- References */
 
 static void check_slot(struct heap_check *k, uint32_t object, uint32_t offset)
 {
@@ -234,7 +234,7 @@ void heap_check_root(struct heap_visitor *v, uint32_t bits)
     }
 }
 
-/* --- Externrefs -------------------------------------------------------------------------------------------------- */
+/* ---- Externrefs */
 
 static bool check_extern(struct heap_check *k, uint32_t at, uint32_t bucket)
 {

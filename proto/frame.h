@@ -101,7 +101,7 @@ void frame_header_write(const struct frame_header *h, uint8_t out[FRAME_HEADER_B
 enum proto_error frame_header_read(const uint8_t in[FRAME_HEADER_BYTES], enum frame_sender from, enum frame_state state,
                                    struct frame_header *h, const struct frame_info **info);
 
-/* --- unpacking (.arena) --- */
+/* ---- unpacking (.arena) */
 struct proto_arena {
     size_t used;
     _Alignas(16) uint8_t bytes[PROTO_ARENA_BYTES];
@@ -111,7 +111,7 @@ struct proto_arena {
 enum proto_error proto_unpack(struct proto_arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
                               size_t length, const ProtobufCMessage **out);
 
-/* --- reading --- */
+/* ---- reading */
 struct frame {
     struct frame_header head;
     const struct frame_info *info;
@@ -168,7 +168,7 @@ enum frame_next frame_reader_next(struct frame_reader *r, struct frame *out);
  * an error (now in the reader): call frame_reader_next. False: nothing to read now. */
 bool frame_reader_recv(struct frame_reader *r, int socket);
 
-/* --- writing --- */
+/* ---- writing */
 struct frame_writer {
     uint8_t *buffer;
     size_t begin, end, capacity;

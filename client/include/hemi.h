@@ -112,8 +112,7 @@ typedef struct hemi_caller hemi_caller;
 typedef struct hemi_deferred hemi_deferred;
 typedef uint32_t hemi_ticket; /* never 0 */
 
-/* ---------------------------------------------------------------------------------------------------------------- */
-/* Connecting */
+/* ---- Connecting */
 
 struct hemi_connect_options {
     size_t size;        /* see above: 0 or sizeof, as in every structure of options */
@@ -188,8 +187,7 @@ HEMI_API hemi_status hemi_ping(hemi_client *client, hemi_ticket *ticket);
 HEMI_API hemi_status hemi_info(hemi_client *client, char **json);
 HEMI_API void hemi_free_text(char *text);
 
-/* ---------------------------------------------------------------------------------------------------------------- */
-/* Tickets, event loops */
+/* ---- Tickets, event loops */
 
 /* Waits for the answer. Runs callbacks meanwhile (inside a host function: only those of its own chain). The
  * ticket is used up, unless HEMI_BUSY. The client gives a request up by itself when the worker does not answer within a
@@ -224,8 +222,7 @@ HEMI_API int hemi_client_timeout(const hemi_client *client);
 HEMI_API bool hemi_client_pending(const hemi_client *client);
 HEMI_API hemi_status hemi_client_dispatch(hemi_client *client);
 
-/* ---------------------------------------------------------------------------------------------------------------- */
-/* Types and values */
+/* ---- Types and values */
 
 typedef enum hemi_kind { HEMI_I32 = 1, HEMI_I64, HEMI_F32, HEMI_F64, HEMI_V128, HEMI_REF } hemi_kind;
 typedef enum hemi_class { HEMI_CLASS_ANY, HEMI_CLASS_FUNC, HEMI_CLASS_EXTERN, HEMI_CLASS_EXN } hemi_class;
@@ -363,8 +360,7 @@ HEMI_API hemi_status hemi_ref_type(hemi_client *client, const hemi_val *ref, hem
 HEMI_API hemi_status hemi_ref_abstract_type(hemi_client *client, const hemi_val *ref, hemi_type *out,
                                             hemi_ticket *ticket);
 
-/* ---------------------------------------------------------------------------------------------------------------- */
-/* Modules, stores, instances */
+/* ---- Modules, stores, instances */
 
 typedef enum hemi_object_kind {
     HEMI_FUNC_OBJECT,
@@ -487,8 +483,7 @@ HEMI_API hemi_val hemi_object_ref(const hemi_object *function);
 HEMI_API hemi_status hemi_object_from_ref(hemi_store *store, const hemi_val *ref, hemi_object **out,
                                           hemi_ticket *ticket);
 
-/* ---------------------------------------------------------------------------------------------------------------- */
-/* Functions */
+/* ---- Functions */
 
 /* Calls. nargs and the kinds of args must be the function's, and nresults at least its number of results; so its type
  * must be known: wait for its hemi_export_get (of which this then says DEPENDENCY_FAILED, if it failed), or use
@@ -545,8 +540,7 @@ HEMI_API hemi_status hemi_caller_defer(hemi_caller *caller, hemi_deferred **out)
 HEMI_API hemi_status hemi_deferred_finish(hemi_deferred *deferred, hemi_status status, const hemi_val *results,
                                           size_t nresults, const char *text);
 
-/* ---------------------------------------------------------------------------------------------------------------- */
-/* Memories, globals, tables */
+/* ---- Memories, globals, tables */
 
 /* max UINT64_MAX: none. Pages of 64 KiB. is64: guests address it with i64; an import must say the same. Offsets,
  * indices and sizes are 64 bits wide here in any case. */

@@ -3,7 +3,7 @@
 
 #include "client/lib/internal.h"
 
-/* --- making objects whose type the caller states --- */
+/* ---- making objects whose type the caller states */
 static hemi_object *object_of(hemi_store *store, const struct hemi_entry *type)
 {
     hemi_object *o = node_new(store->node.client, NODE_OBJECT, sizeof *o);
@@ -44,7 +44,7 @@ static hemi_status check(const hemi_object *o, hemi_object_kind kind, const char
 /* The type of a global's content or a table's elements; NULL: not known yet. */
 static const hemi_type *content_type(const hemi_object *o) { return o->entry.count ? &o->entry.at->type : NULL; }
 
-/* --- memories --- */
+/* ---- memories */
 hemi_status hemi_memory_new(hemi_store *store, uint64_t min, uint64_t max, bool is64, hemi_object **out,
                             hemi_ticket *ticket)
 {
@@ -167,7 +167,7 @@ hemi_status hemi_memory_grow(hemi_object *memory, uint64_t delta, uint64_t *prev
     return request_run(c, &s, ticket);
 }
 
-/* --- one value: globals and table elements --- */
+/* ---- one value: globals and table elements */
 static hemi_status take_one(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     (void)reply;
@@ -297,7 +297,7 @@ hemi_status hemi_table_size(hemi_object *table, uint64_t *elements, hemi_ticket 
     return request_run(c, &s, ticket);
 }
 
-/* --- making globals and tables --- */
+/* ---- making globals and tables */
 /* As `made`, with one value. */
 static hemi_status made_with(hemi_object **out, struct sending *s, const hemi_val *value, hemi_ticket *ticket)
 {

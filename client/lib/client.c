@@ -4,7 +4,7 @@
 
 #include "client/lib/internal.h"
 
-/* --- what a client owns (.owned) --- */
+/* ---- what a client owns (.owned) */
 void *node_new(hemi_client *c, enum node_kind kind, size_t size)
 {
     struct node *n = calloc(1, size);
@@ -110,7 +110,7 @@ void hemi_instance_free(hemi_instance *i)
     node_free(&i->node);
 }
 
-/* --- the end --- */
+/* ---- the end */
 static void close_descriptor(int *fd)
 {
     if (*fd >= 0) close(*fd);
@@ -172,7 +172,7 @@ void hemi_client_free(hemi_client *c)
     client_deinit(c);
 }
 
-/* --- settings --- */
+/* ---- settings */
 void hemi_client_set_deadline(hemi_client *c, uint32_t ms)
 {
     ENTER(c, );
@@ -192,7 +192,7 @@ void hemi_client_stats_get(const hemi_client *c, struct hemi_client_stats *out)
     if (out) *out = c->stats;
 }
 
-/* --- small requests --- */
+/* ---- small requests */
 hemi_status hemi_ping(hemi_client *c, hemi_ticket *ticket)
 {
     ENTER_ASKING(c, ticket);

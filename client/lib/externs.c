@@ -33,7 +33,7 @@ static struct extern_slot *slot_of(const hemi_client *c, uint64_t id)
     return s->state != EXTERN_FREE && s->generation == id >> 32 ? s : NULL;
 }
 
-/* --- the index by pointer --- */
+/* ---- the index by pointer */
 static uint32_t home_of(const struct extern_table *t, const void *pointer, const hemi_store *store)
 {
     uint64_t mixed = ((uint64_t)(uintptr_t)pointer >> 3) * 0x9E3779B97F4A7C15ull + (uint64_t)(uintptr_t)store;
@@ -80,7 +80,7 @@ static void index_remove(struct extern_table *t, const struct extern_slot *s)
     t->index[hole] = 0;
 }
 
-/* --- slots --- */
+/* ---- slots */
 static uint32_t slot_take(struct extern_table *t)
 {
     if (t->free_head != 0) {

@@ -6,7 +6,7 @@
 
 static const struct hemi_entry *type_of(const struct host_call *call) { return call->func->entry.at; }
 
-/* --- receiving --- */
+/* ---- receiving */
 static void call_free(struct host_call *call)
 {
     free(call->args);
@@ -44,7 +44,7 @@ enum proto_error host_call_received(hemi_client *c, const struct frame *f)
     return call_new(c, f, func);
 }
 
-/* --- answering --- */
+/* ---- answering */
 static void answer(hemi_client *c, struct host_call *call, hemi_status status, int32_t exit_code, const char *text,
                    const hemi_val *vals, size_t n)
 {
@@ -110,7 +110,7 @@ static void answer_returned(hemi_client *c, struct hemi_caller *caller, hemi_sta
         answer_failed(c, call, caller->text[0] ? caller->text : hemi_status_text(status));
 }
 
-/* --- running --- */
+/* ---- running */
 static void end_inner_scopes(hemi_client *c, struct hemi_scope *own)
 {
     while (c->scope != own) {
@@ -232,7 +232,7 @@ void host_calls_deinit(hemi_client *c)
     idmap_deinit(&c->host_calls);
 }
 
-/* --- the caller's side --- */
+/* ---- the caller's side */
 static hemi_client *client_of(const hemi_caller *caller) { return caller ? caller->client : NULL; }
 
 hemi_client *hemi_caller_client(const hemi_caller *caller) { return client_of(caller); }
@@ -310,7 +310,7 @@ hemi_status hemi_deferred_finish(hemi_deferred *d, hemi_status status, const hem
     return c->ended == HEMI_OK ? HEMI_OK : usable(c, NULL);
 }
 
-/* --- making functions --- */
+/* ---- making functions */
 static hemi_status type_from_import(hemi_client *c, const struct hemi_func_options *o, struct entries *out)
 {
     const struct hemi_entry *imports;
@@ -435,7 +435,7 @@ failed:
     return status;
 }
 
-/* --- the end of functions --- */
+/* ---- the end of functions */
 bool host_funcs_due(const hemi_client *c) { return c->funcs_due; }
 
 static bool has_calls(const hemi_client *c, const struct host_func *f)

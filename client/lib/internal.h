@@ -39,7 +39,7 @@
 #include "proto/value.h"
 #include "proto/window.h"
 
-/* --- idmap.c: u32 ids (not 0) to pointers, open addressing --- */
+/* ---- idmap.c: u32 ids (not 0) to pointers, open addressing */
 struct idmap {
     struct idmap_cell {
         uint32_t id;
@@ -53,7 +53,7 @@ bool idmap_put(struct idmap *m, uint32_t id, void *value); /* false: no memory; 
 void *idmap_get(const struct idmap *m, uint32_t id);       /* NULL: absent */
 void *idmap_take(struct idmap *m, uint32_t id);            /* removes; moves others only to cells before them */
 
-/* --- enter.c --- */
+/* ---- enter.c */
 /* Where a client was made: not in a child that was forked since. */
 struct origin {
     pid_t pid;
@@ -90,7 +90,7 @@ const char *refusal_text(hemi_status refusal);
     ENTER_FOR(client, out)
 #define CLIENT_OF(thing) ((thing) ? (thing)->node.client : NULL)
 
-/* --- handles.c: which handle ids are in use, scopes, batched drops --- */
+/* ---- handles.c: which handle ids are in use, scopes, batched drops */
 struct handle_block;
 struct handle_space {
     struct idmap blocks; /* block number + 1 -> block; those that have an id in use, and the cursor's */
@@ -120,7 +120,7 @@ void scope_end(struct hemi_scope *s);
 void drops_flush(hemi_client *c); /* queues what is pending as DROP frames (.order) */
 void handles_deinit(hemi_client *c);
 
-/* --- status.c --- */
+/* ---- status.c */
 struct failure {
     hemi_status status;
     unsigned trap;
@@ -142,7 +142,7 @@ hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...) __
 
 hemi_status fail_null(hemi_client *c, const char *what); /* ARGUMENT: a pointer that must not be NULL is */
 
-/* --- externs.c: objects of the client's that guests hold --- */
+/* ---- externs.c: objects of the client's that guests hold */
 struct extern_table {
     struct extern_slot *slots;
     uint32_t count, capacity, free_head; /* free_head: slot + 1 */
@@ -163,7 +163,7 @@ bool externs_due(const hemi_client *c);
 void externs_run(hemi_client *c); /* .outermost */
 void externs_deinit(hemi_client *c);
 
-/* --- options.c --- */
+/* ---- options.c */
 /* The structures of options, and what each had in the first release (docs/abi.md). */
 #define OPTIONS(X)                                                                                                     \
     X(connect, 56)                                                                                                     \
@@ -181,7 +181,7 @@ enum { OPTIONS_WRONG_MAX = 160 };
 bool options_copy(enum options_kind kind, const void *from, void *to, char *wrong);
 hemi_status options_take(hemi_client *c, enum options_kind kind, const void *from, void *to);
 
-/* --- entries.c --- */
+/* ---- entries.c */
 struct entries {
     struct hemi_entry *at;
     size_t count, capacity;
@@ -192,12 +192,12 @@ void entries_deinit(struct entries *list);
 bool entries_add_func(struct entries *list, const hemi_type *params, size_t nparams, const hemi_type *results,
                       size_t nresults);
 
-/* --- trace.c --- */
+/* ---- trace.c */
 /* Reads n entries from the front of a raw part; *used: their size. f: where they are kept, NULL: nowhere; without
  * memory they are not. PROTOCOL. */
 hemi_status trace_read(struct failure *f, size_t n, const uint8_t *raw, size_t length, size_t *used);
 
-/* --- what a client owns --- */
+/* ---- what a client owns */
 enum node_kind { NODE_MODULE, NODE_STORE, NODE_INSTANCE, NODE_OBJECT, NODE_WASI, NODE_FUNC };
 struct node {
     struct node *next, **link;
@@ -259,7 +259,7 @@ void node_count_down(struct node *n);
 hemi_store *store_hold(hemi_store *s); /* NULL allowed, here too: */
 void store_let_go(hemi_store *s);
 
-/* --- request.c --- */
+/* ---- request.c */
 struct request;
 typedef hemi_status take_fn(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f);
 /* Where an answer goes. All is borrowed, but for the node. */
@@ -334,7 +334,7 @@ hemi_status interrupted(hemi_client *c);                 /* says it */
 /* Take functions that several files use. */
 take_fn take_value; /* u64 *to, may be NULL */
 
-/* --- value.c --- */
+/* ---- value.c */
 /* Checks values against types (NULL: unknown, kinds are taken as they are). */
 hemi_status vals_check(hemi_client *c, const hemi_store *s, const hemi_val *vals, const hemi_type *types, size_t n);
 void ref_write(const hemi_ref *r, uint8_t *raw); /* of a checked one */
@@ -351,7 +351,7 @@ size_t vals_count_refs(const hemi_type *types, size_t n);
 void vals_promise(const struct request *r, const hemi_type *types, size_t n, hemi_val *out);
 hemi_val val_zero(hemi_type type);
 
-/* --- host.c --- */
+/* ---- host.c */
 struct host_call {
     uint32_t id, request, store;
     hemi_deferred *deferred; /* its answer comes later */
@@ -383,13 +383,13 @@ void host_calls_deinit(hemi_client *c); /* and those never answered */
 bool host_funcs_due(const hemi_client *c);
 void host_funcs_run(hemi_client *c); /* frees environments of ended stores (.outermost) */
 
-/* --- wasi.c --- */
+/* ---- wasi.c */
 enum proto_error stream_received(hemi_client *c, const struct frame *f);
 bool inputs_feed(hemi_client *c);   /* true: something was queued */
 void wasi_end(struct hemi_wasi *w); /* its streams are no more */
 void wasi_unlink(struct hemi_wasi *w);
 
-/* --- loop.c --- */
+/* ---- loop.c */
 int64_t now_ms(void);
 /* Does what can be done, then sleeps at most until `until` (ms; 0: for ever) for more. waited may be NULL. */
 hemi_status step(hemi_client *c, const struct request *waited, int64_t until);

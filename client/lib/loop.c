@@ -29,7 +29,7 @@ void client_end(hemi_client *c, hemi_status status, const char *format, ...)
     c->funcs_due = true;
 }
 
-/* --- receiving --- */
+/* ---- receiving */
 static enum proto_error welcome(hemi_client *c, const Hemi__V1__Welcome *body)
 {
     if (body->window_requests < WINDOW_MIN_REQUESTS || body->window_bytes < WINDOW_MIN_BYTES) return PROTO_WINDOW;
@@ -144,7 +144,7 @@ static bool receive(hemi_client *c)
     return true;
 }
 
-/* --- sending --- */
+/* ---- sending */
 static void want_events(hemi_client *c)
 {
     if (c->poll_fd < 0 || c->socket < 0) return;
@@ -224,7 +224,7 @@ void hemi_client_interrupt(hemi_client *c)
     errno = saved;
 }
 
-/* --- callbacks that wait for the outermost level --- */
+/* ---- callbacks that wait for the outermost level */
 static bool due(const hemi_client *c)
 {
     return !c->running && !c->in_due && !c->forked && (c->done_first || externs_due(c) || host_funcs_due(c));
@@ -255,7 +255,7 @@ static bool run_due(hemi_client *c)
     return true;
 }
 
-/* --- one step of a wait --- */
+/* ---- one step of a wait */
 static int timeout_until(int64_t until)
 {
     if (until == 0) return -1;
@@ -307,7 +307,7 @@ hemi_status hemi_flush(hemi_client *c)
     return usable(c, NULL);
 }
 
-/* --- event loops --- */
+/* ---- event loops */
 int hemi_client_fd(hemi_client *c)
 {
     ENTER(c, -1);

@@ -7,7 +7,7 @@
 
 #include "client/lib/internal.h"
 
-/* --- bytes --- */
+/* ---- bytes */
 static bool write_all(int fd, const uint8_t *bytes, size_t n)
 {
     while (n > 0) {
@@ -90,7 +90,7 @@ hemi_status hemi_module_new(hemi_client *c, const void *bytes, size_t size, hemi
     return status;
 }
 
-/* --- descriptions --- */
+/* ---- descriptions */
 struct listing {
     struct entries *entries;
     uint64_t total;
@@ -173,7 +173,7 @@ hemi_status hemi_instance_exports(hemi_instance *i, const struct hemi_entry **ou
     return described(i->node.client, FRAME_EXPORT_LIST, i->node.handle, 0, &i->exports, &i->have_exports, out, count);
 }
 
-/* --- code --- */
+/* ---- code */
 struct code_text {
     char *at;
     size_t used;

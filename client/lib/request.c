@@ -23,7 +23,7 @@ hemi_status usable(hemi_client *c, const hemi_store *s)
 
 hemi_status interrupted(hemi_client *c) { return fail(c, HEMI_INTERRUPTED, "interrupted before it was sent"); }
 
-/* --- sending --- */
+/* ---- sending */
 /* NULL: that of a host call which was answered, and its window went with it. */
 static struct window *window_of(hemi_client *c, uint32_t parent)
 {
@@ -184,7 +184,7 @@ hemi_status request_answered_here(hemi_client *c, hemi_ticket *ticket)
     return HEMI_OK;
 }
 
-/* --- answers --- */
+/* ---- answers */
 static void set_failure(hemi_client *c, struct request *r, hemi_status status, const char *text, size_t length)
 {
     failure_free(c, r->failure);
@@ -357,7 +357,7 @@ void requests_deinit(hemi_client *c)
     idmap_deinit(&c->requests);
 }
 
-/* --- tickets --- */
+/* ---- tickets */
 static struct request *ticket_of(const hemi_client *c, hemi_ticket ticket)
 {
     struct request *r = idmap_get(&c->requests, ticket);

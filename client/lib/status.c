@@ -72,7 +72,7 @@ hemi_status fail(hemi_client *c, hemi_status status, const char *format, ...)
 
 hemi_status fail_null(hemi_client *c, const char *what) { return fail(c, HEMI_ARGUMENT, "`%s` is NULL", what); }
 
-/* --- what the last failure was --- */
+/* ---- what the last failure was */
 hemi_status hemi_client_status(const hemi_client *c)
 {
     ENTER(c, refusal);

@@ -3,7 +3,7 @@
 
 #include "client/lib/internal.h"
 
-/* --- stores --- */
+/* ---- stores */
 hemi_client *hemi_store_client(const hemi_store *store) { return CLIENT_OF(store); }
 
 static void store_failed(struct node *node, hemi_ticket root)
@@ -122,7 +122,7 @@ hemi_status hemi_store_gc(hemi_store *store, hemi_ticket *ticket)
     return request_run(store->node.client, &s, ticket);
 }
 
-/* --- instances --- */
+/* ---- instances */
 /* The handles of the imports, as they travel. NULL: no memory. */
 static uint8_t *pack_imports(hemi_object *const *imports, size_t n)
 {
@@ -182,7 +182,7 @@ hemi_status hemi_instance_new(hemi_store *store, hemi_module *module, hemi_objec
     return status;
 }
 
-/* --- objects --- */
+/* ---- objects */
 const struct hemi_entry *hemi_object_entry(const hemi_object *o)
 {
     ENTER(CLIENT_OF(o), NULL);
@@ -275,7 +275,7 @@ hemi_status hemi_object_from_ref(hemi_store *store, const hemi_val *ref, hemi_ob
     return object_request(out, &s, ticket);
 }
 
-/* --- questions about references --- */
+/* ---- questions about references */
 static hemi_status take_type(hemi_client *c, struct request *r, const Hemi__V1__Reply *reply, const struct frame *f)
 {
     (void)c;

@@ -20,7 +20,7 @@ static size_t number_size(unsigned kind)
     }
 }
 
-/* --- text --- */
+/* ---- text */
 static const char *heap_text(uint32_t heap)
 {
     switch (heap) {
@@ -62,7 +62,7 @@ size_t hemi_type_text(hemi_type type, char *out, size_t size)
     return n < 0 ? 0 : (size_t)n;
 }
 
-/* --- to the wire --- */
+/* ---- to the wire */
 static hemi_status ref_check(hemi_client *c, const hemi_store *s, const hemi_ref *r, size_t i)
 {
     if (r->handle != 0 && !handle_live(c, r->handle))
@@ -150,7 +150,7 @@ void vals_write(hemi_client *c, struct request *r, const hemi_val *vals, size_t 
     count_externs(c, r, vals, n);
 }
 
-/* --- from the wire --- */
+/* ---- from the wire */
 size_t vals_count_refs(const hemi_type *types, size_t n)
 {
     size_t count = 0;

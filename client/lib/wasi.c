@@ -8,7 +8,7 @@
 
 enum { STREAM_IN, STREAM_OUT, STREAM_ERR };
 
-/* --- making --- */
+/* ---- making */
 static hemi_status check_strings(hemi_client *c, const char *const *strings, size_t n, const char *what)
 {
     if (n > FRAME_RAW_MAX) return fail(c, HEMI_ARGUMENT, "more than 1 MiB of arguments and environment");
@@ -155,7 +155,7 @@ void hemi_wasi_free(hemi_wasi *w)
     node_count_down(&w->node);
 }
 
-/* --- output --- */
+/* ---- output */
 static void put_stream(hemi_client *c, uint16_t type, const ProtobufCMessage *body, const void *raw, size_t n)
 {
     struct frame_out f = {.type = type, .body = body, .raw = raw, .raw_length = n};
@@ -228,7 +228,7 @@ enum proto_error stream_received(hemi_client *c, const struct frame *f)
     return PROTO_OK;
 }
 
-/* --- input --- */
+/* ---- input */
 static void send_eof(hemi_client *c, struct hemi_wasi *w)
 {
     Hemi__V1__StreamEof body = HEMI__V1__STREAM_EOF__INIT;

@@ -8,7 +8,7 @@
 #include "client/tool/tool.h"
 #include "proto/counters.h"
 
-/* --- info --- */
+/* ---- info */
 /* Objects as indented names, arrays as one line per element. */
 static void print_json(const cJSON *item, int depth)
 {
@@ -49,7 +49,7 @@ int command_info(const struct tool_options *o)
     return status;
 }
 
-/* --- ping --- */
+/* ---- ping */
 
 static int by_size(const void *a, const void *b)
 {
@@ -92,7 +92,7 @@ int command_ping(const struct tool_options *o)
     return status;
 }
 
-/* --- stats --- */
+/* ---- stats */
 static void print_counter(const cJSON *totals, const char *name, const char *text)
 {
     const cJSON *n = cJSON_GetObjectItem(totals, name);

@@ -10,7 +10,7 @@
 #include "client/tool/tool.h"
 #include "proto/tables/proposals.h"
 
-/* --- reading --- */
+/* ---- reading */
 /* Neither form of a module is longer. */
 static const size_t longest_file = UINT32_MAX;
 
@@ -139,7 +139,7 @@ const char *module_place(const struct module_file *m, const hemi_client *client,
     return out;
 }
 
-/* --- hemi asm, hemi wat --- */
+/* ---- hemi asm, hemi wat */
 static int write_stdout(const void *bytes, size_t size)
 {
     fwrite(bytes, 1, size, stdout); /* .written: output_finish() tells */

@@ -124,7 +124,7 @@ int print_help(const struct command *c)
     return EXIT_OK;
 }
 
-/* --- docs/tool.md --- */
+/* ---- docs/tool.md */
 static void page_command(const struct command *c)
 {
     printf("\n## hemi %s%s%s\n\n%s.\n\n", c->name, *c->operands ? " " : "", c->operands, c->help);

@@ -16,7 +16,7 @@ static struct {
     cJSON *failure; /* NULL: nothing has failed */
 } outcome = {.fd = -1};
 
-/* --- places --- */
+/* ---- places */
 /* Where the frames of a failure are in the text; many are often of the same call. */
 static struct {
     const struct module_file *module;
@@ -40,7 +40,7 @@ static bool find_place(uint64_t offset)
     return place.line > 0;
 }
 
-/* --- the object --- */
+/* ---- the object */
 static void add_format(cJSON *to, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void add_format(cJSON *to, const char *name, const char *format, ...)
 {
@@ -154,7 +154,7 @@ static int fail_at(const struct module_file *m, const char *format, ...)
 
 int fail_file(const struct module_file *m) { return fail_at(m, "%s", m->why); }
 
-/* --- failures of the client --- */
+/* ---- failures of the client */
 static int exit_of(hemi_status status)
 {
     switch (status) {
@@ -344,7 +344,7 @@ int guest_exit(const char *file, int32_t code)
     return own ? code : EXIT_CODE;
 }
 
-/* --- --outcome-json --- */
+/* ---- --outcome-json */
 int outcome_take(const struct tool_options *o)
 {
     uint64_t fd = 0;

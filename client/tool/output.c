@@ -86,7 +86,7 @@ int output_finish(int status)
     return fail_with(EXIT_OUTPUT, "%s: %s", failure.stream, strerror(failure.why));
 }
 
-/* --- lines --- */
+/* ---- lines */
 char *escaped(const char *format, va_list args)
 {
     char *text;

@@ -24,7 +24,7 @@ struct program {
     int client_fd;
 };
 
-/* --- standard streams --- */
+/* ---- standard streams */
 /* What cannot be written ends the program: it would go on for ever otherwise. So does a reader who takes too long. */
 static hemi_status write_out(int fd, const void *bytes, size_t n)
 {
@@ -73,7 +73,7 @@ static uint32_t terminals(void)
     return bits;
 }
 
-/* --- running --- */
+/* ---- running */
 /* 128 + SIGINT is the interrupt's; that of a stream which failed is told at the end. */
 static int told(struct program *p, const char *where)
 {
@@ -217,7 +217,7 @@ static void print_stats(struct program *p)
     report("round trips: %" PRIu64, mine.round_trips);
 }
 
-/* --- the command line --- */
+/* ---- the command line */
 /* --invoke NAME may also follow the file at once. */
 static void take_invoke(struct program *p)
 {

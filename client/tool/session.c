@@ -17,7 +17,7 @@
 #define PRIVATE_FD 3
 #define DAEMON_EXIT_MS 3000
 
-/* --- tokens --- */
+/* ---- tokens */
 static int read_token(const char *path, char *token, size_t size, size_t *length)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -33,7 +33,7 @@ static int read_token(const char *path, char *token, size_t size, size_t *length
     return n > 0 ? 0 : fail_with(EXIT_FILE, "%s: no token is in it", path);
 }
 
-/* --- the private daemon --- */
+/* ---- the private daemon */
 /* Beside this program, else wherever PATH finds it. Only returns on failure. */
 static void exec_daemon(const struct tool_options *o)
 {
@@ -103,7 +103,7 @@ static void wait_for_daemon(pid_t daemon)
     waitpid(daemon, NULL, 0);
 }
 
-/* --- sessions --- */
+/* ---- sessions */
 static int connected(struct session *s, hemi_status status, const char *where)
 {
     if (status == HEMI_OK) return 0;

@@ -98,7 +98,7 @@ struct command {
     int (*run)(const struct tool_options *o);
 };
 
-/* --- help.c --- */
+/* ---- help.c */
 /* Does the option belong to the command, or (NULL) before it? */
 bool option_belongs(int option, const struct command *c);
 const char *option_name(int option);
@@ -108,7 +108,7 @@ const struct command *command_find(const char *name);
 int print_help(const struct command *c); /* NULL: of all of it */
 int print_page(void);
 
-/* --- output.c --- */
+/* ---- output.c */
 /* Standard streams that are closed stay errors, instead of becoming whatever is opened next; stdout is one of ours. */
 void output_start(void);
 /* Writes all of it, waiting where it must and may; false: errno, kept for output_finish() if it is standard output or
@@ -130,7 +130,7 @@ void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Formats and escapes. The caller frees it; NULL: no memory. */
 char *escaped(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
-/* --- interrupts.c --- */
+/* ---- interrupts.c */
 /* The first ^C interrupts the guest, the second ends us; one that was ignored before stays so. */
 void interrupts_catch(hemi_client *client);
 void interrupts_release(void);
@@ -145,7 +145,7 @@ bool must_not_wait(void);
 /* Ends the program by SIGINT, as its parent expects it. */
 void die_of_interrupt(void) __attribute__((noreturn));
 
-/* --- outcome.c --- */
+/* ---- outcome.c */
 /* Tells what went wrong, keeps it for --outcome-json (the first one), and gives the exit status again. */
 int fail_with(int exit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same of a file that could not be read, or is no module. */
@@ -167,7 +167,7 @@ int outcome_take(const struct tool_options *o);
 /* Writes the object, if one is wanted. `status`, or what became of it. */
 int outcome_finish(int status);
 
-/* --- session.c --- */
+/* ---- session.c */
 struct session {
     hemi_client *client;
     pid_t daemon; /* a private one; 0: none */
@@ -177,7 +177,7 @@ struct session {
 int session_open(struct session *s, const struct tool_options *o);
 void session_close(struct session *s);
 
-/* --- values.c --- */
+/* ---- values.c */
 /* Reads an argument of that type. 0, or the exit status after telling what is wrong. */
 int parse_value(const char *text, hemi_type type, hemi_val *out);
 void print_value(const hemi_val *val);
@@ -187,14 +187,14 @@ int take_number(const struct tool_options *o, enum tool_option option, uint64_t 
 int take_size(const struct tool_options *o, enum tool_option option, uint64_t *bytes);
 int take_time(const struct tool_options *o, enum tool_option option, uint64_t max, uint64_t *ms);
 
-/* --- limits.c --- */
+/* ---- limits.c */
 enum { RAISE_WORDS = 8 };
 /* What a private daemon is told so that the sizes asked for can be had. Returns how many words. */
 size_t limits_raise(const struct tool_options *o, const char *argv[RAISE_WORDS]);
 /* More than the tenant may have is refused, where the daemon would give less. 0, or the exit status. */
 int limits_check(const struct tool_options *o, hemi_client *client);
 
-/* --- file.c --- */
+/* ---- file.c */
 struct module_file {
     const char *path; /* borrowed */
     void *bytes;      /* the binary module */
@@ -214,7 +214,7 @@ bool module_locate(const struct module_file *m, uint64_t offset, uint32_t *line,
 /* "path:line:column" of the client's last error, "path:0x2f" if it is nowhere in a text, or "path". */
 const char *module_place(const struct module_file *m, const hemi_client *client, char *out, size_t size);
 
-/* --- the commands --- */
+/* ---- the commands */
 #define X(name, letter, starts, operands, help) int command_##name(const struct tool_options *o);
 TOOL_COMMANDS(X)
 #undef X

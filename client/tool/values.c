@@ -147,7 +147,7 @@ void print_value(const hemi_val *val)
     }
 }
 
-/* --- options --- */
+/* ---- options */
 int take_number(const struct tool_options *o, enum tool_option option, uint64_t max, uint64_t *out)
 {
     const char *text = o->values[option];

@@ -20,7 +20,7 @@
 #include "proto/tables/status.h"
 #include "proto/tables/types.h"
 
-/* ---- names.c: symbol spaces ---- */
+/* ---- names.c: symbol spaces */
 
 struct name {
     const char *bytes; /* a slice of the text, or in the arena */
@@ -40,7 +40,7 @@ struct space {
     uint32_t count; /* indices given, with and without a name */
 };
 
-/* ---- emit.c: bytes ---- */
+/* ---- emit.c: bytes */
 
 struct buffer {
     uint8_t *data;
@@ -63,7 +63,7 @@ struct name_map {
     uint32_t count;
 };
 
-/* ---- types.c: type definitions ---- */
+/* ---- types.c: type definitions */
 
 struct wat_field {
     valtype type;
@@ -100,7 +100,7 @@ struct type_use {
     struct signature signature; /* of the definition; empty when there is none such */
 };
 
-/* ---- the state of one call ---- */
+/* ---- the state of one call */
 
 struct chunk;
 

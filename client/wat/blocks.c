@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* ---- frames ---- */
+/* ---- frames */
 
 enum frame_kind {
     FRAME_PLAIN,      /* (instr operand*): its bytes wait in `pending` */

@@ -17,7 +17,7 @@
 #include "proto/tables/status.h"
 #include "proto/tables/types.h"
 
-/* ---- read_names.c ---- */
+/* ---- read_names.c */
 
 struct entry_name {
     uint32_t index;
@@ -44,7 +44,7 @@ struct name_maps {
     const uint8_t *end;
 };
 
-/* ---- sections.c ---- */
+/* ---- sections.c */
 
 struct dis_type {
     uint8_t code;          /* 0x60 func, 0x5F struct, 0x5E array */

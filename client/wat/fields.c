@@ -23,7 +23,7 @@ static unsigned take_external(struct wat *w)
     return EXTERNALS;
 }
 
-/* ---- pass 1 ---- */
+/* ---- pass 1 */
 
 static void declare(struct wat *w, enum space_kind space)
 {
@@ -114,7 +114,7 @@ void wat_declare(struct wat *w)
     if (w->status == HEMI_OK) wat_customs(w);
 }
 
-/* ---- pass 2: what fields are made of ---- */
+/* ---- pass 2: what fields are made of */
 
 static void emit_export(struct wat *w, struct name name, unsigned kind, uint32_t index)
 {
@@ -228,7 +228,7 @@ static bool inline_external(struct wat *w, unsigned kind, uint32_t index)
     return true;
 }
 
-/* ---- pass 2: functions ---- */
+/* ---- pass 2: functions */
 
 static void emit_locals(struct wat *w, struct buffer *b, uint32_t count)
 {
@@ -286,7 +286,7 @@ static void define_global(struct wat *w)
     expression(w, b);
 }
 
-/* ---- pass 2: element segments and tables ---- */
+/* ---- pass 2: element segments and tables */
 
 struct items {
     struct buffer bytes;
@@ -410,7 +410,7 @@ static void define_table(struct wat *w, uint32_t index)
     if (initialised) expression(w, b);
 }
 
-/* ---- pass 2: data segments and memories ---- */
+/* ---- pass 2: data segments and memories */
 
 /* Zero or more strings as one vector of bytes. Gives its length. */
 static size_t emit_strings(struct wat *w, struct buffer *b)
@@ -474,7 +474,7 @@ static void define_memory(struct wat *w, uint32_t index)
     emit_limits(w, bin_entry(w, SECTION_MEMORY), &l);
 }
 
-/* ---- pass 2: fields ---- */
+/* ---- pass 2: fields */
 
 static void define_import(struct wat *w, uint32_t next[SPACE_COUNT])
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- keywords ---- */
+/* ---- keywords */
 
 #define KEYWORD_SLOTS 2048u /* a power of two, some four times OP_COUNT */
 _Static_assert(OP_COUNT * 2 < KEYWORD_SLOTS, "the keyword table must stay sparse");
@@ -54,7 +54,7 @@ bool wat_take_opcode(struct wat *w, enum opcode *op)
     return false;
 }
 
-/* ---- labels ---- */
+/* ---- labels */
 
 void wat_push_label(struct wat *w, struct name name)
 {
@@ -91,7 +91,7 @@ static uint32_t label(struct wat *w)
     return 0;
 }
 
-/* ---- immediates ---- */
+/* ---- immediates */
 
 static bool is_index(const struct token *token) { return token->kind == TOKEN_ID || token->kind == TOKEN_NUMBER; }
 

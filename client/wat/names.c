@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistr.h>
 
-/* ---- errors ---- */
+/* ---- errors */
 
 void wat_fail(struct wat *w, int status, const struct token *where, const char *format, ...)
 {
@@ -67,7 +67,7 @@ void wat_fail_name(struct wat *w, const struct token *where, const char *problem
     wat_fail(w, HEMI_INVALID_MODULE, where, "%s %s $%.*s", problem, word, shown(name), name.bytes);
 }
 
-/* ---- memory ---- */
+/* ---- memory */
 
 struct chunk {
     struct chunk *next;
@@ -128,7 +128,7 @@ bool wat_grow(struct wat *w, void *list, uint32_t count, uint32_t *capacity, siz
     return true;
 }
 
-/* ---- the cursor ---- */
+/* ---- the cursor */
 
 struct name wat_text_of(const struct wat *w, const struct token *token)
 {
@@ -187,7 +187,7 @@ void wat_skip_group(struct wat *w)
         wat_expected(w, "a module field");
 }
 
-/* ---- operands ---- */
+/* ---- operands */
 
 static struct name unescaped(struct wat *w, const char *string, uint32_t length)
 {
@@ -295,7 +295,7 @@ uint64_t wat_float(struct wat *w, unsigned bits)
     return numeral(w, token, status, value, bits == 32 ? "a 32-bit float" : "a 64-bit float");
 }
 
-/* ---- symbol spaces ---- */
+/* ---- symbol spaces */
 
 /* FNV-1a, begun at a number that a text cannot know (where the table is), so that it cannot be full of collisions. */
 static uint32_t hash(const void *seed, struct name name)

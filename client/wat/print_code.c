@@ -43,7 +43,7 @@ static enum opcode read_opcode(struct dis *d)
     return OP_NOP;
 }
 
-/* ---- indices ---- */
+/* ---- indices */
 
 void print_index(struct dis *d, enum space_kind space, uint32_t index)
 {
@@ -103,7 +103,7 @@ static void read_field(struct dis *d)
         print_format(&d->out, "%" PRIu32, field);
 }
 
-/* ---- labels ---- */
+/* ---- labels */
 
 static bool grow_innermost(struct dis *d)
 {
@@ -150,7 +150,7 @@ static void read_labels(struct dis *d)
     read_label(d);
 }
 
-/* ---- other immediates ---- */
+/* ---- other immediates */
 
 static void read_memarg(struct dis *d, unsigned width)
 {
@@ -349,7 +349,7 @@ static void read_immediates(struct dis *d, const struct opcode_row *row)
     }
 }
 
-/* ---- instructions ---- */
+/* ---- instructions */
 
 /* The rows whose text is not the keyword alone, or whose immediate is written as a whole type. */
 static bool print_special(struct dis *d, enum opcode op)

@@ -25,7 +25,7 @@ static const struct external {
     {"global", SPACE_GLOBAL}, {"tag", SPACE_TAG},
 };
 
-/* ---- types of what is imported or defined ---- */
+/* ---- types of what is imported or defined */
 
 static void print_limits(struct dis *d, enum proposal_place place)
 {
@@ -73,7 +73,7 @@ static void print_external_type(struct dis *d, enum space_kind space)
         print_tag_type(d);
 }
 
-/* ---- imports, exports, definitions of one line ---- */
+/* ---- imports, exports, definitions of one line */
 
 static void print_import(struct dis *d, uint32_t next[SPACE_COUNT])
 {
@@ -152,7 +152,7 @@ static void print_global(struct dis *d, uint32_t index)
     print_text(&d->out, ")");
 }
 
-/* ---- segments ---- */
+/* ---- segments */
 
 static void print_offset(struct dis *d)
 {
@@ -227,7 +227,7 @@ static void print_data_segment(struct dis *d, uint32_t index)
     print_text(&d->out, ")");
 }
 
-/* ---- functions ---- */
+/* ---- functions */
 
 /* How many locals a body declares, at most LIMIT_LOCALS: more is an error. */
 static uint32_t count_locals(struct dis *d, struct slice body)
@@ -301,7 +301,7 @@ static void print_functions(struct dis *d)
     if (dis_ok(d) && input_left(&types)) dis_fail(d, types.at, "section size mismatch");
 }
 
-/* ---- the module ---- */
+/* ---- the module */
 
 static void print_section(struct dis *d, enum section section, uint32_t first, void (*print)(struct dis *, uint32_t))
 {

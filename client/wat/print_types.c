@@ -1,7 +1,7 @@
 /* client/wat/print_types.c -- value types, type definitions and type uses, from binary to text. */
 #include "client/wat/disassembler.h"
 
-/* ---- value types ---- */
+/* ---- value types */
 
 static const struct {
     uint8_t code;
@@ -122,7 +122,7 @@ void print_valtype(struct dis *d, valtype type)
     print_text(&d->out, ")");
 }
 
-/* ---- lists of values ---- */
+/* ---- lists of values */
 
 /* Those without a name share parentheses: *open says whether such are open. */
 static void print_value(struct dis *d, const char *word, valtype type, const struct entry_name *name, bool *open)
@@ -197,7 +197,7 @@ void print_block_type(struct dis *d)
     }
 }
 
-/* ---- type definitions ---- */
+/* ---- type definitions */
 
 static void print_field_type(struct dis *d)
 {

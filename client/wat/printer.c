@@ -48,7 +48,7 @@ void print_format(struct printer *p, const char *format, ...)
 
 void print_line(struct printer *p, unsigned indent) { print_format(p, "\n%*s", (int)indent, ""); }
 
-/* ---- strings ---- */
+/* ---- strings */
 
 static void print_char(struct printer *p, uint8_t c)
 {
@@ -118,7 +118,7 @@ void print_data(struct printer *p, struct slice bytes, unsigned indent)
     }
 }
 
-/* ---- floats ---- */
+/* ---- floats */
 
 /* The process's locale may write the point otherwise: whatever stands between the digits becomes a point. */
 static void write_point(char *text)

@@ -38,7 +38,7 @@ void dis_end_section(struct dis *d)
     if (input_left(&d->in)) dis_fail(d, d->in.at, "section size mismatch");
 }
 
-/* ---- types: what functions' parameters are ---- */
+/* ---- types: what functions' parameters are */
 
 static void skip_values(struct dis *d, uint32_t count)
 {
@@ -99,7 +99,7 @@ static void read_types(struct dis *d)
     d->counts[SPACE_TYPE] = d->type_count;
 }
 
-/* ---- index spaces ---- */
+/* ---- index spaces */
 
 void dis_skip_limits(struct dis *d)
 {
@@ -160,7 +160,7 @@ static void check_counts(struct dis *d)
     dis_end_section(d);
 }
 
-/* ---- sections ---- */
+/* ---- sections */
 
 static int section_of(uint8_t id)
 {

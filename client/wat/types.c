@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- value types ---- */
+/* ---- value types */
 
 static const struct {
     const char *text;
@@ -91,7 +91,7 @@ static valtype storage_type(struct wat *w)
     return wat_valtype(w);
 }
 
-/* ---- parameters, results, locals ---- */
+/* ---- parameters, results, locals */
 
 /* The type at the cursor. A local's name is entered first, so that a message about it points at the name. */
 static void push_value(struct wat *w, enum param_names names, struct name name)
@@ -124,7 +124,7 @@ static struct signature read_signature(struct wat *w, enum param_names names)
     return (struct signature){w->scratch, params, results};
 }
 
-/* ---- plain function types by signature ---- */
+/* ---- plain function types by signature */
 
 /* As names are hashed: from a number that the text cannot know. */
 static uint32_t signature_hash(const void *seed, const struct signature *s)
@@ -191,7 +191,7 @@ static void remember_signature(struct wat *w, uint32_t index)
     w->signature_used++;
 }
 
-/* ---- type definitions ---- */
+/* ---- type definitions */
 
 static struct wat_type *new_type(struct wat *w)
 {
@@ -318,7 +318,7 @@ void wat_rec_field(struct wat *w)
     if (w->status == HEMI_OK) new_group(w, first, true);
 }
 
-/* ---- type uses ---- */
+/* ---- type uses */
 
 static struct type_use defined_type_use(struct wat *w, enum param_names names)
 {

@@ -55,7 +55,7 @@ size_t log_escape(const char *text, size_t len, char *out, size_t size)
     return used;
 }
 
-/* --- may it be said --- */
+/* ---- may it be said */
 
 static bool bucket_take(struct bucket *bucket, uint64_t rate)
 {
@@ -92,7 +92,7 @@ static unsigned source_of(const struct log_about *about)
     return found != NULL ? (unsigned)(found - sink.sources) : SOURCE_DOOR;
 }
 
-/* --- what it says --- */
+/* ---- what it says */
 
 struct line {
     char text[WRITER_LINE_MAX];
@@ -185,7 +185,7 @@ static size_t tell_losses(unsigned source, const struct writer_losses *losses, c
     return line.len;
 }
 
-/* --- from outside --- */
+/* ---- from outside */
 
 void log_configure(const struct daemon_options *options)
 {

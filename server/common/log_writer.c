@@ -51,7 +51,7 @@ static void wait_until(pthread_cond_t *condition, uint64_t at_ms)
     pthread_cond_timedwait(condition, &writer.lock, &at);
 }
 
-/* --- the ring; under the lock --- */
+/* ---- the ring; under the lock */
 
 static void copy_in(size_t at, const void *bytes, size_t len)
 {
@@ -108,7 +108,7 @@ static size_t take_line(char *line, unsigned *source)
     return entry.len;
 }
 
-/* --- losses; under the lock --- */
+/* ---- losses; under the lock */
 
 static void lose(unsigned source, struct writer_losses losses)
 {
@@ -137,7 +137,7 @@ static size_t take_losses(char *line, unsigned *source, struct writer_losses *lo
     return 0;
 }
 
-/* --- writing; without the lock --- */
+/* ---- writing; without the lock */
 
 /* .whole-lines: what was begun and not ended is ended first. Waits for as long as the reader does. */
 static bool write_line(const char *line, size_t len)
@@ -204,7 +204,7 @@ static void *run(void *unused)
     return NULL;
 }
 
-/* --- from outside --- */
+/* ---- from outside */
 
 void writer_put(unsigned source, const char *line, size_t len)
 {

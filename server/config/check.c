@@ -26,7 +26,7 @@ int config_fault_at(struct config_fault *fault, size_t tenant, const char *key, 
     return -EINVAL;
 }
 
-/* --- where sockets are --- */
+/* ---- where sockets are */
 
 static struct place place_of(const char *path)
 {
@@ -49,7 +49,7 @@ static bool same_place(const struct place *a, const struct place *b)
     return a->known && b->known && a->dev == b->dev && a->ino == b->ino && strcmp(a->name, b->name) == 0;
 }
 
-/* --- two tenants --- */
+/* ---- two tenants */
 
 static bool share_uid(const struct config_uids *a, const struct config_uids *b)
 {
@@ -89,7 +89,7 @@ static int check_pairs(const struct config *config, const struct place *places, 
     return 0;
 }
 
-/* --- all --- */
+/* ---- all */
 
 static bool name_is_plain(const char *name)
 {

@@ -46,7 +46,7 @@ __attribute__((format(printf, 3, 4))) static int refuse_at(const struct reader *
                        config_setting_source_line(at), name != NULL ? name : "(list entry)", reason);
 }
 
-/* --- one option --- */
+/* ---- one option */
 
 static const char *kind_form(enum option_kind kind)
 {
@@ -159,7 +159,7 @@ static int read_option(const struct reader *r, const struct option_row *row, con
     return status;
 }
 
-/* --- groups --- */
+/* ---- groups */
 
 static bool is_subgroup(const char *name, const char *const *subgroups)
 {
@@ -270,7 +270,7 @@ static int read_root(const struct reader *r, const config_t *parsed, struct conf
     return 0;
 }
 
-/* --- whole configurations --- */
+/* ---- whole configurations */
 
 void config_set_defaults(struct config *config)
 {

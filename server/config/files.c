@@ -13,7 +13,7 @@
 #define INCLUDE_DEPTH_MAX 10 /* libconfig's */
 #define FILES_MAX (16 * MIB) /* bytes of a configuration with all it includes: thousands of tenants need a few */
 
-/* --- regular files --- */
+/* ---- regular files */
 
 /* What a file is that is not regular. */
 static const char *kind_of(mode_t mode)
@@ -64,7 +64,7 @@ static int open_regular(const char *file, struct stat *st, const char **why)
     return status;
 }
 
-/* --- the configuration and its includes --- */
+/* ---- the configuration and its includes */
 
 /* What is looked at, on the way down. */
 struct including {
@@ -140,7 +140,7 @@ int config_check_files(const char *file, struct config_error *error)
     return check_file(&(struct including){.left = &left, .error = error}, 0, file);
 }
 
-/* --- tokens --- */
+/* ---- tokens */
 
 __attribute__((format(printf, 2, 3))) static int refuse(char why[128], const char *format, ...)
 {

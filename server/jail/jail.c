@@ -58,7 +58,7 @@ static bool read_small(const char *path, char *out, size_t size)
     return true;
 }
 
-/* --- steps --- */
+/* ---- steps */
 
 static int enter_oom_score(const struct jail_policy *policy, struct jail_step *row)
 {
@@ -270,7 +270,7 @@ void jail_step_line(const struct jail_report *report, uint32_t index, char *out,
              row->wanted, row->got);
 }
 
-/* --- features --- */
+/* ---- features */
 
 __attribute__((format(printf, 3, 4))) static void note(struct jail_report *report, const char *key, const char *format,
                                                        ...)

@@ -10,7 +10,7 @@
 #include "server/worker/hostcall.h"
 #include "server/worker/values.h"
 
-/* ---- results ---- */
+/* ---- results */
 
 uint32_t request_bind_result(struct request *r, uint32_t k, valtype type, uint32_t bits)
 {
@@ -47,7 +47,7 @@ static enum hemi_status reply_results(struct request *r, const struct rtype *t, 
     return HEMI_OK;
 }
 
-/* ---- failures ---- */
+/* ---- failures */
 
 static uint16_t shown(const struct name *n)
 {
@@ -118,7 +118,7 @@ static void reply_exception(struct request *r)
     store_throw(r->store->store, 0); /* from here on the handle alone keeps it */
 }
 
-/* ---- CALL ---- */
+/* ---- CALL */
 
 enum proto_error read_call(struct request *r)
 {
@@ -199,7 +199,7 @@ enum hemi_status run_call(struct request *r)
     return status;
 }
 
-/* ---- FUNC_NEW ---- */
+/* ---- FUNC_NEW */
 
 enum hemi_status request_import(struct request *r, const struct object *module, uint32_t index, uint8_t kind,
                                 const struct import **out)

@@ -44,7 +44,7 @@ static enum hemi_status tell_complaint(struct request *r, struct complaint *c)
     return request_fail_long(r, HEMI_LINK, c->text);
 }
 
-/* ---- what is given ---- */
+/* ---- what is given */
 
 static bool import_of_object(const struct object *o, struct rt_extern *x)
 {

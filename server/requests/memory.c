@@ -15,7 +15,7 @@ static struct limits limits_of(uint64_t min, uint64_t max_plus_1, bool is64)
         .min = min, .max = max_plus_1 ? max_plus_1 - 1 : UINT64_MAX, .has_max = max_plus_1 != 0, .is64 = is64};
 }
 
-/* ---- memories ---- */
+/* ---- memories */
 
 enum hemi_status run_memory_new(struct request *r)
 {
@@ -78,7 +78,7 @@ enum hemi_status run_memory_grow(struct request *r)
     return request_fail(r, status, "the memory cannot grow by %llu pages", (unsigned long long)b->delta);
 }
 
-/* ---- one value in the raw part ---- */
+/* ---- one value in the raw part */
 
 static enum hemi_status one_value(struct request *r, valtype type, struct values *v)
 {
@@ -86,7 +86,7 @@ static enum hemi_status one_value(struct request *r, valtype type, struct values
     return values_receive(r->store, &type, 1, r->raw, r->pins, v, &r->reply.values_counted, &r->reply.error);
 }
 
-/* ---- globals ---- */
+/* ---- globals */
 
 static enum hemi_status global_decl(struct request *r, const Hemi__V1__GlobalNew *b, valtype *type, bool *mut)
 {
@@ -142,7 +142,7 @@ enum hemi_status run_global_set(struct request *r)
     return status;
 }
 
-/* ---- tables ---- */
+/* ---- tables */
 
 /* `refusal` is about `n` elements, of a new table or by which `old` was to grow; anything but a refusal is an end that
  * somebody asked for. */
@@ -239,7 +239,7 @@ enum hemi_status run_table_grow(struct request *r)
     return status;
 }
 
-/* ---- references ---- */
+/* ---- references */
 
 /* As it would travel: what has no handle is all in there. */
 static struct wire_reference reference_of(const struct object *o)

@@ -13,7 +13,7 @@
 #include "server/worker/upload.h"
 #include "server/worker/values.h"
 
-/* ---- modules ---- */
+/* ---- modules */
 
 /* Space for a module that is about to come, under a handle that is free. Errors of content poison it. */
 static enum proto_error begin_module(struct request *r, uint32_t id, uint64_t total)
@@ -167,7 +167,7 @@ enum hemi_status run_module_new(struct request *r)
     return HEMI_OK;
 }
 
-/* ---- stores ---- */
+/* ---- stores */
 
 enum proto_error read_store_new(struct request *r)
 {
@@ -276,7 +276,7 @@ enum hemi_status run_store_stats(struct request *r)
     return HEMI_OK;
 }
 
-/* ---- instances ---- */
+/* ---- instances */
 
 enum hemi_status run_instance_new(struct request *r)
 {
@@ -298,7 +298,7 @@ enum hemi_status run_instance_new(struct request *r)
     return HEMI_OK;
 }
 
-/* ---- WASI ---- */
+/* ---- WASI */
 
 /* Streams are there from the reading on: frames for them may follow at once. */
 static enum proto_error make_stream(struct request *r, int fd, uint32_t id, uint64_t credit)

@@ -21,7 +21,7 @@ size_t fiber_native_size(size_t vm_size)
     return round_up(FIBER_NATIVE_BASE + vm_size / FIBER_VM_FRAME_MIN * FIBER_NATIVE_PER_FRAME);
 }
 
-/* ---- the switch itself ---- */
+/* ---- the switch itself */
 
 #ifdef __x86_64__
 
@@ -142,7 +142,7 @@ void fiber_suspend(struct fiber *f)
 #endif
 }
 
-/* ---- the pool ---- */
+/* ---- the pool */
 
 void fiber_pool_init(struct fiber_pool *pool, size_t vm_size, uint32_t max)
 {

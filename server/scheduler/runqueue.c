@@ -11,7 +11,7 @@ void runqueue_init(struct run_queue *q, struct run_queue *up)
 
 void runqueue_leaf_init(struct run_node *leaf, struct run_queue *up) { *leaf = (struct run_node){.up = up}; }
 
-/* ---- one list ---- */
+/* ---- one list */
 
 static void append(struct run_list *l, struct run_node *n)
 {
@@ -37,7 +37,7 @@ static void move(struct run_node *n, struct run_list *to)
     append(to, n);
 }
 
-/* ---- a node in its queue ---- */
+/* ---- a node in its queue */
 
 static void join(struct run_node *n)
 {
@@ -83,7 +83,7 @@ void runqueue_hasten(struct run_node *leaf)
     }
 }
 
-/* ---- the next one ---- */
+/* ---- the next one */
 
 static struct run_node *head(const struct run_queue *q) { return q->fresh.head ? q->fresh.head : q->used.head; }
 

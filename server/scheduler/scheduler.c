@@ -9,7 +9,7 @@
 
 enum { TICK_UNITS = RUN_SLICE / SCHEDULER_TICKS };
 
-/* ---- slices ---- */
+/* ---- slices */
 
 static struct scheduler *slice_owner; /* whose ticks SIGALRM counts */
 
@@ -71,7 +71,7 @@ void scheduler_deinit(struct scheduler *s)
     fiber_pool_deinit(&s->fibers);
 }
 
-/* ---- activations ---- */
+/* ---- activations */
 
 static struct activation *activation_of(struct run_node *n)
 {
@@ -116,7 +116,7 @@ void scheduler_stop(struct activation *a, enum hemi_status why)
     scheduler_wake(a);
 }
 
-/* ---- running ---- */
+/* ---- running */
 
 static void finish(struct scheduler *s, struct activation *a)
 {

@@ -4,7 +4,7 @@
 
 void timeouts_init(struct timeouts *ts) { *ts = (struct timeouts){.next_ms = UINT64_MAX}; }
 
-/* ---- the heap (.heap) ---- */
+/* ---- the heap (.heap) */
 
 /* Where the n-th one of the tree hangs, counted from 1 in breadth: below n's highest bit, each bit says which way. */
 static struct timeout **place(struct timeouts *ts, uint32_t n, struct timeout **parent)

@@ -68,7 +68,7 @@ static void read_and_send(config_loader load, const void *what, int fd, pid_t pa
     _exit(sent ? 0 : 1);
 }
 
-/* --- the start --- */
+/* ---- the start */
 
 /* The signals that come meanwhile are the parent's, whose handlers the child would run, too. */
 static pid_t fork_reader(config_loader load, const void *what, int fd)
@@ -106,7 +106,7 @@ int config_apart_new(config_loader load, const void *what, const char *file, str
     return status;
 }
 
-/* --- the end --- */
+/* ---- the end */
 
 /* Whether it has ended and been reaped; as process 1 the daemon may have reaped it as an orphan. */
 static bool reaped(struct config_apart *apart, int options)
@@ -139,7 +139,7 @@ void config_apart_free(struct config_apart *apart)
     release(apart);
 }
 
-/* --- reading --- */
+/* ---- reading */
 
 /* The other end is closed: it has died, or is about to. */
 static int died(struct config_apart *apart, struct config_error *error)

@@ -35,7 +35,7 @@ static struct log_about about(const struct child *w)
     return (struct log_about){.tenant = w->tenant->config.name, .pid = w->pid};
 }
 
-/* --- closing --- */
+/* ---- closing */
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -79,7 +79,7 @@ static void child_leave(struct child *w)
     w->tenant->nworkers--;
 }
 
-/* --- messages --- */
+/* ---- messages */
 
 static void on_control(uv_poll_t *poll, int status, int events);
 
@@ -245,7 +245,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
     tenant_pump(w->tenant);
 }
 
-/* --- standard error --- */
+/* ---- standard error */
 
 static void log_line(struct child *w)
 {
@@ -286,7 +286,7 @@ static void on_log(uv_poll_t *poll, int status, int events)
     if (status != 0 || !read_log(poll->data, LINES_PER_TURN)) uv_poll_stop(poll);
 }
 
-/* --- the end --- */
+/* ---- the end */
 
 /* Its clients that it had not adopted go to another one: first in line, in their order. */
 static void hand_all_again(struct child *w)
@@ -390,7 +390,7 @@ static void on_end(uv_poll_t *poll, int status, int events)
     if (!uv_is_active((uv_handle_t *)&w->timer)) look_again(w); /* else on_killed does */
 }
 
-/* --- the start --- */
+/* ---- the start */
 
 static void on_start_timeout(uv_timer_t *timer)
 {
@@ -535,7 +535,7 @@ int child_start(struct tenant *tenant, struct child **out)
     return 0;
 }
 
-/* --- to the worker --- */
+/* ---- to the worker */
 
 /* Descriptors in flight count against the uid, whoever sent them: only time tells when there is room again. */
 static void on_retry(uv_timer_t *timer)

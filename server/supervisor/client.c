@@ -32,7 +32,7 @@ static const char *status_text(enum hemi_status status)
     return "?";
 }
 
-/* --- refusing --- */
+/* ---- refusing */
 
 /* One nonblocking write, for which no memory is needed: a peer that does not even have room for this much gets nothing.
  */
@@ -106,7 +106,7 @@ void client_refuse_fd(const struct door *door, int fd, enum hemi_status status, 
     closer_close(fd, fd_pool_unclosed(&door->supervisor->pool, NULL));
 }
 
-/* --- HELLO --- */
+/* ---- HELLO */
 
 static void leave_greeting(struct client *client)
 {
@@ -205,7 +205,7 @@ static void on_deadline(uv_timer_t *timer)
     if (patience_over(&client->turns)) client_refuse_greeting(client, HEMI_DEADLINE, "no HELLO came in time");
 }
 
-/* --- accepting --- */
+/* ---- accepting */
 
 static void watch(struct client *client)
 {

@@ -16,7 +16,7 @@
 
 #define ACCEPTS_PER_TURN 64
 
-/* --- greeters --- */
+/* ---- greeters */
 
 static struct greeter *find_greeter(const struct door *door, uid_t uid)
 {
@@ -113,7 +113,7 @@ void doors_refuse_greeting(struct supervisor *s, enum hemi_status status, const 
             client_refuse_greeting(TAILQ_FIRST(&greeter->clients), status, why);
 }
 
-/* --- accepting --- */
+/* ---- accepting */
 
 /* No descriptor is left: gives up the reserve for as long as it takes to say so to whoever comes first. */
 static void refuse_one(const struct door *door)
@@ -143,7 +143,7 @@ static void on_door(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* --- opening and closing --- */
+/* ---- opening and closing */
 
 int doors_init(struct supervisor *s)
 {

@@ -33,7 +33,7 @@
 #define KILL_GRACE_MS 500     /* after drain_timeout, in which workers say CLOSE themselves */
 #define END_TIMEOUT_MS 2000   /* from SIGKILL until a worker that has not ended is left behind */
 
-/* --- configuration --- */
+/* ---- configuration */
 
 /* A tenant without a socket of its own needs the shared one. */
 static bool needs_shared_socket(const struct config *config)
@@ -77,7 +77,7 @@ uint64_t supervisor_count_workers(const struct config *config)
     return count;
 }
 
-/* --- the end --- */
+/* ---- the end */
 
 static bool anybody_waits(const struct supervisor *s)
 {
@@ -161,7 +161,7 @@ void supervisor_drain(struct supervisor *s, const char *why)
     supervisor_check_done(s);
 }
 
-/* --- signals --- */
+/* ---- signals */
 
 /* As process 1 of a container, also other people's orphans are ours to reap. WNOWAIT shows who it is first, so that a
  * worker is reaped by its own code. */
@@ -210,7 +210,7 @@ static int watch_signals(struct supervisor *s)
     return 0;
 }
 
-/* --- the start --- */
+/* ---- the start */
 
 static int make_tenants(struct supervisor *s)
 {

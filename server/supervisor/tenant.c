@@ -14,7 +14,7 @@
 #define STABLE_MS 10000 /* a worker that lived this long does not count as part of a crash loop */
 #define DOUBLINGS_MAX 20
 
-/* --- identity --- */
+/* ---- identity */
 
 /* Compares all bytes, whatever differs, so that the time taken tells nothing about the token. */
 static bool token_matches(const struct tenant_config *tenant, const struct hello *hello)
@@ -52,7 +52,7 @@ struct tenant *tenant_identify(struct supervisor *s, const struct client *client
     return found;
 }
 
-/* --- handing over --- */
+/* ---- handing over */
 
 static uint64_t load_of(const struct child *worker) { return worker->connections + worker->nhanded; }
 
@@ -183,7 +183,7 @@ void tenant_refuse_waiting(struct tenant *tenant, enum hemi_status status, const
     while ((client = TAILQ_FIRST(&tenant->waiting)) != NULL) tenant_refuse(client, status, why);
 }
 
-/* --- after a crash --- */
+/* ---- after a crash */
 
 static void on_rested(uv_timer_t *timer)
 {

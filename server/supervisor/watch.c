@@ -24,7 +24,7 @@ uint64_t patience_turn_ms(uint64_t ms, unsigned turns) { return ms / turns > 0 ?
 
 bool patience_over(unsigned *turns) { return ++*turns >= PATIENCE_TURNS; }
 
-/* --- workers --- */
+/* ---- workers */
 
 const char *process_state(pid_t pid)
 {
@@ -90,7 +90,7 @@ static void on_watch(uv_timer_t *timer)
     supervisor_for_each_worker(s, watch_worker);
 }
 
-/* --- connections --- */
+/* ---- connections */
 
 /* The first turn may be a short one. */
 static bool waited_too_long(struct client *client) { return ++client->turns > WAIT_TURNS; }
@@ -120,7 +120,7 @@ static void on_wait(uv_timer_t *timer)
     supervisor_for_each_worker(s, watch_handed);
 }
 
-/* --- the timers --- */
+/* ---- the timers */
 
 static void repeat(uv_timer_t *timer, uv_timer_cb act, uint64_t ms, unsigned turns)
 {

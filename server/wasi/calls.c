@@ -18,7 +18,7 @@ static uint32_t arg(const struct wasi_call *call, uint32_t i) { return call->arg
 
 static struct worker *worker_of(const struct wasi_call *call) { return call->wasi->store->conn->worker; }
 
-/* ---- arguments and environment ---- */
+/* ---- arguments and environment */
 
 /* Pointers at `at`, the strings themselves at `buffer`. */
 static enum hemi_status put_strings(struct wasi_call *call, const struct wasi_strings *strings)
@@ -47,7 +47,7 @@ enum hemi_status wasi_args_sizes_get(struct wasi_call *call) { return put_sizes(
 enum hemi_status wasi_environ_get(struct wasi_call *call) { return put_strings(call, &call->wasi->envs); }
 enum hemi_status wasi_environ_sizes_get(struct wasi_call *call) { return put_sizes(call, &call->wasi->envs); }
 
-/* ---- clocks, randomness ---- */
+/* ---- clocks, randomness */
 
 static bool clock_of(uint32_t id, clockid_t *out)
 {
@@ -100,7 +100,7 @@ enum hemi_status wasi_random_get(struct wasi_call *call)
     return HEMI_OK;
 }
 
-/* ---- descriptors ---- */
+/* ---- descriptors */
 
 /* NULL: BADF is set. */
 static struct wasi_fd *fd_of(struct wasi_call *call)
@@ -266,7 +266,7 @@ enum hemi_status wasi_fd_prestat_dir_name(struct wasi_call *call) { return fail(
 /* No descriptor is a socket. */
 enum hemi_status wasi_sock_shutdown(struct wasi_call *call) { return fd_of(call) ? fail(call, WASI_NOTSOCK) : HEMI_OK; }
 
-/* ---- the rest ---- */
+/* ---- the rest */
 
 enum hemi_status wasi_sched_yield(struct wasi_call *call)
 {

@@ -9,7 +9,7 @@
 #include "server/worker/stores.h"
 #include "server/worker/values.h"
 
-/* ---- the object ---- */
+/* ---- the object */
 
 /* Cuts `count` strings off the front of [*at, end); false when there are fewer. */
 static bool take_strings(const char **at, const char *end, uint32_t count, struct wasi_strings *out)
@@ -76,7 +76,7 @@ void wasi_unref(struct wasi *w)
     free(w);
 }
 
-/* ---- guest memory ---- */
+/* ---- guest memory */
 
 bool wasi_within(struct wasi_call *call, uint64_t at, uint64_t n)
 {
@@ -114,7 +114,7 @@ bool wasi_store_u64(struct wasi_call *call, uint64_t at, uint64_t value)
     return wasi_store(call, at, bytes, sizeof bytes);
 }
 
-/* ---- functions ---- */
+/* ---- functions */
 
 static const struct wasi_function {
     const char *name, *signature;

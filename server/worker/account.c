@@ -29,7 +29,7 @@ void account_unref(struct account *a)
     free(a);
 }
 
-/* ---- memory ---- */
+/* ---- memory */
 
 /* Idle stacks count when there is to be more, and are given back before that fails. */
 static bool sum_fits(const struct worker *w, int64_t delta)
@@ -107,7 +107,7 @@ void account_add(struct account *a, int64_t delta)
 
 void worker_account(struct worker *w, int64_t delta) { w->memory_used += (uint64_t)delta; }
 
-/* ---- mappings ---- */
+/* ---- mappings */
 
 bool account_map(struct account *a, int32_t delta)
 {
@@ -120,7 +120,7 @@ bool account_map(struct account *a, int32_t delta)
     return true;
 }
 
-/* ---- refusals ---- */
+/* ---- refusals */
 
 enum hemi_status account_explain(struct account *a, enum hemi_status status, struct rt_error *err)
 {

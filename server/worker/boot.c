@@ -30,7 +30,7 @@ static struct page *last_words_page;
 
 int boot_is_worker(int argc, char **argv) { return argc >= 2 && strcmp(argv[1], WORKER_FLAG) == 0; }
 
-/* --- last words --- */
+/* ---- last words */
 
 /* Decimal or hexadecimal digits, async-signal-safe. Returns their number. */
 static size_t put_number(char *out, uint64_t value, unsigned base)
@@ -85,7 +85,7 @@ static int install_last_words(struct page *page)
     return 0;
 }
 
-/* --- boot --- */
+/* ---- boot */
 
 static int receive_boot(struct handover_msg *msg)
 {

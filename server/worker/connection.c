@@ -22,7 +22,7 @@ enum {
     END_UNITS = 4           /* of a store */
 };
 
-/* ---- reading ---- */
+/* ---- reading */
 
 static enum proto_error begin_drop(struct connection *c, const struct frame *f)
 {
@@ -199,7 +199,7 @@ void connection_watch(struct connection *c)
         uv_poll_stop(&c->poll);
 }
 
-/* ---- beginning ---- */
+/* ---- beginning */
 
 /* What it is granted of what it wishes for: at least what the protocol promises, at most what the tenant has. */
 static uint64_t grant(uint64_t wish, uint64_t usual, uint64_t least, uint64_t most)
@@ -287,7 +287,7 @@ void connection_start(struct connection *c)
     connection_watch(c);
 }
 
-/* ---- the end ---- */
+/* ---- the end */
 
 static void linger_over(struct timeout *t)
 {

@@ -10,7 +10,7 @@
 #include "server/worker/stores.h"
 #include "server/worker/upload.h"
 
-/* ---- outcomes ---- */
+/* ---- outcomes */
 
 struct outcome *outcome_new(struct request *r, uint32_t id)
 {
@@ -33,7 +33,7 @@ void outcome_unref(struct outcome *o)
     free(o);
 }
 
-/* ---- objects ---- */
+/* ---- objects */
 
 static const char *const kind_texts[] = {
 #define X(name, text) [OBJECT_##name] = text,
@@ -146,7 +146,7 @@ void object_bind_extern(struct object *o, const struct rt_extern *x)
     }
 }
 
-/* ---- the table ---- */
+/* ---- the table */
 
 static void give_back(struct handle_table *t, int64_t n)
 {

@@ -21,7 +21,7 @@ static uint64_t key(void)
     return k;
 }
 
-/* ---- one table ---- */
+/* ---- one table */
 
 static uint32_t slot_of(const struct idmap_table *t, uint64_t id)
 {
@@ -77,7 +77,7 @@ static void table_free(struct idmap_table *t)
     *t = (struct idmap_table){0};
 }
 
-/* ---- changing its size ---- */
+/* ---- changing its size */
 
 static void move_some(struct idmap *m, uint32_t n)
 {
@@ -111,7 +111,7 @@ static void shrink(struct idmap *m)
     (void)resize(m, m->now.bits - 1); /* without memory it stays as large */
 }
 
-/* ---- the map ---- */
+/* ---- the map */
 
 void *idmap_get(const struct idmap *m, uint64_t id)
 {

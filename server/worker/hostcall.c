@@ -18,7 +18,7 @@ struct host_func_ctx {
     uint32_t nparams, nresults;
 };
 
-/* ---- life of a call ---- */
+/* ---- life of a call */
 
 struct host_call *hostcall_ref(struct host_call *h)
 {
@@ -103,7 +103,7 @@ static enum hemi_status wait_for_reply(struct host_call *h)
     return r->act.stop;
 }
 
-/* ---- arguments and results ---- */
+/* ---- arguments and results */
 
 /* Gives every reference among the arguments that is an object a handle of its own. On failure the handles made so far
  * stay until the connection drops them: the caller unbinds them. */
@@ -211,7 +211,7 @@ static enum hemi_status take_reply(const struct host_func_ctx *f, struct host_ca
     }
 }
 
-/* ---- the call itself: on the guest's fiber ---- */
+/* ---- the call itself: on the guest's fiber */
 
 static enum hemi_status make_call(const struct host_func_ctx *f, struct host_call *h, const union val *args,
                                   union val *results, struct rt_error *err)
@@ -284,7 +284,7 @@ enum hemi_status hostcall_func_new(struct wstore *s, uint64_t host, uint32_t typ
     return status;
 }
 
-/* ---- HOST_REPLY ---- */
+/* ---- HOST_REPLY */
 
 static bool reply_status_allowed(uint32_t status)
 {

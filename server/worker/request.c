@@ -17,7 +17,7 @@
 
 enum { PINS_BURIED_MIN = 256 };
 
-/* ---- small things ---- */
+/* ---- small things */
 
 struct request *request_of(struct activation *a)
 {
@@ -66,7 +66,7 @@ uint8_t *request_raw(struct request *r, size_t n)
     return r->reply.raw;
 }
 
-/* ---- waiting for others ---- */
+/* ---- waiting for others */
 
 static void stop_waiting(struct request *r)
 {
@@ -93,7 +93,7 @@ static void publish(struct request *r, enum hemi_status status)
     }
 }
 
-/* ---- the end ---- */
+/* ---- the end */
 
 /* It will never be: a store ends with its last request, and a module's bytes are not needed. */
 static void give_up(struct request *r, struct object *o)
@@ -308,7 +308,7 @@ void request_stop(struct request *r, enum hemi_status why)
     }
 }
 
-/* ---- stopping many ---- */
+/* ---- stopping many */
 
 static void begin_stopping(struct worker *w, struct stopping *s, struct stopping as)
 {

@@ -6,7 +6,7 @@
 
 enum { BYTES_PER_UNIT = 4096 };
 
-/* ---- lists of lanes ---- */
+/* ---- lists of lanes */
 
 static void append(struct lane_list *list, struct lane *l)
 {
@@ -63,7 +63,7 @@ static void wait_in(struct connection *c, struct lane_list *list, struct lane *l
         append(list, l);
 }
 
-/* ---- waiting for others ---- */
+/* ---- waiting for others */
 
 static void wait_on(struct request *r, struct outcome *o)
 {
@@ -146,7 +146,7 @@ static enum hemi_status check_kinds(struct request *r)
     return HEMI_OK;
 }
 
-/* ---- output ---- */
+/* ---- output */
 
 /* .output-cap; `turn`: it is the first of those that waited. */
 static bool must_wait_for_output(const struct request *r, bool turn)
@@ -156,7 +156,7 @@ static bool must_wait_for_output(const struct request *r, bool turn)
     return bytes > 0 && ((c->stalled.head && !turn) || !connection_output_room(c, bytes));
 }
 
-/* ---- stacks ---- */
+/* ---- stacks */
 
 enum stack { STACK_GRANTED, STACK_LATER, STACK_REFUSED };
 
@@ -255,7 +255,7 @@ void requests_feed(struct worker *w)
     }
 }
 
-/* ---- starting ---- */
+/* ---- starting */
 
 static void run_on_fiber(struct activation *a)
 {

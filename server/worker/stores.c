@@ -13,7 +13,7 @@
 #include "server/worker/stream.h"
 #include "server/worker/totals.h"
 
-/* ---- life ---- */
+/* ---- life */
 
 static void count_stores(struct connection *c, uint32_t n)
 {
@@ -208,7 +208,7 @@ void wstore_leave(struct wstore *s, struct request *r)
     if (--s->busy == 0) rest(s);
 }
 
-/* ---- externs ---- */
+/* ---- externs */
 
 static void list_deaths(struct wstore *s)
 {
@@ -292,7 +292,7 @@ enum hemi_status wstore_extern(struct wstore *s, uint64_t id, struct root *out)
     return status;
 }
 
-/* ---- lanes ---- */
+/* ---- lanes */
 
 void lane_push(struct lane *l, struct request *r)
 {

@@ -65,7 +65,7 @@ static void wake(struct stream *s)
     if (s->waiter) scheduler_wake(s->waiter);
 }
 
-/* ---- frames ---- */
+/* ---- frames */
 
 static enum proto_error on_data(struct stream *s, const struct frame *f)
 {
@@ -126,7 +126,7 @@ enum proto_error stream_frame(struct connection *c, const struct frame *f)
     return e;
 }
 
-/* ---- ends ---- */
+/* ---- ends */
 
 static void forget(struct stream *s)
 {
@@ -177,7 +177,7 @@ bool streams_forget_some(struct connection *c, uint32_t *units)
     return false;
 }
 
-/* ---- on a fiber ---- */
+/* ---- on a fiber */
 
 static enum hemi_status wait(struct stream *s)
 {

@@ -131,7 +131,7 @@ void upload_bury(struct upload *u, struct module *m)
     grave_bury(&u->worker->grave, &u->corpse, free_some);
 }
 
-/* ---- the engine asks ---- */
+/* ---- the engine asks */
 
 bool module_types_claim(void *ctx, uint32_t n)
 {

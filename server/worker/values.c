@@ -18,7 +18,7 @@ enum hemi_status rt_fail(struct rt_error *err, enum hemi_status status, const ch
     return status;
 }
 
-/* ---- pins ---- */
+/* ---- pins */
 
 bool values_pin(const struct handle_table *t, const uint8_t *raw, uint32_t n, struct object ***pins)
 {
@@ -39,7 +39,7 @@ void values_unpin(uint32_t n, struct object **pins)
     free(pins);
 }
 
-/* ---- types ---- */
+/* ---- types */
 
 uint8_t value_class(const struct wstore *s, valtype type)
 {
@@ -67,7 +67,7 @@ enum hemi_status value_type_read(uint32_t wire, valtype *out, struct rt_error *e
     return HEMI_OK;
 }
 
-/* ---- externs ---- */
+/* ---- externs */
 
 /* Is it one, by its type? */
 static bool is_extern(const struct wstore *s, valtype type, const uint8_t *raw, struct wire_reference *ref)
@@ -95,7 +95,7 @@ void values_settle(struct wstore *s, const valtype *types, uint32_t n, const uin
         if (is_extern(s, types[i], raw, &ref)) wstore_extern_settled(s, ref.payload);
 }
 
-/* ---- reading ---- */
+/* ---- reading */
 
 static enum hemi_status check_handle(const struct wstore *s, uint32_t i, const struct wire_reference *ref,
                                      const struct object *o, struct rt_error *err)
@@ -225,7 +225,7 @@ void values_deinit(struct values *v)
     v->roots = NULL;
 }
 
-/* ---- writing ---- */
+/* ---- writing */
 
 void value_write(const struct wstore *s, valtype type, union val v, uint32_t handle, uint8_t out[WIRE_VALUE_BYTES])
 {

@@ -26,7 +26,7 @@ enum { MAPPINGS_USUAL = 65530, MAPPINGS_OURS = 4096 };
 #define LEAKS_CHECKED false
 #endif
 
-/* ---- the turn ---- */
+/* ---- the turn */
 
 static void flush_all(struct worker *w)
 {
@@ -154,7 +154,7 @@ static void on_prepare(uv_prepare_t *prepare)
         uv_idle_stop(&w->idle);
 }
 
-/* ---- the beat ---- */
+/* ---- the beat */
 
 static void store(_Atomic uint64_t *counter, uint64_t value)
 {
@@ -186,7 +186,7 @@ static void on_beat(uv_timer_t *beat)
     uv_stop(&w->loop);
 }
 
-/* ---- ends ---- */
+/* ---- ends */
 
 void worker_stop(struct worker *w, enum hemi_status why, const char *text)
 {
@@ -208,7 +208,7 @@ void worker_drain(struct worker *w, uint64_t timeout_ms)
     timeout_set(&w->timeouts, &w->drain_end, worker_now_ms(w) + timeout_ms, drain_over);
 }
 
-/* ---- start ---- */
+/* ---- start */
 
 static uint32_t fibers_max(const struct tenant_limits *limits)
 {

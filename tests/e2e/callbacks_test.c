@@ -114,7 +114,7 @@ static void stop(void)
     daemon_stop(&d);
 }
 
-/* --- fork --- */
+/* ---- fork */
 static hemi_status finalizes(void)
 {
     hemi_val v;
@@ -189,7 +189,7 @@ START_TEST(a_child_that_returns_from_a_callback_has_no_client)
 }
 END_TEST
 
-/* --- deferred --- */
+/* ---- deferred */
 static hemi_deferred *deferred;
 static hemi_status defer_and_fail(hemi_caller *caller, hemi_val *results)
 {
@@ -213,7 +213,7 @@ START_TEST(what_was_deferred_and_failed_may_still_be_finished)
 }
 END_TEST
 
-/* --- statuses --- */
+/* ---- statuses */
 static hemi_status return_exit(hemi_caller *caller, hemi_val *results)
 {
     (void)caller, (void)results;
@@ -237,7 +237,7 @@ START_TEST(exit_of_another_call_is_no_exit_of_this_one)
 }
 END_TEST
 
-/* --- scopes --- */
+/* ---- scopes */
 static hemi_scope *outer;
 static hemi_val kept, inner;
 static hemi_status close_outer(hemi_caller *caller, hemi_val *results)
@@ -274,7 +274,7 @@ START_TEST(an_outer_scope_may_be_closed_in_a_host_function)
 }
 END_TEST
 
-/* --- references of others --- */
+/* ---- references of others */
 /* Both clients called theirs by the same number. */
 START_TEST(a_reference_of_another_client_is_none_here)
 {

@@ -362,7 +362,7 @@ static const struct row {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* --- what they are given --- */
+/* ---- what they are given */
 static const char TEXT[] = "(module (func (export \"f\") (param i32) (result i32) (local.get 0))\n"
                            "  (memory (export \"m\") 1) (table (export \"t\") 1 funcref)\n"
                            "  (global (export \"g\") (mut i64) (i64.const 1)) (tag (export \"e\")))";

@@ -45,7 +45,7 @@ static void stop(void)
     daemon_stop(&d);
 }
 
-/* ---- what there is ---- */
+/* ---- what there is */
 
 struct measure {
     uint64_t handles, stores, worker_fds, fds;
@@ -129,7 +129,7 @@ static void expect_flat(const struct measure *a, const struct measure *b)
     FLAT(heap, HEAP_SLACK);
 }
 
-/* ---- a cycle ---- */
+/* ---- a cycle */
 
 static void finalize(void *pointer)
 {

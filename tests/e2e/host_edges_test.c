@@ -19,7 +19,7 @@ static void stop(void)
     daemon_stop(&d);
 }
 
-/* --- output --- */
+/* ---- output */
 static unsigned calls;
 static hemi_status take_one_piece(const void *bytes, size_t n, void *env)
 {
@@ -50,7 +50,7 @@ START_TEST(an_endless_writer_ends_when_its_output_is_not_taken)
 }
 END_TEST
 
-/* --- references --- */
+/* ---- references */
 static const char IDENTITIES[] = "(module (type $s (struct))\n"
                                  "  (func (export \"any\") (param anyref) (result anyref) (local.get 0))\n"
                                  "  (func (export \"extern\") (param externref) (result externref) (local.get 0))\n"

@@ -31,7 +31,7 @@ static void ck_says(const char *wanted)
                   hemi_client_error(client), wanted);
 }
 
-/* ---- imports ---- */
+/* ---- imports */
 
 static void refused(const char *text, hemi_object *const *imports, size_t nimports, bool with_wasi)
 {
@@ -157,7 +157,7 @@ START_TEST(missing_imports_beyond_the_first_are_counted)
 }
 END_TEST
 
-/* ---- limits ---- */
+/* ---- limits */
 
 static hemi_store *store_with(const struct hemi_store_options *options)
 {
@@ -267,7 +267,7 @@ START_TEST(limits_of_a_connection_have_the_same_form)
 }
 END_TEST
 
-/* ---- connecting ---- */
+/* ---- connecting */
 
 static void ck_connects(const char *path, hemi_status wanted, const char *message)
 {

@@ -222,7 +222,7 @@ static inline struct heap_stats stats_of(const struct world *w)
     return s;
 }
 
-/* --- Randomness: HEMI_SEED repeats a run ------------------------------------------------------------------------- */
+/* ---- Randomness: HEMI_SEED repeats a run */
 
 struct rng {
     uint64_t state;

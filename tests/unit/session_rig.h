@@ -29,7 +29,7 @@ static struct client {
     struct frame_reader r;
 } client;
 
-/* ---- the worker ---- */
+/* ---- the worker */
 
 static inline void setup(void)
 {
@@ -60,7 +60,7 @@ static inline void teardown(void)
     close(page_fd);
 }
 
-/* ---- the client ---- */
+/* ---- the client */
 
 static inline struct connection *connect_client(void)
 {
@@ -160,7 +160,7 @@ static inline struct connection *open_client(void)
     return c;
 }
 
-/* ---- requests ---- */
+/* ---- requests */
 
 static inline void ping(uint32_t id) { put(FRAME_PING, id, 0, 0, NULL, "hello", 5); }
 

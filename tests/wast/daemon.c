@@ -26,7 +26,7 @@ void daemon_socket(const struct daemon *d, unsigned i, char *out, size_t size)
     snprintf(out, size, "%s/%u.sock", d->dir, i);
 }
 
-/* ---- the log ---- */
+/* ---- the log */
 
 /* NUL-terminated; the caller frees. */
 static char *read_log(const struct daemon *d)
@@ -57,7 +57,7 @@ void daemon_print_log(const struct daemon *d)
     free(log);
 }
 
-/* ---- starting ---- */
+/* ---- starting */
 
 /* Deep guests and large tables are what scripts are about; what a limit does has tests of its own. */
 static const char limits[] =
@@ -143,7 +143,7 @@ bool daemon_start(struct daemon *d, const struct daemon_options *opt)
     return false;
 }
 
-/* ---- ending ---- */
+/* ---- ending */
 
 static bool ended_well(struct daemon *d)
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- numbers ---- */
+/* ---- numbers */
 
 static bool is_nan_lane(enum wast_nan pattern, const uint8_t *lane, unsigned width)
 {
@@ -32,7 +32,7 @@ static bool match_number(const struct wast_value *expected, const hemi_val *actu
     return true;
 }
 
-/* ---- references ---- */
+/* ---- references */
 
 static const struct heap_row {
     const char *text;
@@ -123,7 +123,7 @@ bool match_value(struct session *s, const struct wast_value *expected, const hem
     }
 }
 
-/* ---- text ---- */
+/* ---- text */
 
 static void print_number(const uint8_t *bytes, unsigned kind, char *buf, size_t size)
 {

@@ -20,7 +20,7 @@ enum { SECONDS = 60 };
 
 enum { WORKERS_MAX = 64 };
 
-/* ---- paths ---- */
+/* ---- paths */
 
 static void add_file(struct options *o, const char *path)
 {
@@ -82,7 +82,7 @@ static bool add_paths(struct options *o, int count, char **paths)
     return count > 0 || !suite || add_path(o, suite);
 }
 
-/* ---- options ---- */
+/* ---- options */
 
 /* word, argument, help */
 #define OPTIONS(X)                                                                                                     \

@@ -30,7 +30,7 @@ void report_deinit(struct report *r)
     *r = (struct report){0};
 }
 
-/* ---- lines ---- */
+/* ---- lines */
 
 /* Why commands were skipped: one line per reason, with how often. They come in runs. */
 static void print_skipped(const struct report *r)
@@ -57,7 +57,7 @@ void report_print(const struct report *r, bool quiet)
     printf("%s\n", r->crashed ? " CRASHED" : "");
 }
 
-/* ---- JUnit ---- */
+/* ---- JUnit */
 
 /* XML has no way to write most control characters, and messages may quote any bytes of a module: those that are not
  * printable ASCII become "?". */

@@ -45,7 +45,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- one file, in a lane's thread ---- */
+/* ---- one file, in a lane's thread */
 
 /* Nothing but a regular file has its size, and opening one of the others may wait for ever. */
 static char *read_file(const char *path, size_t *length)
@@ -114,7 +114,7 @@ static void *run_lane(void *arg)
     }
 }
 
-/* ---- all files ---- */
+/* ---- all files */
 
 /* Prints the files in their order, each as soon as it and those before it are done. */
 static void print_as_they_come(struct runner *r)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the cursor ---- */
+/* ---- the cursor */
 
 void reader_fail(struct reader *r, const char *message)
 {
@@ -106,7 +106,7 @@ struct wast_text reader_string(struct reader *r)
     return unescaped(r, r->script->text + token->offset, token->length);
 }
 
-/* ---- modules ---- */
+/* ---- modules */
 
 /* All strings up to ")", one after the other; those of a quoted module are lines. */
 static struct wast_text strings(struct reader *r, bool lines)
@@ -181,7 +181,7 @@ static void module_command(struct reader *r, struct wast_command *command)
     command->module = module_at(r, open);
 }
 
-/* ---- actions and assertions ---- */
+/* ---- actions and assertions */
 
 static struct wast_action action(struct reader *r)
 {

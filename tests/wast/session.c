@@ -35,7 +35,7 @@ void *session_append(void *list, uint32_t *count, size_t size)
     return grown;
 }
 
-/* ---- names ---- */
+/* ---- names */
 
 static bool same(struct wast_text a, const char *bytes, size_t length)
 {
@@ -81,7 +81,7 @@ static void find_registered(struct session *s)
     }
 }
 
-/* ---- stores ---- */
+/* ---- stores */
 
 static struct world *world_new(struct session *s, struct pending *p)
 {
@@ -115,7 +115,7 @@ static struct world *world_for(struct session *s, struct pending *p, const struc
     return s->shared;
 }
 
-/* ---- modules ---- */
+/* ---- modules */
 
 /* Assembles where there is text. False: p->outcome says why not. */
 static bool assemble(struct pending *p, uint8_t **binary, const uint8_t **bytes, size_t *size)
@@ -174,7 +174,7 @@ static hemi_module *compile(struct session *s, struct pending *p)
     return module;
 }
 
-/* ---- instances ---- */
+/* ---- instances */
 
 static struct export *export_of(struct instance *instance, struct wast_text name)
 {
@@ -335,7 +335,7 @@ static void run_load(struct session *s, struct pending *p)
     instance_free(in);
 }
 
-/* ---- actions ---- */
+/* ---- actions */
 
 /* Ids start at 1: a NULL pointer would be no object. */
 static bool host_reference(struct instance *in, const struct wast_value *value, hemi_val *out)
@@ -427,7 +427,7 @@ static void run_action(struct session *s, struct pending *p)
         call(s, p, in);
 }
 
-/* ---- commands ---- */
+/* ---- commands */
 
 static void run_command(struct session *s, struct pending *p)
 {

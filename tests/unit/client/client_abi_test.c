@@ -5,7 +5,7 @@
 
 #include "tests/unit/client_peer.h"
 
-/* --- frozen layouts, of 64-bit systems --- */
+/* ---- frozen layouts, of 64-bit systems */
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), "frozen: " #type);
 #define AT(type, member, offset) _Static_assert(offsetof(type, member) == (offset), "frozen: " #type "." #member);
 
@@ -70,7 +70,7 @@ SIZE(hemi_class, 4)
 SIZE(hemi_object_kind, 4)
 SIZE(hemi_trace_kind, 4)
 
-/* --- options: what the first release had never moves --- */
+/* ---- options: what the first release had never moves */
 AT(struct hemi_connect_options, size, 0)
 AT(struct hemi_connect_options, socket, 8)
 AT(struct hemi_connect_options, token, 16)
@@ -111,7 +111,7 @@ AT(struct hemi_func_options, env_free, 56)
 AT(struct hemi_wat_options, size, 0)
 AT(struct hemi_wat_options, no_names, 8)
 
-/* --- options of any age --- */
+/* ---- options of any age */
 enum { FIRST_STORE = 56 };
 
 /* A structure of `bytes` whose end is the end of what may be read. */

@@ -9,7 +9,7 @@ static bool readable(int fd)
     return poll(&at, 1, 0) == 1;
 }
 
-/* --- a worker that is stopped --- */
+/* ---- a worker that is stopped */
 START_TEST(a_wait_after_a_cancel_ends_without_the_worker)
 {
     struct peer p;
@@ -176,7 +176,7 @@ START_TEST(an_answer_that_is_here_is_not_given_up)
 }
 END_TEST
 
-/* --- output that is not taken --- */
+/* ---- output that is not taken */
 struct reader {
     hemi_status status;
     int calls;
@@ -331,7 +331,7 @@ START_TEST(an_instantiation_whose_output_is_not_taken_ends)
 }
 END_TEST
 
-/* --- time --- */
+/* ---- time */
 START_TEST(a_deadline_runs_from_when_the_request_is_sent)
 {
     struct peer p;
@@ -353,7 +353,7 @@ START_TEST(a_deadline_runs_from_when_the_request_is_sent)
 }
 END_TEST
 
-/* --- what is no connection --- */
+/* ---- what is no connection */
 static int unused_number(void)
 {
     int fd = open("/dev/null", O_RDONLY);

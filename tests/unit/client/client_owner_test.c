@@ -12,7 +12,7 @@
 static const hemi_type i32 = HEMI_TYPE_I32;
 static const hemi_type anyref = HEMI_TYPE_ANYREF;
 
-/* --- the kernel's part --- */
+/* ---- the kernel's part */
 static bool cannot_wipe; /* a kernel that empties no page at fork */
 static void *page;       /* what it was to empty, of the client that was made last */
 HEMI_API int madvise(void *at, size_t length, int advice)
@@ -41,7 +41,7 @@ START_TEST(no_page_outlives_its_client)
 }
 END_TEST
 
-/* --- children --- */
+/* ---- children */
 /* Runs `body` in a forked child; 0 is well. */
 static void in_child(struct peer *p, int (*body)(struct peer *p))
 {
@@ -198,7 +198,7 @@ START_TEST(a_child_of_a_callback_may_free_the_client)
 }
 END_TEST
 
-/* --- threads --- */
+/* ---- threads */
 static void *use_it(void *arg)
 {
     struct peer *p = arg;
@@ -310,7 +310,7 @@ START_TEST(threads_at_the_same_time_break_nothing)
 }
 END_TEST
 
-/* --- forgotten tickets --- */
+/* ---- forgotten tickets */
 START_TEST(what_a_forgotten_ticket_made_can_be_called_ahead)
 {
     struct peer p;
@@ -341,7 +341,7 @@ START_TEST(what_a_forgotten_ticket_made_can_be_called_ahead)
 }
 END_TEST
 
-/* --- NULL for references --- */
+/* ---- NULL for references */
 START_TEST(null_is_the_null_of_its_type)
 {
     struct peer p;

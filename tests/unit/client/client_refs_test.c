@@ -27,7 +27,7 @@ static unsigned dropped(struct peer *p, uint32_t *ids, unsigned room)
     return n;
 }
 
-/* --- handles --- */
+/* ---- handles */
 static hemi_val call_for_ref(struct peer *p, hemi_object *func, uint32_t *next_handle)
 {
     uint8_t raw[16];
@@ -163,7 +163,7 @@ START_TEST(scopes_drop_at_once)
 }
 END_TEST
 
-/* --- externs --- */
+/* ---- externs */
 static int finalized;
 static void count_up(void *pointer) { (*(int *)pointer)++, finalized++; }
 
@@ -402,7 +402,7 @@ START_TEST(externs_come_back_to_life)
 }
 END_TEST
 
-/* --- host functions --- */
+/* ---- host functions */
 struct host_test {
     struct peer *p;
     int calls, depth, limit;
@@ -801,7 +801,7 @@ START_TEST(arguments_are_dropped_unless_kept)
 }
 END_TEST
 
-/* --- streams --- */
+/* ---- streams */
 struct stream_test {
     hemi_client *client;
     char out[64];

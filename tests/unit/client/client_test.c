@@ -9,7 +9,7 @@
 
 static const hemi_type i32 = HEMI_TYPE_I32;
 
-/* --- connecting --- */
+/* ---- connecting */
 START_TEST(says_hello)
 {
     struct peer p;
@@ -126,7 +126,7 @@ START_TEST(is_closed_in_order)
 }
 END_TEST
 
-/* --- requests --- */
+/* ---- requests */
 START_TEST(calls)
 {
     struct peer p;
@@ -408,7 +408,7 @@ START_TEST(is_interrupted_from_elsewhere)
 }
 END_TEST
 
-/* --- modules and memories --- */
+/* ---- modules and memories */
 START_TEST(large_modules_are_sealed_memfds)
 {
     struct peer p;
@@ -548,7 +548,7 @@ START_TEST(reads_and_writes_memories)
 }
 END_TEST
 
-/* --- what a worker must not send --- */
+/* ---- what a worker must not send */
 static void expect_protocol_error(struct peer *p, const char *text)
 {
     ck_assert_int_eq(hemi_ping(p->client, NULL), HEMI_PROTOCOL);
@@ -684,7 +684,7 @@ START_TEST(malformed_traces_end_the_connection)
 }
 END_TEST
 
-/* --- event loops --- */
+/* ---- event loops */
 static int done_calls;
 
 static void on_done(hemi_client *c, hemi_ticket ticket, void *env)
@@ -727,7 +727,7 @@ START_TEST(event_loop)
 }
 END_TEST
 
-/* --- mutations --- */
+/* ---- mutations */
 static uint64_t seed;
 static uint64_t next_random(void)
 {

@@ -349,7 +349,7 @@ START_TEST(bounds)
 }
 END_TEST
 
-/* ---- damage ---- */
+/* ---- damage */
 
 static const char everything[] =
     "(module $m (rec (type $s (sub (struct (field $x (mut i8)) (field f64)))) (type $a (array (ref null $s))))"

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- chance: HEMI_SEED repeats a run ---- */
+/* ---- chance: HEMI_SEED repeats a run */
 
 static uint64_t state;
 
@@ -587,7 +587,7 @@ START_TEST(many_names)
 }
 END_TEST
 
-/* ---- damaged texts ---- */
+/* ---- damaged texts */
 
 /* One of: another byte, a byte less, a piece repeated or removed, a token put in. */
 static size_t damage(char *text, size_t length, size_t room)

@@ -36,7 +36,7 @@ static uint32_t offset_of_slot(uint32_t desc, uint32_t i)
 
 static bool is_object(uint32_t value) { return heap_is_object((heap_ref){value}); }
 
-/* --- The mirror's own collector ---------------------------------------------------------------------------------- */
+/* ---- The mirror's own collector */
 
 static void mark_reachable(struct mirror *g)
 {
@@ -77,7 +77,7 @@ static uint32_t new_object(struct mirror *g)
     return new_object(g);
 }
 
-/* --- Comparing --------------------------------------------------------------------------------------------------- */
+/* ---- Comparing */
 
 static void claim(struct mirror *g, uint32_t object, uint32_t bits)
 {
@@ -183,7 +183,7 @@ static void extern_died(void *ctx, uint64_t id)
     if (g->objects[i].stamp == g->stamp) ck_abort_msg("externref %u died while reachable", (unsigned)id);
 }
 
-/* --- The mutator's steps ----------------------------------------------------------------------------------------- */
+/* ---- The mutator's steps */
 
 static uint32_t any_root(struct mirror *g) { return rng_below(&g->rng, NROOTS); }
 

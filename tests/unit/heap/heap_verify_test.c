@@ -152,7 +152,7 @@ START_TEST(writes_to_free_memory)
 }
 END_TEST
 
-/* --- Preconditions ----------------------------------------------------------------------------------------------- */
+/* ---- Preconditions */
 
 static char last_words[200];
 static void remember(const char *message)

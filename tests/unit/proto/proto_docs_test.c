@@ -32,7 +32,7 @@ static char *read_all(const char *name)
     return text;
 }
 
-/* --- the tables --- */
+/* ---- the tables */
 static void errors(FILE *out)
 {
     fputs("| nr | error | meaning |\n|---|---|---|\n", out);

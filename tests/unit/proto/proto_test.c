@@ -35,7 +35,7 @@ static void choose_seed(void)
     fflush(stdout);
 }
 
-/* --- helpers --- */
+/* ---- helpers */
 static void feed(struct frame_reader *r, const void *bytes, size_t n)
 {
     const uint8_t *at = bytes;
@@ -83,7 +83,7 @@ static void put_call(struct frame_writer *w, uint32_t request, uint32_t func, co
     ck_assert_uint_eq(frame_writer_put(w, &f), frame_size(&f));
 }
 
-/* --- frames --- */
+/* ---- frames */
 START_TEST(frames_round_trip)
 {
     struct frame_writer w;
@@ -357,7 +357,7 @@ START_TEST(mutated_frames)
 }
 END_TEST
 
-/* --- descriptors --- */
+/* ---- descriptors */
 /* Whatever is queued before it, and after a large queue has been sent, the last frame needs no memory. */
 START_TEST(what_is_kept_has_room_for_the_last_frame)
 {
@@ -613,7 +613,7 @@ START_TEST(descriptors_cut_off)
 }
 END_TEST
 
-/* --- HELLO --- */
+/* ---- HELLO */
 START_TEST(hello_round_trip)
 {
     struct hello in = {.major = 1, .minor = 3, .token_length = 256, .window_requests = 9, .window_bytes = 10}, out;
@@ -656,7 +656,7 @@ START_TEST(hello_refused)
 }
 END_TEST
 
-/* --- values --- */
+/* ---- values */
 START_TEST(numbers)
 {
     uint8_t wire[WIRE_VALUE_BYTES];
@@ -796,7 +796,7 @@ START_TEST(trace_records)
 }
 END_TEST
 
-/* --- the window --- */
+/* ---- the window */
 START_TEST(window_counts)
 {
     struct window w = {.requests_max = 2, .bytes_max = 100};

@@ -199,7 +199,7 @@ static int body_kill_parent(void) { return (int)syscall(SYS_tgkill, getppid(), g
 START_TEST(signals_to_others_kill_in_every_build) { ASSERT_SIGNAL(jailed(body_kill_parent), SIGSYS); }
 END_TEST
 
-/* --- rights --- */
+/* ---- rights */
 
 #define OWN_UID 1900001234u
 

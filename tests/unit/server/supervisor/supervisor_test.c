@@ -44,7 +44,7 @@
 
 #define WAIT_MS 20000
 
-/* --- the worker --- */
+/* ---- the worker */
 
 #define ECHO_CLIENTS 512
 
@@ -178,7 +178,7 @@ static int echo_worker(const struct worker_boot *boot)
     }
 }
 
-/* --- the daemon --- */
+/* ---- the daemon */
 
 static pid_t daemon_pid;
 
@@ -262,7 +262,7 @@ static void teardown(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* --- the client --- */
+/* ---- the client */
 
 static int dial(const char *name)
 {
@@ -390,7 +390,7 @@ static bool is_gone(pid_t pid)
     "tenants = ({ name = \"a\"; socket = { path = \"@/a\"; }; }, { name = \"b\"; socket = { path = \"@/b\"; mode = "   \
     "\"0666\"; }; });\n"
 
-/* --- identity --- */
+/* ---- identity */
 
 START_TEST(each_tenant_has_its_own_worker)
 {
@@ -431,7 +431,7 @@ START_TEST(a_uid_without_a_tenant_is_denied)
 }
 END_TEST
 
-/* --- HELLO --- */
+/* ---- HELLO */
 
 START_TEST(bytes_after_hello_reach_the_worker)
 {
@@ -656,7 +656,7 @@ START_TEST(silent_peers_of_one_user_push_out_nobody_of_another)
 }
 END_TEST
 
-/* --- descriptors --- */
+/* ---- descriptors */
 
 START_TEST(too_few_descriptors_refuse_the_start)
 {
@@ -698,7 +698,7 @@ START_TEST(a_flooded_tenant_costs_another_no_descriptor)
 }
 END_TEST
 
-/* --- handover --- */
+/* ---- handover */
 
 START_TEST(the_supervisor_keeps_no_copy)
 {
@@ -741,7 +741,7 @@ START_TEST(more_workers_share_the_connections)
 }
 END_TEST
 
-/* --- loss --- */
+/* ---- loss */
 
 START_TEST(a_lost_worker_is_replaced)
 {
@@ -795,7 +795,7 @@ START_TEST(a_worker_that_babbles_costs_others_nothing)
 }
 END_TEST
 
-/* --- workers that hang --- */
+/* ---- workers that hang */
 
 static void wait_for_state(pid_t pid, const char *states)
 {
@@ -1131,7 +1131,7 @@ START_TEST(an_attack_costs_its_own_tenant_only)
 END_TEST
 #endif
 
-/* --- start and stop --- */
+/* ---- start and stop */
 
 START_TEST(sigterm_drains)
 {
@@ -1301,7 +1301,7 @@ START_TEST(a_private_worker_that_cannot_start_is_told)
 }
 END_TEST
 
-/* --- as process 1 --- */
+/* ---- as process 1 */
 
 static unsigned count_zombies_of(pid_t parent)
 {

@@ -305,7 +305,7 @@ START_TEST(closed_memory_is_there_for_the_next_store)
 }
 END_TEST
 
-/* ---- many requests, ids and deadlines at once ---- */
+/* ---- many requests, ids and deadlines at once */
 
 enum { QUEUED = 900, FIRST_QUEUED = 10000 };
 

@@ -2,7 +2,7 @@
  */
 #include "tests/unit/session_rig.h"
 
-/* ---- host calls ---- */
+/* ---- host calls */
 
 START_TEST(host_calls_nest)
 {
@@ -132,7 +132,7 @@ START_TEST(nesting_is_limited)
 }
 END_TEST
 
-/* ---- externs ---- */
+/* ---- externs */
 
 static void take_extern(uint32_t id, uint64_t payload, uint32_t func)
 {
@@ -300,7 +300,7 @@ START_TEST(a_number_is_no_extern)
 }
 END_TEST
 
-/* ---- output ---- */
+/* ---- output */
 
 START_TEST(output_is_capped)
 {
@@ -323,7 +323,7 @@ START_TEST(output_is_capped)
 }
 END_TEST
 
-/* ---- streams ---- */
+/* ---- streams */
 
 static const char echo[] =
     "(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func $w (param i32 i32 i32 i32) (result i32)))"

@@ -13,7 +13,7 @@ static uint32_t cycles(void)
     return given ? (uint32_t)strtoul(given, NULL, 0) : CYCLES;
 }
 
-/* ---- what there is ---- */
+/* ---- what there is */
 
 static size_t map_bytes(const struct idmap *m)
 {
@@ -71,7 +71,7 @@ static void expect_flat(const struct measure *a, const struct measure *b)
                   (unsigned long long)b->heap);
 }
 
-/* ---- a cycle ---- */
+/* ---- a cycle */
 
 static const char job[] =
     "(module (import \"h\" \"f\" (func $f (param externref)))"
@@ -210,7 +210,7 @@ START_TEST(a_failed_store_is_gone_once_dropped)
 }
 END_TEST
 
-/* ---- inside a living store ---- */
+/* ---- inside a living store */
 
 START_TEST(a_wasi_object_takes_its_streams_along)
 {
@@ -334,7 +334,7 @@ START_TEST(exceptions_and_externs_die_in_a_living_store)
 }
 END_TEST
 
-/* ---- closing ---- */
+/* ---- closing */
 
 START_TEST(a_stores_handle_ends_with_the_answer)
 {
@@ -431,7 +431,7 @@ START_TEST(a_close_in_order_inside_a_call_of_that_store_is_a_deadlock)
 }
 END_TEST
 
-/* ---- after a burst ---- */
+/* ---- after a burst */
 
 START_TEST(a_burst_leaves_no_buffers)
 {

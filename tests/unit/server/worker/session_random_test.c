@@ -100,7 +100,7 @@ static uint32_t pick(enum object_kind kind)
     return 1 + (uint32_t)kind * 4 + below(kind == OBJECT_STORE || kind == OBJECT_MODULE ? 2 : 4);
 }
 
-/* ---- making frames up ---- */
+/* ---- making frames up */
 
 static void fill(const ProtobufCMessageDescriptor *type, void *body)
 {
@@ -359,7 +359,7 @@ static void begin(struct client *c)
     begin_store(c, 1);
 }
 
-/* ---- running ---- */
+/* ---- running */
 
 static void take_frames(struct client *c)
 {

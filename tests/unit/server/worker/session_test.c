@@ -6,7 +6,7 @@
 
 #include "tests/unit/session_rig.h"
 
-/* ---- form ---- */
+/* ---- form */
 
 START_TEST(greets_and_answers)
 {
@@ -135,7 +135,7 @@ START_TEST(a_bad_hello_is_answered)
 }
 END_TEST
 
-/* ---- pipelining ---- */
+/* ---- pipelining */
 
 START_TEST(one_read_one_write)
 {
@@ -307,7 +307,7 @@ START_TEST(stores_are_independent_and_ordered)
 }
 END_TEST
 
-/* ---- stopping ---- */
+/* ---- stopping */
 
 START_TEST(cancel_and_interrupt)
 {
@@ -428,7 +428,7 @@ START_TEST(three_hundred_spinning_stores_of_one_client_are_one)
 }
 END_TEST
 
-/* ---- modules on their way ---- */
+/* ---- modules on their way */
 
 static int module_with_seals(size_t n, int seals)
 {
