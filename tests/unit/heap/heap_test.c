@@ -413,6 +413,41 @@ START_TEST(long_work_polls)
 }
 END_TEST
 
+/* Each dead one is looked at twice: as it is swept, and as it is reported. */
+START_TEST(sweeping_externrefs_polls)
+{
+    enum { DEAD = HEAP_WORK / 16, SWEPT = 64, REPORTED = 512 };
+    struct world *w = world_new_calm(none);
+    heap_ref r;
+    for (uint64_t id = 1; id <= DEAD; id++) ck_assert_int_eq(heap_extern(w->heap, id, &r), HEAP_OK);
+    w->polls = w->deaths = 0;
+    heap_collect(w->heap);
+    ck_assert_uint_eq(w->deaths, DEAD);
+    ck_assert_uint_ge(w->polls, DEAD / (HEAP_WORK / (SWEPT + REPORTED)));
+    world_free(w);
+}
+END_TEST
+
+static void many_roots(void *ctx, struct heap_visitor *v)
+{
+    (void)ctx;
+    uint32_t null = 0;
+    for (uint32_t i = 0; i < 1u << 20; i++) heap_visit_ref(v, &null);
+}
+
+/* A collection looks at each root: so a million of them are a reason to wait, however little lives. */
+START_TEST(many_roots_on_little_data_are_visited_rarely)
+{
+    struct world *w = world_new_calm((struct heap_options){.growth_percent = 100});
+    w->heap->emb.roots = many_roots;
+    heap_collect(w->heap);
+    uint64_t before = w->collections;
+    for (uint32_t i = 0; i < (8u << 20) / 12; i++) must_alloc(w, D_PAIR); /* half of what the roots cost */
+    ck_assert_uint_eq(w->collections, before);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(it_grows_with_what_lives_and_shrinks_when_idle)
 {
     struct world *w = world_new_calm(none);
@@ -539,6 +574,8 @@ int main(void)
     tcase_add_test(c, externrefs_have_identity_and_die_once);
     tcase_add_test(c, functions_are_reported_and_reach_late_roots);
     tcase_add_test(c, long_work_polls);
+    tcase_add_test(c, sweeping_externrefs_polls);
+    tcase_add_test(c, many_roots_on_little_data_are_visited_rarely);
     tcase_add_test(c, it_grows_with_what_lives_and_shrinks_when_idle);
     tcase_add_test(c, trimming_between_bursts_keeps_what_lives);
     tcase_add_test(c, stress_every_counts_allocations);

@@ -137,6 +137,43 @@ START_TEST(a_segment_is_evaluated_once)
 }
 END_TEST
 
+/* Its elements are in the table, and a table.init finds none left. */
+START_TEST(an_active_segment_is_dropped)
+{
+    struct rig r;
+    rig_init(&r);
+    struct instance *in = rig_instance(&r,
+                                       "(type $s (struct (field i32))) (table $t 4 (ref null $s))"
+                                       "(elem $e (table $t) (i32.const 1) (ref null $s)"
+                                       "  (item (struct.new $s (i32.const 7))))"
+                                       "(func (export \"init\")"
+                                       "  (table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1)))"
+                                       "(func (export \"get\") (result i32)"
+                                       "  (struct.get $s 0 (table.get $t (i32.const 1))))",
+                                       NULL);
+    ck_assert_uint_eq(rig_ok(&r, in, "get", 0), 7);
+    rig_trap(&r, in, TABLE_BOUNDS, "init", 0);
+    rig_deinit(&r);
+}
+END_TEST
+
+/* Constants alone become values when the module is read: nothing is translated, and nothing runs at instantiation. */
+START_TEST(plain_constants_are_no_code)
+{
+    struct rig r;
+    rig_init(&r);
+    struct module *plain = rig_module(&r, "(global i32 (i32.const 1)) (global i64 (i64.const -1)) (func $f)"
+                                          "(global funcref (ref.func $f)) (global externref (ref.null extern))"
+                                          "(table 2 funcref) (elem (i32.const 0) $f $f)");
+    struct module *sum = rig_module(&r, "(global i32 (i32.add (i32.const 1) (i32.const 2)))");
+    ck_assert_uint_eq(plain->nconst_code, 0);
+    ck_assert_uint_eq(sum->nconst_code, 1);
+    module_unref(plain);
+    module_unref(sum);
+    rig_deinit(&r);
+}
+END_TEST
+
 /* A segment that allocates while its first elements must stay alive and move. */
 START_TEST(a_long_segment_is_reachable_while_it_is_filled)
 {
@@ -322,6 +359,8 @@ int main(void)
     tcase_add_test(c, exports_are_found_and_listed);
     tcase_add_test(c, constant_expressions_allocate_and_survive_collections);
     tcase_add_test(c, a_segment_is_evaluated_once);
+    tcase_add_test(c, an_active_segment_is_dropped);
+    tcase_add_test(c, plain_constants_are_no_code);
     tcase_add_test(c, a_long_segment_is_reachable_while_it_is_filled);
     tcase_add_test(c, imported_globals_and_functions_in_initialisers);
     tcase_add_test(c, a_segment_out_of_bounds_leaves_what_was_written);

@@ -340,6 +340,32 @@ START_TEST(memory_is_checked_at_every_width)
 }
 END_TEST
 
+/* Made where others have been: the bodies that allocate inline clear what the heap does not. */
+START_TEST(default_fields_are_zero_where_objects_were)
+{
+    enum { MANY = 100000 };
+    struct rig r;
+    rig_init(&r);
+    struct instance *in = rig_instance(
+        &r,
+        "(type $s (struct (field (mut i32)) (field (mut i64)) (field (mut i32))))"
+        "(func (export \"fill\") (param i32) (result i32) (loop $more"
+        "  (drop (struct.new $s (i32.const -1) (i64.const -1) (i32.const -1)))"
+        "  (br_if $more (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (i32.const 0))"
+        "(func (export \"bits\") (param i32) (result i32) (local $x (ref null $s)) (local $bits i32) (loop $more"
+        "  (local.set $x (struct.new_default $s))"
+        "  (local.set $bits (i32.or (local.get $bits) (i32.or (struct.get $s 0 (local.get $x))"
+        "    (i32.or (i32.wrap_i64 (struct.get $s 1 (local.get $x))) (struct.get $s 2 (local.get $x))))))"
+        "  (br_if $more (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))"
+        "  (local.get $bits))",
+        NULL);
+    rig_ok(&r, in, "fill", MANY);
+    store_collect(r.store);
+    ck_assert_uint_eq(rig_ok(&r, in, "bits", MANY), 0);
+    rig_deinit(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("interp");
@@ -353,6 +379,7 @@ int main(void)
     tcase_add_test(tc, recursion_ends_in_a_trap_and_the_store_goes_on);
     tcase_add_test(tc, every_endless_program_can_be_stopped);
     tcase_add_test(tc, operands_survive_collections);
+    tcase_add_test(tc, default_fields_are_zero_where_objects_were);
     tcase_add_test(tc, casts_follow_the_hierarchy);
     tcase_add_test(tc, memory_is_checked_at_every_width);
     suite_add_tcase(s, tc);
