@@ -2,7 +2,7 @@
 # tests/run.sh JOBS [FILTER] -- what `./dev test` runs: static checks, then unit and end-to-end tests in the release,
 # sanitize, stress and debug builds, each libFuzzer target for half a minute, and five mutants that the seed draws. FILTER
 # picks those with it in their name (layering, docs, tags, lint, PRESET/NAME_test, PRESET/wast, fuzz/NAME, mutants) and
-# builds only what they need. Closes with 'N passed, N failed'.
+# builds only what they need; HEMI_PRESETS names other builds. Closes with 'N passed, N failed'.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 jobs=$1 filter=${2:-}
@@ -15,7 +15,7 @@ export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}
 echo "seed $HEMI_SEED (HEMI_SEED=$HEMI_SEED repeats this run)"
 
 # Unit tests read the official suite's modules; tests/wast/run.sh says itself where it is, or that it is not.
-if [[ release/wat_roundtrip_test,sanitize/wat_roundtrip_test,stress/wat_roundtrip_test,debug/wat_roundtrip_test == *"$filter"* ]]; then
+if [[ release/wat_roundtrip_test,sanitize/wat_roundtrip_test,stress/wat_roundtrip_test,debug/wat_roundtrip_test,coverage/wat_roundtrip_test == *"$filter"* ]]; then
     if suite=$(tests/wast/run.sh --suite); then export HEMI_TESTSUITE=$suite; else unset HEMI_TESTSUITE; fi
 fi
 
@@ -91,7 +91,7 @@ as_user() { # preset path
 }
 
 is_for_user() { # preset name
-    [ "$(id -u)" -eq 0 ] && [[ $1 != stress && $1 != debug ]] && [[ " ${user_tests[*]} " == *" ${2%_test} "* ]] &&
+    [ "$(id -u)" -eq 0 ] && [[ $1 == release || $1 == sanitize ]] && [[ " ${user_tests[*]} " == *" ${2%_test} "* ]] &&
         command -v setpriv >/dev/null
 }
 
@@ -138,6 +138,7 @@ tests_of() { # preset : the names of its tests that the filter picks, from the s
             tests/e2e/*) name=e2e_$name ;;
             tests/wast/*) name=wast ;;
         esac
+        [ "$preset/$name" != coverage/client_symbols_test ] || continue # its library exports counters
         [[ $preset/$name == *"$filter"* ]] && echo "$name"
     done
 }
@@ -150,7 +151,7 @@ targets_of() { # test names : what to build for them; nothing means everything
     done
 }
 
-for preset in release sanitize stress debug; do
+for preset in ${HEMI_PRESETS:-release sanitize stress debug}; do
     mapfile -t tests < <(tests_of "$preset")
     [ ${#tests[@]} -gt 0 ] || continue
     mapfile -t targets < <(targets_of "${tests[@]}")
