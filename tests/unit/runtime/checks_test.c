@@ -28,7 +28,7 @@ static struct table *some_table(uint64_t size)
 static enum hemi_status opens(void *ctx)
 {
     (void)ctx;
-    s->vm.exit_fp += SLOT_BYTES;
+    s->vm.exit_fp = rig.stack.base;
     return HEMI_OK;
 }
 static void poll_that_runs_the_guest(void)
