@@ -268,7 +268,7 @@ enum hemi_status run_store_stats(struct request *r)
     if (r->store)
         totals_of_store(n, r->store);
     else
-        for (const struct wstore *s = c->stores; s; s = s->next) totals_of_store(n, s);
+        for (const struct wstore *s = LIST_FIRST(&c->stores); s; s = LIST_NEXT(s, of_conn)) totals_of_store(n, s);
     totals_of_connection(n, c);
     uint8_t *raw = request_raw(r, sizeof n);
     if (!raw) return HEMI_NO_MEMORY;

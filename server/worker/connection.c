@@ -260,9 +260,7 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id, const u
     c->handles.max = (uint32_t)w->boot->limits.handles;
     handles_begin(&c->handles);
     frame_reader_init(&c->in, FRAME_C2W, FRAME_OPEN);
-    c->next = w->connections;
-    if (c->next) c->next->prev = c;
-    w->connections = c;
+    LIST_INSERT_HEAD(&w->connections, c, link);
     w->nconnections++;
     w->served++;
     page_count(&w->boot->page->connections_total);
@@ -342,10 +340,11 @@ static bool forget_calls(struct connection *c, uint32_t *units)
 
 static bool forget_stores(struct connection *c, uint32_t *units)
 {
-    while (c->stores) {
+    struct wstore *s;
+    while ((s = LIST_FIRST(&c->stores))) {
         if (!release_unit(units)) return true;
         release_units(units, END_UNITS);
-        wstore_end(c->stores);
+        wstore_end(s);
     }
     return false;
 }
@@ -372,8 +371,7 @@ static void leave_worker(struct connection *c)
 {
     struct worker *w = c->worker;
     totals_keep_connection(c);
-    *(c->prev ? &c->prev->next : &w->connections) = c->next;
-    if (c->next) c->next->prev = c->prev;
+    LIST_REMOVE(c, link);
     w->nconnections--;
     w->nending--;
     CHECK(runqueue_empty(&c->runs) && c->stacks.used == 0 && c->types.used == 0 && c->promised == 0);
@@ -384,7 +382,7 @@ static void leave_worker(struct connection *c)
         break;
     }
     unqueue_read(c);
-    requests_stop_forget(w, &c->stopping);
+    requests_stop_forget(&c->stopping);
     timeout_remove(&w->timeouts, &c->linger);
 }
 

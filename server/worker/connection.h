@@ -20,6 +20,7 @@
 #ifndef HEMI_SERVER_WORKER_CONNECTION_H
 #define HEMI_SERVER_WORKER_CONNECTION_H
 
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "proto/frame.h"
@@ -39,9 +40,9 @@ struct output_wait {
 
 struct connection {
     struct worker *worker;
-    struct account *account; /* counted */
-    struct connection *prev, *next;
-    uint64_t id; /* the supervisor's */
+    struct account *account;     /* counted */
+    LIST_ENTRY(connection) link; /* of the worker */
+    uint64_t id;                 /* the supervisor's */
     int fd;
     uv_poll_t poll;
     int events; /* what it polls for */
@@ -76,8 +77,8 @@ struct connection {
     } *unread;
     uint32_t unread_begin, unread_end, unread_capacity;
     struct handle_table handles;
-    struct idmap requests; /* id -> request, unanswered */
-    struct request *first_request;
+    struct idmap requests;             /* id -> request, unanswered */
+    LIST_HEAD(, request) all_requests; /* unanswered */
     struct stopping stopping;
     uint32_t nrequests;
     struct outcome *last;    /* of the request read last */
@@ -88,7 +89,7 @@ struct connection {
     struct idmap streams;  /* id -> stream */
     uint32_t last_stream;  /* the highest id that was ever used */
     struct run_queue runs; /* its stores', and activations of no store */
-    struct wstore *stores;
+    LIST_HEAD(, wstore) stores;
     uint32_t nstores, nmodules;
     struct wstore *deaths; /* with notices to send */
     struct connection *next_flush;

@@ -46,7 +46,7 @@ static struct handover_msg expand(const struct worker *w, const struct control_m
 static void sent(struct worker *w, const struct control_message *m)
 {
     if (m->type != HANDOVER_ADOPTED) return;
-    for (struct connection *c = w->connections; c; c = c->next)
+    for (struct connection *c = LIST_FIRST(&w->connections); c; c = LIST_NEXT(c, link))
         if (c->id == m->about && !c->polling) return connection_start(c);
 }
 

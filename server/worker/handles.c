@@ -29,7 +29,7 @@ struct outcome *outcome_ref(struct outcome *o)
 void outcome_unref(struct outcome *o)
 {
     if (!o || --o->refs > 0) return;
-    CHECK(!o->waiters);
+    CHECK(LIST_EMPTY(&o->waiters));
     free(o);
 }
 
@@ -46,9 +46,7 @@ const char *object_kind_text(enum object_kind kind) { return kind_texts[kind]; }
 static void link_object(struct object *o)
 {
     struct wstore *s = o->store;
-    o->next = s->objects;
-    if (o->next) o->next->prev = o;
-    s->objects = o;
+    LIST_INSERT_HEAD(&s->objects, o, of_store);
     o->listed = true;
 }
 
@@ -56,8 +54,7 @@ void object_unlink(struct object *o)
 {
     if (!o->listed) return;
     o->listed = false;
-    *(o->prev ? &o->prev->next : &o->store->objects) = o->next;
-    if (o->next) o->next->prev = o->prev;
+    LIST_REMOVE(o, of_store);
 }
 
 struct object *object_new(enum object_kind kind, struct wstore *store, struct outcome *outcome)

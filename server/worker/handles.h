@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "runtime/runtime.h"
 #include "server/worker/account.h"
@@ -56,8 +57,8 @@ struct outcome {
     uint32_t root;    /* when it failed: the request at the root of that */
     enum hemi_status status;
     bool done;
-    struct request *pending; /* while not done; borrowed */
-    struct request *waiters; /* through request.wait_next */
+    struct request *pending;      /* while not done; borrowed */
+    LIST_HEAD(, request) waiters; /* by request.wait */
 };
 struct outcome *outcome_new(struct request *r, uint32_t id); /* NULL: no memory */
 struct outcome *outcome_ref(struct outcome *o);
@@ -95,12 +96,12 @@ struct inside {
 
 struct object {
     uint32_t refs;
-    uint8_t kind;               /* enum object_kind */
-    uint8_t class_;             /* REF: enum wire_class */
-    bool bound, listed;         /* listed: on its store's list */
-    struct outcome *outcome;    /* who promised it; NULL: made at once */
-    struct wstore *store;       /* counted; NULL: of no store */
-    struct object *prev, *next; /* .of-store */
+    uint8_t kind;                /* enum object_kind */
+    uint8_t class_;              /* REF: enum wire_class */
+    bool bound, listed;          /* listed: on its store's list */
+    struct outcome *outcome;     /* who promised it; NULL: made at once */
+    struct wstore *store;        /* counted; NULL: of no store */
+    LIST_ENTRY(object) of_store; /* .of-store */
     union {
         struct module *module; /* counted */
         struct instance *instance;

@@ -29,7 +29,7 @@ struct host_call *hostcall_ref(struct host_call *h)
 void hostcall_unref(struct host_call *h)
 {
     if (!h || --h->refs > 0) return;
-    CHECK(!h->children);
+    CHECK(LIST_EMPTY(&h->children));
     lane_unmark(&h->lane);
     if (!h->store->ended) values_settle(h->store, h->types, h->ncounted, h->raw);
     values_unpin(h->npins, h->pins);
@@ -65,16 +65,12 @@ static struct host_call *call_new(struct request *r, const struct host_func_ctx 
 void hostcall_add_child(struct host_call *h, struct request *r)
 {
     r->parent = hostcall_ref(h);
-    r->sibling_next = h->children;
-    if (r->sibling_next) r->sibling_next->sibling_prev = r;
-    h->children = r;
+    LIST_INSERT_HEAD(&h->children, r, sibling);
 }
 
 void hostcall_remove_child(struct host_call *h, struct request *r)
 {
-    *(r->sibling_prev ? &r->sibling_prev->sibling_next : &h->children) = r->sibling_next;
-    if (r->sibling_next) r->sibling_next->sibling_prev = r->sibling_prev;
-    r->sibling_prev = r->sibling_next = NULL;
+    LIST_REMOVE(r, sibling);
     r->parent = NULL;
     if (h->request) scheduler_wake(&h->request->act);
     hostcall_unref(h);
@@ -83,11 +79,11 @@ void hostcall_remove_child(struct host_call *h, struct request *r)
 /* The caller is to stop: nothing made inside the call may go on. The client still owes its reply. */
 static void abandon(struct host_call *h)
 {
-    for (struct request *child = h->children, *next; child; child = next) {
+    for (struct request *child = LIST_FIRST(&h->children), *next; child; child = next) {
         uint32_t before = h->conn->nrequests;
-        next = child->sibling_next;
+        next = LIST_NEXT(child, sibling);
         request_stop(child, HEMI_CANCELLED);
-        if (h->conn->nrequests != before) next = h->children; /* it, and perhaps others, are gone */
+        if (h->conn->nrequests != before) next = LIST_FIRST(&h->children); /* it, and perhaps others, are gone */
     }
 }
 
@@ -96,7 +92,7 @@ static enum hemi_status wait_for_reply(struct host_call *h)
 {
     struct request *r = h->request;
     struct scheduler *s = &r->conn->worker->sched;
-    while (r->act.stop == HEMI_OK && !(h->replied && !h->children)) scheduler_wait(s);
+    while (r->act.stop == HEMI_OK && !(h->replied && LIST_EMPTY(&h->children))) scheduler_wait(s);
     if (r->act.stop == HEMI_OK) return HEMI_OK;
     abandon(h);
     while (h->nested > 0) scheduler_wait(s);

@@ -13,6 +13,8 @@
 #ifndef HEMI_SERVER_WORKER_HOSTCALL_H
 #define HEMI_SERVER_WORKER_HOSTCALL_H
 
+#include <sys/queue.h>
+
 #include "proto/window.h"
 #include "server/worker/request.h"
 
@@ -26,8 +28,8 @@ struct host_call {
     struct wstore *store; /* counted */
     struct lane lane;
     struct window window;
-    struct request *children; /* unanswered requests that name it */
-    uint32_t nested;          /* those of them that touch its store */
+    LIST_HEAD(, request) children; /* unanswered requests that name it */
+    uint32_t nested;               /* those of them that touch its store */
     uint32_t depth;
     bool replied;
     enum hemi_status status; /* the reply's */

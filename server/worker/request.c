@@ -72,9 +72,7 @@ static void stop_waiting(struct request *r)
 {
     struct outcome *o = r->waiting_for;
     if (!o) return;
-    *(r->wait_prev ? &r->wait_prev->wait_next : &o->waiters) = r->wait_next;
-    if (r->wait_next) r->wait_next->wait_prev = r->wait_prev;
-    r->wait_prev = r->wait_next = NULL;
+    LIST_REMOVE(r, wait);
     r->waiting_for = NULL;
     outcome_unref(o);
 }
@@ -86,8 +84,7 @@ static void publish(struct request *r, enum hemi_status status)
     o->pending = NULL;
     o->status = status;
     if (status == HEMI_DEPENDENCY_FAILED) o->root = r->reply.failed_request;
-    while (o->waiters) {
-        struct request *waiter = o->waiters;
+    for (struct request *waiter; (waiter = LIST_FIRST(&o->waiters));) {
         stop_waiting(waiter); /* `o` stays: the request has a reference */
         lane_mark(r->conn->worker, waiter->lane);
     }
@@ -185,9 +182,8 @@ static void leave_connection(struct request *r)
     struct connection *c = r->conn;
     connection_answered(c, r->parent, r->bytes);
     idmap_remove(&c->requests, r->id);
-    *(r->conn_prev ? &r->conn_prev->conn_next : &c->first_request) = r->conn_next;
-    if (r->conn_next) r->conn_next->conn_prev = r->conn_prev;
-    if (c->stopping.at == r) c->stopping.at = r->conn_next;
+    if (c->stopping.at == r) c->stopping.at = LIST_NEXT(r, of_conn);
+    LIST_REMOVE(r, of_conn);
     if (c->pinning == r) c->pinning = NULL;
     c->nrequests--;
     worker_account(c->worker, -(int64_t)(r->bytes - r->kept));
@@ -312,34 +308,31 @@ void request_stop(struct request *r, enum hemi_status why)
 
 static void begin_stopping(struct worker *w, struct stopping *s, struct stopping as)
 {
-    requests_stop_forget(w, s);
+    requests_stop_forget(s);
     if (!as.at) return;
     *s = as;
     s->listed = true;
-    s->next = w->stopping_some;
-    if (s->next) s->next->prev = s;
-    w->stopping_some = s;
+    LIST_INSERT_HEAD(&w->stopping_some, s, link);
 }
 
-void requests_stop_forget(struct worker *w, struct stopping *s)
+void requests_stop_forget(struct stopping *s)
 {
     if (!s->listed) return;
-    *(s->prev ? &s->prev->next : &w->stopping_some) = s->next;
-    if (s->next) s->next->prev = s->prev;
+    LIST_REMOVE(s, link);
     *s = (struct stopping){0};
 }
 
 uint32_t requests_stop_some(struct worker *w)
 {
     uint32_t units = STOP_UNITS;
-    for (struct stopping *s; (s = w->stopping_some) && release_unit(&units);) {
+    for (struct stopping *s; (s = LIST_FIRST(&w->stopping_some)) && release_unit(&units);) {
         struct request *r = s->at;
         uint32_t ids = w->ids;
         if (!r) {
-            requests_stop_forget(w, s);
+            requests_stop_forget(s);
             continue;
         }
-        s->at = s->of_store ? r->store_next : r->conn_next;
+        s->at = s->of_store ? LIST_NEXT(r, of_store) : LIST_NEXT(r, of_conn);
         if (!s->interrupt || r->row->interrupt) request_stop(r, s->why); /* `s` may be gone with it */
         release_units(&units, (w->ids - ids) / IDS_PER_UNIT);
     }
@@ -349,17 +342,18 @@ uint32_t requests_stop_some(struct worker *w)
 void requests_interrupt(struct connection *c)
 {
     begin_stopping(c->worker, &c->stopping,
-                   (struct stopping){.at = c->first_request, .why = HEMI_INTERRUPTED, .interrupt = true});
+                   (struct stopping){.at = LIST_FIRST(&c->all_requests), .why = HEMI_INTERRUPTED, .interrupt = true});
 }
 
 void requests_stop_all(struct connection *c, enum hemi_status why)
 {
-    begin_stopping(c->worker, &c->stopping, (struct stopping){.at = c->first_request, .why = why});
+    begin_stopping(c->worker, &c->stopping, (struct stopping){.at = LIST_FIRST(&c->all_requests), .why = why});
 }
 
 void requests_stop_store(struct wstore *s, enum hemi_status why)
 {
-    begin_stopping(s->worker, &s->stopping, (struct stopping){.at = s->requests, .why = why, .of_store = true});
+    begin_stopping(s->worker, &s->stopping,
+                   (struct stopping){.at = LIST_FIRST(&s->requests), .why = why, .of_store = true});
 }
 
 void requests_cancel(struct connection *c, uint32_t id)

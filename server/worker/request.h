@@ -18,6 +18,8 @@
 #ifndef HEMI_SERVER_WORKER_REQUEST_H
 #define HEMI_SERVER_WORKER_REQUEST_H
 
+#include <sys/queue.h>
+
 #include "proto/frame.h"
 #include "runtime/runtime.h"
 #include "server/scheduler/scheduler.h"
@@ -45,7 +47,7 @@ struct reply {
 
 struct request {
     struct connection *conn;
-    struct request *conn_prev, *conn_next;
+    LIST_ENTRY(request) of_conn;
     const struct frame_info *info;
     const struct request_row *row;
     uint32_t id;
@@ -54,14 +56,14 @@ struct request {
     uint32_t kept;     /* of those, in its connection's account */
     uint64_t promised; /* of its connection's */
     bool started, answered, nested;
-    bool passes;                                 /* it keeps nothing, for it is answered in the turn in which it came */
-    bool sheltered;                              /* its stack is of those kept for host calls */
-    bool lent;                                   /* its stack is in its connection's account */
-    enum hemi_status result;                     /* of run() on a fiber */
-    struct host_call *parent;                    /* counted; NULL: none */
-    struct request *sibling_prev, *sibling_next; /* of the same parent */
-    struct wstore *store;                        /* counted; NULL: touches none */
-    struct request *store_prev, *store_next;     /* of the same store */
+    bool passes;                  /* it keeps nothing, for it is answered in the turn in which it came */
+    bool sheltered;               /* its stack is of those kept for host calls */
+    bool lent;                    /* its stack is in its connection's account */
+    enum hemi_status result;      /* of run() on a fiber */
+    struct host_call *parent;     /* counted; NULL: none */
+    LIST_ENTRY(request) sibling;  /* of the same parent */
+    struct wstore *store;         /* counted; NULL: touches none */
+    LIST_ENTRY(request) of_store; /* of the same store */
     struct lane *lane, own_lane;
     struct request *lane_prev, *lane_next;
     struct activation act;     /* when the row runs on a fiber */
@@ -72,7 +74,7 @@ struct request {
     struct outcome *previous;    /* IF_PREVIOUS_OK: of the request before it */
     struct outcome *chunk;       /* of the one that brought the module's chunk before this one's */
     struct outcome *waiting_for; /* on that one's list of waiters */
-    struct request *wait_prev, *wait_next;
+    LIST_ENTRY(request) wait;
     struct object *uses[3]; /* handles in the body, in the row's order; NULL: 0 was given */
     struct object *makes;   /* promised; NULL: none */
     uint32_t makes_id;
@@ -160,7 +162,7 @@ void requests_stop_store(struct wstore *s, enum hemi_status why);
 /* One stretch of that; the units it took. */
 uint32_t requests_stop_some(struct worker *w);
 /* Its requests are gone. Idempotent. */
-void requests_stop_forget(struct worker *w, struct stopping *s);
+void requests_stop_forget(struct stopping *s);
 /* Puts a formatted message into the reply and returns `status`. */
 enum hemi_status request_fail(struct request *r, enum hemi_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -210,9 +210,7 @@ static void join_connection(struct request *r, const struct frame *f)
 {
     struct connection *c = r->conn;
     worker_account(c->worker, r->bytes);
-    r->conn_next = c->first_request;
-    if (r->conn_next) r->conn_next->conn_prev = r;
-    c->first_request = r;
+    LIST_INSERT_HEAD(&c->all_requests, r, of_conn);
     c->nrequests++;
     if (f->head.flags & FRAME_FLAG_IF_PREVIOUS_OK && c->last) r->previous = outcome_ref(c->last);
     outcome_unref(c->last);

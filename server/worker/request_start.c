@@ -69,10 +69,7 @@ static void wait_on(struct request *r, struct outcome *o)
 {
     if (r->waiting_for) return;
     r->waiting_for = outcome_ref(o);
-    r->wait_prev = NULL;
-    r->wait_next = o->waiters;
-    if (r->wait_next) r->wait_next->wait_prev = r;
-    o->waiters = r;
+    LIST_INSERT_HEAD(&o->waiters, r, wait);
 }
 
 enum readiness { READY, WAITS, FAILED };
@@ -246,7 +243,7 @@ void requests_feed(struct worker *w)
 {
     if (!w->feeds) return;
     w->feeds = false;
-    for (struct connection *c = w->connections; c; c = c->next) {
+    for (struct connection *c = LIST_FIRST(&w->connections); c; c = LIST_NEXT(c, link)) {
         const struct lane *stalled = c->stalled.head;
         feed_from(w, &c->sheltered);
         feed_from(w, &c->starved);

@@ -51,7 +51,8 @@ static void look_at(struct search *s, struct request *r)
     if (!r->started) {
         if (r->lane) look_at_queued(s, r);
     } else if (r->calling) {
-        for (struct request *child = r->calling->children; child; child = child->sibling_next) see(s, child);
+        for (struct request *child = LIST_FIRST(&r->calling->children); child; child = LIST_NEXT(child, sibling))
+            see(s, child);
     }
 }
 

@@ -8,6 +8,7 @@
 #ifndef HEMI_SERVER_WORKER_STATE_H
 #define HEMI_SERVER_WORKER_STATE_H
 
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "proto/counters.h"
@@ -36,12 +37,12 @@ struct worker {
     struct verifier verifier;
     struct stretches stretches;
     struct engine *engine;
-    struct connection *connections;
+    LIST_HEAD(, connection) connections;
     struct connection *to_flush;
     struct connection_list {
         struct connection *head, *tail;
     } to_read;
-    struct stopping *stopping_some;
+    LIST_HEAD(, stopping) stopping_some;
     struct wstore_list {
         struct wstore *head, *tail;
     } resting;

@@ -33,9 +33,7 @@ struct wstore *wstore_new(struct connection *conn, uint32_t handle)
     s->account = account_ref(conn->account);
     runqueue_init(&s->runs, &conn->runs);
     s->handle = handle;
-    s->next = conn->stores;
-    if (s->next) s->next->prev = s;
-    conn->stores = s;
+    LIST_INSERT_HEAD(&conn->stores, s, of_conn);
     count_stores(conn, conn->nstores + 1);
     return s;
 }
@@ -94,7 +92,7 @@ void wstore_deaths_free(struct wstore *s)
 /* handles.h .of-store */
 static bool clear_objects(struct wstore *s, uint32_t *units)
 {
-    for (struct object *o; (o = s->objects);) {
+    for (struct object *o; (o = LIST_FIRST(&s->objects));) {
         if (!release_unit(units)) return true;
         release_units(units, object_units(o));
         object_clear(o);
@@ -150,14 +148,12 @@ void wstore_end(struct wstore *s)
     struct connection *c = s->conn;
     s->ended = s->closing = true;
     lane_unmark(&s->lane);
-    requests_stop_forget(s->worker, &s->stopping);
+    requests_stop_forget(&s->stopping);
     wstore_rouse(s);
     totals_keep_store(s);
     wstore_deaths_free(s); /* a client that closes a store, or its connection, takes everything for dead */
     share_types(s, 0);
-    *(s->prev ? &s->prev->next : &c->stores) = s->next;
-    if (s->next) s->next->prev = s->prev;
-    s->prev = s->next = NULL;
+    LIST_REMOVE(s, of_conn);
     count_stores(c, c->nstores - 1);
     grave_bury(&c->worker->grave, &s->corpse, free_some);
 }
@@ -193,17 +189,13 @@ void wstore_join(struct wstore *s, struct request *r)
     wstore_rouse(s);
     r->store = wstore_ref(s);
     s->busy++;
-    r->store_next = s->requests;
-    if (r->store_next) r->store_next->store_prev = r;
-    s->requests = r;
+    LIST_INSERT_HEAD(&s->requests, r, of_store);
 }
 
 void wstore_leave(struct wstore *s, struct request *r)
 {
-    *(r->store_prev ? &r->store_prev->store_next : &s->requests) = r->store_next;
-    if (r->store_next) r->store_next->store_prev = r->store_prev;
-    if (s->stopping.at == r) s->stopping.at = r->store_next;
-    r->store_prev = r->store_next = NULL;
+    if (s->stopping.at == r) s->stopping.at = LIST_NEXT(r, of_store);
+    LIST_REMOVE(r, of_store);
     r->store = NULL;
     if (--s->busy == 0) rest(s);
 }

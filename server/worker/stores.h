@@ -17,6 +17,8 @@
 #ifndef HEMI_SERVER_WORKER_STORES_H
 #define HEMI_SERVER_WORKER_STORES_H
 
+#include <sys/queue.h>
+
 #include "runtime/runtime.h"
 #include "server/scheduler/runqueue.h"
 #include "server/worker/account.h"
@@ -42,8 +44,8 @@ struct lane_list {
 
 /* A walk through the requests of a connection, or of a store, which are to end with `why`; it goes on where it was. */
 struct stopping {
-    struct stopping *prev, *next;
-    struct request *at; /* the next one; NULL: it is over */
+    LIST_ENTRY(stopping) link; /* with the worker, while listed */
+    struct request *at;        /* the next one; NULL: it is over */
     enum hemi_status why;
     bool listed;    /* with the worker */
     bool of_store;  /* those of a store */
@@ -63,7 +65,7 @@ struct wstore {
     struct connection *conn; /* until ended */
     struct worker *worker;
     struct account *account;    /* counted */
-    struct wstore *prev, *next; /* of the connection, until ended */
+    LIST_ENTRY(wstore) of_conn; /* until ended */
     uint32_t handle;
     struct store *store; /* NULL before STORE_NEW ran and after the end */
     size_t stack;        /* bytes of VM stack of its activations */
@@ -72,14 +74,14 @@ struct wstore {
     bool ended;
     struct run_queue runs; /* its activations, in the connection's */
     struct lane lane;
-    struct request *closer;   /* STORE_CLOSE waiting for `busy` to become 0 */
-    uint32_t busy;            /* unanswered requests that touch it */
-    struct request *requests; /* these */
+    struct request *closer;        /* STORE_CLOSE waiting for `busy` to become 0 */
+    uint32_t busy;                 /* unanswered requests that touch it */
+    LIST_HEAD(, request) requests; /* these */
     struct stopping stopping;
-    struct object *objects; /* handles.h .of-store */
-    struct stream *streams; /* stream.h .open */
-    struct idmap externs;   /* id -> struct extern_count */
-    uint8_t *deaths;        /* notices not sent yet, 16 bytes each */
+    LIST_HEAD(, object) objects; /* handles.h .of-store */
+    LIST_HEAD(, stream) streams; /* stream.h .open */
+    struct idmap externs;        /* id -> struct extern_count */
+    uint8_t *deaths;             /* notices not sent yet, 16 bytes each */
     size_t deaths_used, deaths_capacity;
     struct wstore *next_death;
     bool death_listed;

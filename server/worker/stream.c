@@ -45,9 +45,7 @@ struct stream *stream_new(struct connection *c, struct wstore *store, uint32_t i
         return NULL;
     }
     s->refs++;
-    s->next = store->streams;
-    if (s->next) s->next->prev = s;
-    store->streams = s;
+    LIST_INSERT_HEAD(&store->streams, s, of_store);
     stream_id_used(c, id);
     return s;
 }
@@ -132,9 +130,7 @@ static void forget(struct stream *s)
 {
     s->closed = true;
     wake(s);
-    *(s->prev ? &s->prev->next : &s->store->streams) = s->next;
-    if (s->next) s->next->prev = s->prev;
-    s->prev = s->next = NULL;
+    LIST_REMOVE(s, of_store);
     idmap_remove(&s->conn->streams, s->id);
     stream_unref(s);
 }
@@ -159,10 +155,11 @@ void stream_end(struct stream *s)
 
 bool streams_end_some(struct wstore *store, uint32_t *units)
 {
-    while (store->streams) {
+    struct stream *s;
+    while ((s = LIST_FIRST(&store->streams))) {
         if (!release_unit(units)) return true;
         release_units(units, STREAM_UNITS);
-        forget(store->streams);
+        forget(s);
     }
     return false;
 }

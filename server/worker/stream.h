@@ -13,6 +13,8 @@
 #ifndef HEMI_SERVER_WORKER_STREAM_H
 #define HEMI_SERVER_WORKER_STREAM_H
 
+#include <sys/queue.h>
+
 #include "proto/frame.h"
 #include "server/scheduler/scheduler.h"
 
@@ -23,9 +25,9 @@ enum { STREAM_INPUT_BYTES = 65536, STREAM_CHUNK = 65536, STREAM_UNITS = 3 /* of 
 
 struct stream {
     struct connection *conn;
-    struct wstore *store;       /* borrowed: it ends the stream */
-    struct stream *prev, *next; /* of the store (.open) */
-    uint32_t id, refs;          /* refs: WASI objects and the connection's map */
+    struct wstore *store;        /* borrowed: it ends the stream */
+    LIST_ENTRY(stream) of_store; /* .open */
+    uint32_t id, refs;           /* refs: WASI objects and the connection's map */
     bool input, eof, closed;
     uint64_t credit;           /* output: what may be sent; input: what the client may still send */
     struct activation *waiter; /* the fiber that waits for data or credit */

@@ -55,9 +55,9 @@ void totals_of_connection(uint64_t n[COUNTERS], const struct connection *c)
 void totals_of_worker(uint64_t n[COUNTERS], const struct worker *w)
 {
     for (int i = 0; i < COUNTERS; i++) n[i] = w->ended[i];
-    for (const struct connection *c = w->connections; c; c = c->next) {
+    for (const struct connection *c = LIST_FIRST(&w->connections); c; c = LIST_NEXT(c, link)) {
         totals_of_connection(n, c);
-        for (const struct wstore *s = c->stores; s; s = s->next) totals_of_store(n, s);
+        for (const struct wstore *s = LIST_FIRST(&c->stores); s; s = LIST_NEXT(s, of_conn)) totals_of_store(n, s);
     }
 }
 

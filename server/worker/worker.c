@@ -66,8 +66,8 @@ static void dig(struct worker *w)
 static void reap(struct worker *w)
 {
     if (w->nending == 0 && !w->draining) return; /* however many are idle */
-    for (struct connection *c = w->connections, *next; c; c = next) {
-        next = c->next;
+    for (struct connection *c = LIST_FIRST(&w->connections), *next; c; c = next) {
+        next = LIST_NEXT(c, link);
         if (w->draining && !c->ending && c->nrequests == 0)
             connection_end(c, HEMI_DRAINING, PROTO_OK, HANDOVER_DRAIN_TEXT);
         connection_reap(c);
@@ -143,8 +143,8 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct worker *w = prepare->data;
     set_timer(w);
-    bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush || w->to_read.head || w->stopping_some ||
-                w->grave.head || w->trims || w->sched.fibers.surplus ||
+    bool busy = w->pump.head || scheduler_ready(&w->sched) || w->to_flush || w->to_read.head ||
+                !LIST_EMPTY(&w->stopping_some) || w->grave.head || w->trims || w->sched.fibers.surplus ||
                 (w->timeouts.root && w->timeouts.next_ms <= worker_now_ms(w));
     if (busy == w->idling) return;
     w->idling = busy;
@@ -165,7 +165,8 @@ static void publish_counters(struct worker *w)
 {
     struct page *p = w->boot->page;
     uint64_t handles = 0;
-    for (const struct connection *c = w->connections; c; c = c->next) handles += c->handles.map.used;
+    for (const struct connection *c = LIST_FIRST(&w->connections); c; c = LIST_NEXT(c, link))
+        handles += c->handles.map.used;
     store(&p->connections, w->nconnections);
     store(&p->stores, w->nstores);
     store(&p->handles, handles);
@@ -191,8 +192,9 @@ static void on_beat(uv_timer_t *beat)
 void worker_stop(struct worker *w, enum hemi_status why, const char *text)
 {
     w->stopping = true;
-    for (struct connection *c = w->connections; c; c = c->next) connection_end(c, why, PROTO_OK, text);
-    if (!w->connections) uv_stop(&w->loop);
+    for (struct connection *c = LIST_FIRST(&w->connections); c; c = LIST_NEXT(c, link))
+        connection_end(c, why, PROTO_OK, text);
+    if (LIST_EMPTY(&w->connections)) uv_stop(&w->loop);
 }
 
 static void drain_over(struct timeout *t)

@@ -423,10 +423,11 @@ START_TEST(nested_requests_behind_many_are_read_in_slices)
     uint32_t inside = must_receive_host_call(0);
     for (uint32_t i = 0; i < WINDOW_NESTED_REQUESTS; i++) call(100 + i, inside, h(1, QUICK));
     flush();
-    for (int i = 0; i < 1000 && !idmap_get(&worker.connections->requests, 100 + WINDOW_NESTED_REQUESTS - 1); i++)
+    for (int i = 0;
+         i < 1000 && !idmap_get(&LIST_FIRST(&worker.connections)->requests, 100 + WINDOW_NESTED_REQUESTS - 1); i++)
         turn();
     ck_assert_uint_ge(worker.searched, 1000);
-    ck_assert_uint_le(worker.searched, 8 * worker.connections->nrequests); /* each is looked at once */
+    ck_assert_uint_le(worker.searched, 8 * LIST_FIRST(&worker.connections)->nrequests); /* each is looked at once */
     ping(2);
     expect(2, HEMI_OK);
     check_stretches();

@@ -329,8 +329,8 @@ START_TEST(exceptions_and_externs_die_in_a_living_store)
     ping(++next_id);
     settle(next_id);
     ck_assert_uint_eq(deaths, 300); /* the last one too: nothing roots an exception that the client has dropped */
-    ck_assert_uint_eq(c->stores->externs.used, 0);
-    ck_assert_ptr_null(c->stores->deaths);
+    ck_assert_uint_eq(LIST_FIRST(&c->stores)->externs.used, 0);
+    ck_assert_ptr_null(LIST_FIRST(&c->stores)->deaths);
 }
 END_TEST
 

@@ -233,7 +233,7 @@ END_TEST
 
 START_TEST(a_call_waits_for_a_stack_while_one_of_its_own_client_s_runs)
 {
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     be(&others[0]);
     worker.pools[POOL_STACKS].lendable = 0; /* others have borrowed everything */
     call(1, 0, h(0, P_LOOP));
@@ -269,7 +269,7 @@ static void read_memory(uint32_t id, uint32_t k, uint32_t n)
 START_TEST(reads_by_one_that_never_reads_hold_no_stack)
 {
     enum { BYTES = 65536 };
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     be(&others[0]);
     for (uint32_t k = 0; k < MANY; k++) read_memory(1 + k, k, BYTES);
     settle();
@@ -291,7 +291,7 @@ END_TEST
 
 START_TEST(a_reply_that_finds_no_room_holds_no_stack)
 {
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     be(&others[0]);
     call(1, 0, h(0, P_CALL));
     uint32_t parked = must_receive_host_call(0);
@@ -306,7 +306,7 @@ END_TEST
 
 START_TEST(a_stack_that_could_not_be_made_is_not_counted)
 {
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     uint64_t used = worker.memory_used;
     uint32_t max = worker.sched.fibers.max;
     while (fiber_pool_shrink(&worker.sched.fibers)) continue;
@@ -336,7 +336,7 @@ START_TEST(output_is_shared)
         struct share before = {.used = entered->output.used - 4096};
         ck_assert(share_allows(&worker.pools[POOL_OUTPUT], &before, 1));
     }
-    for (struct connection *c = worker.connections; c; c = c->next) sum += c->output.used;
+    for (struct connection *c = LIST_FIRST(&worker.connections); c; c = LIST_NEXT(c, link)) sum += c->output.used;
     ck_assert_uint_le(sum, 8 * MIB + 4 * 65536);
     ck_assert_uint_ge(sum, 4 * MIB);
     be(&others[0]);
@@ -417,9 +417,10 @@ START_TEST(types_of_one_client_leave_some_to_others)
 {
     enum { N = 8000, SIZE = 40000 };
     pool_init(&worker.pools[POOL_TYPES], SIZE, SIZE / 2, 4);
-    const struct connection *c = worker.connections;
-    uint64_t other = c->next->types.used;
-    share_set(&worker.pools[POOL_TYPES], &worker.connections->types, c->types.used); /* as the pool is new */
+    const struct connection *c = LIST_FIRST(&worker.connections);
+    uint64_t other = LIST_NEXT(c, link)->types.used;
+    share_set(&worker.pools[POOL_TYPES], &LIST_FIRST(&worker.connections)->types,
+              c->types.used); /* as the pool is new */
     uint32_t id = 200000, made = 0;
     be(&others[0]);
     while (declares(id++, made, N)) made++;
@@ -438,7 +439,7 @@ END_TEST
 
 START_TEST(host_functions_count_their_types)
 {
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     be(&others[0]);
     uint64_t used = c->types.used;
     for (uint32_t i = 0; i < 100; i++)
@@ -494,7 +495,7 @@ START_TEST(memory_is_shared)
     const struct pool *pool = &worker.pools[POOL_MEMORY];
     be(&others[0]);
     ck_assert_uint_gt(make_memories(store_of(0), 256, POOL_MEMORY), 10);
-    ck_assert_uint_le(worker.connections->account->memory.used, pool->size * 3 / 4);
+    ck_assert_uint_le(LIST_FIRST(&worker.connections)->account->memory.used, pool->size * 3 / 4);
     others_go_on();
     be(&others[2]);
     ck_assert_uint_gt(make_memories(store_of(0), 16, POOL_MEMORY), 10); /* what they leave is lent, too */
@@ -511,7 +512,7 @@ END_TEST
 START_TEST(stacks_and_memory_of_one_client_are_one_share)
 {
     struct pool *pool = &worker.pools[POOL_MEMORY];
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     struct frame f;
     uint32_t parked = 0;
     pool->lendable = pool->lent + 48 * MIB;
@@ -550,7 +551,7 @@ static void ping_bytes(uint32_t id)
 START_TEST(unread_pings_count_as_output_and_memory)
 {
     enum { PINGS = 300, BYTES = 60000 };
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     struct frame f;
     uint64_t before = c->account->memory.used, sum = worker.memory_used;
     be(&others[0]);
@@ -610,7 +611,7 @@ END_TEST
 
 START_TEST(handles_count_as_memory)
 {
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     be(&others[0]);
     uint64_t before = c->account->memory.used;
     for (uint32_t i = 0; i < 100; i++) export_get(700 + i, store_of(0) + 1, "quick", 300000 + i);
@@ -625,7 +626,7 @@ END_TEST
 
 START_TEST(a_handle_that_finds_no_memory_is_poisoned)
 {
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     struct pool *pool = &worker.pools[POOL_MEMORY];
     be(&others[0]);
     uint64_t before = c->account->memory.used, least = pool->least, lendable = pool->lendable, lent = pool->lent;
@@ -674,7 +675,7 @@ static void until_dug(void)
 
 START_TEST(a_module_counts_as_what_it_takes_as_long_as_it_is_used)
 {
-    const struct connection *c = worker.connections;
+    const struct connection *c = LIST_FIRST(&worker.connections);
     be(&others[0]);
     uint64_t before = c->account->memory.used, taken = SEGMENTS * sizeof(struct data_seg);
     module_of_segments(700, 300000);
@@ -702,7 +703,7 @@ END_TEST
 
 START_TEST(a_module_that_takes_too_much_is_refused)
 {
-    struct connection *c = worker.connections;
+    struct connection *c = LIST_FIRST(&worker.connections);
     struct pool *pool = &worker.pools[POOL_MEMORY];
     be(&others[0]);
     uint64_t before = c->account->memory.used;

@@ -420,7 +420,7 @@ START_TEST(three_hundred_spinning_stores_of_one_client_are_one)
     call(2, 0, h(1, LOOP));
     flush();
     for (int i = 0; i < 20; i++) turn();
-    const struct activation *loop = &((struct request *)idmap_get(&worker.connections->requests, 2))->act;
+    const struct activation *loop = &((struct request *)idmap_get(&LIST_FIRST(&worker.connections)->requests, 2))->act;
     ck_assert_uint_ge(loop->slices, 8); /* every other one */
     frame_writer_deinit(&loud.w);
     frame_reader_deinit(&loud.r);
@@ -505,7 +505,7 @@ START_TEST(queued_modules_hold_no_descriptors)
         flush();
         turn();
     }
-    ck_assert_uint_eq(worker.connections->nrequests, 1 + QUEUED);
+    ck_assert_uint_eq(LIST_FIRST(&worker.connections)->nrequests, 1 + QUEUED);
     ck_assert_int_eq(next_free(), before);
     host_reply(outstanding, HEMI_OK);
     for (uint32_t i = 0; i <= QUEUED; i++) expect(1 + i, HEMI_OK);
