@@ -165,6 +165,14 @@ static hemi_status informs(struct edge *e)
     return status;
 }
 
+static hemi_status shows_code(struct edge *e)
+{
+    char *text = NULL;
+    hemi_status status = hemi_module_code(e->module, (uint32_t)e->n, e->text, TO(text));
+    hemi_free_text(text);
+    return status;
+}
+
 static hemi_status asks_offset(struct edge *e)
 {
     uint64_t offset;
@@ -295,6 +303,7 @@ static uint64_t number;
     X(hemi_module_free, frees_module(e))                                                                               \
     X(hemi_module_imports, hemi_module_imports(e->module, TO(entries), TO(count)))                                     \
     X(hemi_module_exports, hemi_module_exports(e->module, TO(entries), TO(count)))                                     \
+    X(hemi_module_code, shows_code(e))                                                                                 \
     X(hemi_store_new, makes_store(e))                                                                                  \
     X(hemi_store_close, ends_store(e))                                                                                 \
     X(hemi_store_close_in_order, ends_store_in_order(e))                                                               \
