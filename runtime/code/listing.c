@@ -220,8 +220,16 @@ static void put_site(struct listing *l)
 /* The place in the module where an instruction that can trap is recorded. */
 static void put_place(struct listing *l)
 {
-    for (uint32_t i = 0; i < l->c->nlines; i++)
-        if (l->c->lines[i].pc == l->pc) text_add(&l->line, "  ; @0x%x", l->c->lines[i].offset);
+    uint32_t first = 0, end = l->c->nlines;
+    while (first < end) { /* they are in order */
+        uint32_t middle = first + (end - first) / 2;
+        if (l->c->lines[middle].pc < l->pc)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    if (first < l->c->nlines && l->c->lines[first].pc == l->pc)
+        text_add(&l->line, "  ; @0x%x", l->c->lines[first].offset);
 }
 
 static void put_insn(struct listing *l, uint32_t op, const uint8_t *at)
@@ -271,6 +279,17 @@ static void put_head(struct listing *l)
 
 /* ---- A listing's places: 0 is the head, 1 + pc an instruction, 1 + size + i the i-th region. */
 
+/* A line that was too long (hundreds of references are alive, say) ends in dots. */
+static void end_line(struct listing *l)
+{
+    static const char dots[] = "...\n";
+    if (l->line.used == 0 || l->line.at[l->line.used - 1] == '\n') return;
+    size_t most = MODULE_LINE_MAX - sizeof dots;
+    if (l->line.used > most) l->line.used = most;
+    memcpy(l->line.at + l->line.used, dots, sizeof dots);
+    l->line.used += sizeof dots - 1;
+}
+
 /* Makes the line at *at; false: there is none, else *at is the next one's. */
 static bool next_line(struct listing *l, uint32_t *at)
 {
@@ -289,6 +308,7 @@ static bool next_line(struct listing *l, uint32_t *at)
         put_region(l, *at - 1 - c->size);
         *at += 1;
     }
+    end_line(l);
     return l->line.used > 0;
 }
 

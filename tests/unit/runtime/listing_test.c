@@ -127,6 +127,33 @@ START_TEST(a_listing_comes_in_pieces_from_places_that_are_some)
 }
 END_TEST
 
+/* 500 locals that are references, and a region of 300 clauses. */
+START_TEST(a_line_that_is_too_long_ends_in_dots)
+{
+    struct engine *e;
+    char *text, *is;
+    size_t size, dotted = 0;
+    FILE *out = open_memstream(&text, &size);
+    fputs("(module (tag $t) (func (local", out);
+    for (int i = 0; i < 500; i++) fputs(" anyref", out);
+    fputs(") (block $b (try_table", out);
+    for (int i = 0; i < 300; i++) fputs(" (catch $t $b)", out);
+    fputs(" (throw $t)))))", out);
+    fclose(out);
+    ck_assert_int_eq(engine_new(&(struct engine_options){0}, &e), HEMI_OK);
+    struct module *m = module_of(e, text, size);
+    is = listing_of(m, MODULE_LINE_MAX);
+    for (const char *line = is, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        ck_assert_int_lt(end - line, MODULE_LINE_MAX);
+        dotted += end - line > 3 && memcmp(end - 3, "...", 3) == 0;
+    }
+    ck_assert_uint_eq(dotted, 2);
+    free(is), free(text);
+    module_unref(m);
+    engine_free(e);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("listing");
@@ -134,6 +161,7 @@ int main(void)
     tcase_add_test(tc, every_handler_has_a_layout);
     tcase_add_loop_test(tc, ideas_are_translated_as_written_down, 0, sizeof names / sizeof names[0]);
     tcase_add_test(tc, a_listing_comes_in_pieces_from_places_that_are_some);
+    tcase_add_test(tc, a_line_that_is_too_long_ends_in_dots);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
